@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * molt.h -- the whole public API of libmolt (prefix molt_).
+ *
+ * A C web framework whose process can replace itself without dropping a
+ * request.  Include this header and link with -lmolt; nothing else is public.
+ *
+ * Conventions, true for every function unless its comment says otherwise:
+ *   errors     int functions return 0, or a negative errno value (-EADDRINUSE).
+ *              molt_strerror() turns one into text.  Set-up functions also
+ *              remember their first failure on the server, and
+ *              molt_server_start() refuses with it, so a short main() need not
+ *              check each call.
+ *   ownership  "borrowed" pointers returned by molt_req_*() belong to the
+ *              request and die when the handler returns.  Strings passed in
+ *              are copied.  Handles are opaque and freed by the library.
+ *   strings    const char * is UTF-8 with a terminating NUL; molt_str carries
+ *              a length, may hold NULs, and is also NUL-terminated at ptr[len].
+ *   time       molt_time, in milliseconds; write 10 * MOLT_SECOND.
+ *   sizes      size_t, in bytes.
+ *   threads    set-up functions: before molt_server_start(), one thread.
+ *              molt_req_*, molt_res_*: only inside the handler that was given
+ *              the request.  Marked [any]: any thread, any time.
+ *   parking    functions marked [parks] suspend the calling handler, never the
+ *              event loop; other requests keep running.
+ *   memory     out of memory ends the program with a message: sizes that come
+ *              from the network are limited before anything is allocated.
+ */
+#ifndef MOLT_H
+#define MOLT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MOLT_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define MOLT_API __attribute__((visibility("default")))
+#else
+#define MOLT_PRINTF(f, a)
+#define MOLT_API
+#endif
+
+typedef struct molt_server molt_server; /* a named set of listeners + routes   */
+typedef struct molt_group molt_group;	/* a route prefix with shared middleware */
+typedef struct molt_req molt_req;	/* one request and its response          */
+
+typedef int64_t molt_time;
+enum { MOLT_MS = 1, MOLT_SECOND = 1000, MOLT_MINUTE = 60000 };
+enum { MOLT_FOREVER = -1 };
+
+typedef struct molt_str {
+	const char *ptr;
+	size_t len;
+} molt_str;
+
+/* A handler runs as a coroutine: it may call any [parks] function, and it
+ * always runs to its own return, even when the client has gone or a restart is
+ * under way, so malloc/free pairs in it stay balanced. */
+typedef void molt_handler(molt_req *r);
+
+/* ---- servers --------------------------------------------------------- */
+
+/* The server called name, created on first use; NULL means "default".  Names
+ * are 1 to 63 letters, digits, '-' or '_'; another name is remembered as that
+ * server's set-up failure.  Never fails (aborts when out of memory).  [any] */
+MOLT_API molt_server *molt_server_get(const char *name);
+
+/* Zero means the default written here; MOLT_FOREVER means no limit of time. */
+typedef struct molt_server_opts {
+	int workers;	   /* event loops of the process (the largest that any server
+			      asks for); 0: as many as the CPUs that the process may
+			      use (affinity, cgroup quota); at most 256            */
+	size_t stack_size; /* per handler; 0: 64 KiB; rounded up to pages; at least 16 KiB */
+	size_t max_header; /* request line and fields; 0: 16 KiB; 1 KiB to 1 MiB  */
+	size_t max_body;   /* request body; 0: 8 MiB                              */
+	int max_connections;	 /* open at once on this server; 0: 10000; more wait in
+				    the kernel's queue                             */
+	molt_time header_timeout; /* first byte to end of head; 0: 10 s           */
+	molt_time body_timeout;	 /* between two pieces of a body; 0: 30 s         */
+	molt_time read_timeout;	 /* whole request, head and body; 0: 60 s         */
+	molt_time write_timeout; /* between two pieces of an answer taken by the client; 0: 30 s */
+	molt_time idle_timeout;	 /* keep-alive; 0: 75 s                           */
+	molt_time drain_timeout; /* old process, after a restart; 0: 60 s         */
+	molt_time shutdown_timeout; /* running requests at shutdown; 0: 60 s      */
+	molt_time ready_timeout; /* new process, until it is ready; 0: 60 s       */
+	const char *server_name; /* Server: field; NULL: none                     */
+	bool no_keep_alive;	 /* close after each answer                       */
+} molt_server_opts;
+
+/* Replaces every option; zero members mean their defaults.  -EINVAL for a value
+ * out of range, -EBUSY once started. */
+MOLT_API int molt_server_configure(molt_server *s, const molt_server_opts *o);
+
+typedef struct molt_listen_opts {
+	const char *cert, *key; /* PEM paths; both or neither; both: HTTPS      */
+	int backlog;		/* 0: net.core.somaxconn                        */
+} molt_listen_opts;
+
+/* Adds a listener: ":8080", "127.0.0.1:80", "[::1]:80", ":0" (any free port),
+ * "unix:/run/a.sock".  Call once per address.  o may be NULL.  -EINVAL for an
+ * address that cannot be read, -EEXIST for one already added. */
+MOLT_API int molt_server_listen(molt_server *s, const char *addr, const molt_listen_opts *o);
+
+/* The same as molt_server_listen(s, ":port", NULL).  port: 0 to 65535. */
+MOLT_API int molt_server_set_port(molt_server *s, int port);
+
+/* Serves every address of s that has no certificate of its own over TLS.  The
+ * files are read by molt_server_start(), so each new generation reads them
+ * again. */
+MOLT_API int molt_server_enable_https(molt_server *s, const char *cert, const char *key);
+
+/* Allows the process to be restarted; off by default. */
+MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
+
+/* Mounts the admin page and its API at pattern (NULL: "/debug/admin"):
+ *   GET pattern            the page
+ *   GET pattern/status     the state as JSON
+ *   POST or GET pattern/restart[?newExeFilePath=PATH], pattern/reload,
+ *   pattern/shutdown       the actions
+ * Unless the group has middleware of its own, only loopback clients that ask
+ * for a loopback host are let in; cross-site requests never are.  The returned
+ * group takes middleware: molt_group_use(g, require_login).  Returns NULL and
+ * remembers the failure for a pattern that cannot be read. */
+MOLT_API molt_group *molt_server_enable_admin(molt_server *s, const char *pattern);
+
+/* Directories that a restart may take a program from, ':' between them; NULL:
+ * only the running program's own directory. */
+MOLT_API int molt_server_set_exe_dirs(molt_server *s, const char *dirs);
+
+/* A secret that lets a client use the admin API from anywhere with the field
+ * "Authorization: Bearer TOKEN"; NULL: none.  At least 16 characters. */
+MOLT_API int molt_server_set_admin_token(molt_server *s, const char *token);
+
+/* Opens the listeners and serves; returns at once.  In a successor the
+ * listeners are adopted, and serving starts at the switch, which molt_wait()
+ * asks for.  Fails with the first set-up failure, or with what binding or
+ * reading a certificate gave; molt_server_error() has the sentence. */
+MOLT_API int molt_server_start(molt_server *s);
+
+/* molt_server_start() and molt_wait(); logs a failure.  Returns 0 or 1, for
+ * main() to return. */
+MOLT_API int molt_server_run(molt_server *s);
+
+/* Drains and closes s alone; returns when that is under way.  [any] */
+MOLT_API int molt_server_stop(molt_server *s);
+
+/* The first set-up failure as a sentence, or NULL.  Owned by the server. */
+MOLT_API const char *molt_server_error(molt_server *s);
+
+/* The port of the nth listener (0 first), once started; -ENOENT past the last,
+ * -ENOTSUP for a unix socket.  [any] */
+MOLT_API int molt_server_port(molt_server *s, int nth);
+
+/* ---- the process: restart, shutdown, wait ---------------------------- */
+
+/* Starts exe (NULL: the file this process was started from, as it is on disk
+ * now) with the same arguments, environment and directory, gives it every
+ * listener, waits until it serves, then drains this process.
+ * Returns 0 once the new process serves; on any failure before that returns
+ * <0, has changed nothing, and this process serves on.
+ *   -ENOENT/-EACCES/-ENOEXEC  exe cannot be executed
+ *   -ECHILD     it ended before it was ready (its status and last lines are logged)
+ *   -ETIMEDOUT  not ready within ready_timeout; it was killed
+ *   -EBUSY      a restart to another target is under way (the same target joins it),
+ *               or this process is already being replaced or shut down
+ *   -ENOTSUP    no server is graceful, or the process is pid 1
+ *   -EPROTO     it broke the protocol (not built with libmolt of this kind)
+ * Same as SIGUSR1 or SIGUSR2.  [any] [parks] */
+MOLT_API int molt_restart(const char *exe);
+
+/* The receipt of the last restart that this process took part in, as JSON:
+ * target, outcome, each phase with its milliseconds, what was handed over,
+ * drained, lost, and the reason of a failure.  malloc'd, the caller frees it;
+ * NULL when there was none.  [any] */
+MOLT_API char *molt_receipt(void);
+
+/* Drains every server, then molt_wait() returns.  Same as SIGTERM.  A second
+ * call, or a second signal, ends the drain at once.  [any] */
+MOLT_API int molt_shutdown(void);
+
+/* Blocks until the last server has drained; in a successor it also reports to
+ * the predecessor that this program is ready.  0; <0 when the process could not
+ * become the serving one. */
+MOLT_API int molt_wait(void);
+
+typedef struct molt_process_info {
+	int pid, parent_generation_pid; /* 0: first generation                 */
+	unsigned generation;		/* 1, 2, 3 ...                         */
+	bool draining;
+	size_t connections, requests; /* now open / in progress                */
+} molt_process_info;
+MOLT_API void molt_process_get(molt_process_info *out); /* [any] */
+
+enum molt_event {
+	MOLT_ON_READY,	 /* this process serves now                              */
+	MOLT_ON_RESTART, /* a successor serves; this process is about to drain   */
+	MOLT_ON_DRAIN,	 /* draining begins, for a restart or a shutdown         */
+	MOLT_ON_EXIT	 /* the last request is done; molt_wait() is about to return */
+};
+/* Calls fn(arg) on the control thread when e happens; several may be added, at
+ * most 32 in all (-ENOSPC).  fn must not block and must not call molt_restart(). */
+MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
+
+/* ---- routes ---------------------------------------------------------- */
+
+/* Patterns: "/users/{id}" one segment; "/files/{path...}" the rest (may be
+ * empty); "GET /x" or "GET,POST /x" limits methods; "api.example.com/x" limits
+ * hosts.  GoFrame's forms are read too: "/users/:id", "/files/" + "*path",
+ * "GET:/x".  A pattern without methods takes all; GET takes HEAD.  The most
+ * specific pattern wins whatever the order: literal before {name} before
+ * {name...}, a host before none, a method before none.  Two patterns that match
+ * the same requests are -EEXIST; -EINVAL for one that cannot be read. */
+MOLT_API int molt_bind(molt_group *g, const char *pattern, molt_handler *h, void *arg);
+
+typedef struct molt_route_opts {
+	bool blocking;	    /* run on a pool thread: plain blocking calls are fine */
+	size_t stack_size;  /* 0: the server's                                   */
+	size_t max_body;    /* 0: the server's                                   */
+	bool stream_body;   /* read with molt_req_read(); not held to the server's
+			       max_body, only to this route's                    */
+	molt_time timeout;  /* writes fail with -ETIMEDOUT after it; 0: none     */
+} molt_route_opts;
+MOLT_API int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *arg,
+			    const molt_route_opts *o);
+
+MOLT_API molt_group *molt_routes(molt_server *s); /* the root group */
+/* A group below parent; prefix begins with '/' and may hold {name}.  Returns
+ * NULL and remembers the failure for a bad prefix; a NULL group makes later
+ * calls fail with -EINVAL. */
+MOLT_API molt_group *molt_group_new(molt_group *parent, const char *prefix);
+/* Runs middleware before every handler of g and of its subgroups, in call
+ * order, whenever those were bound. */
+MOLT_API int molt_group_use(molt_group *g, molt_handler *middleware);
+/* Runs h to make the body of answers with that status (400 to 599) that have no
+ * body yet or were made by molt_res_error(), below g's prefix. */
+MOLT_API int molt_group_on_status(molt_group *g, int status, molt_handler *h);
+MOLT_API void molt_next(molt_req *r); /* inside middleware: run the rest, then return. [parks] */
+
+typedef struct molt_static_opts {
+	const char *index; /* comma list; NULL: "index.html,index.htm"           */
+	bool list;	   /* directory listings; off: 403                       */
+	molt_time max_age; /* Cache-Control; 0: no field                         */
+} molt_static_opts;
+/* Serves the files below dir at prefix: GET and HEAD, index files, one or more
+ * byte ranges, ETag and Last-Modified with 304 and 412, content types, never
+ * anything outside dir (a symbolic link that leads out is refused), no dot
+ * files.  o may be NULL.  -ENOENT/-ENOTDIR when dir is not there. */
+MOLT_API int molt_static(molt_group *g, const char *prefix, const char *dir,
+			 const molt_static_opts *o);
+
+/* ---- reading the request (all results borrowed) ---------------------- */
+
+MOLT_API const char *molt_req_method(const molt_req *r); /* "GET"                 */
+MOLT_API const char *molt_req_path(const molt_req *r);	 /* decoded once, no "//", "." or ".." */
+MOLT_API const char *molt_req_target(const molt_req *r); /* as received           */
+MOLT_API const char *molt_req_host(const molt_req *r);	 /* without port, lower case; "" when HTTP/1.0 sent none */
+MOLT_API const char *molt_req_param(const molt_req *r, const char *name);  /* of the route; NULL */
+MOLT_API const char *molt_req_query(const molt_req *r, const char *name);  /* first one; NULL */
+/* A field of an urlencoded or multipart form, the first one; reads the body
+ * when needed; NULL when there is none or the body cannot be read.  [parks] */
+MOLT_API const char *molt_req_form(molt_req *r, const char *name);
+typedef struct molt_file {
+	const char *name;     /* base name only; ""    */
+	const char *type;     /* Content-Type or ""    */
+	molt_str data;
+} molt_file;
+/* A file of a multipart form.  -ENOENT when there is none.  [parks] */
+MOLT_API int molt_req_file(molt_req *r, const char *name, molt_file *out);
+/* A field of the head, any case; fields that were sent several times come
+ * joined with ", " (Cookie with "; ").  NULL.  RFC 9110 section 5.3. */
+MOLT_API const char *molt_req_header(const molt_req *r, const char *name);
+MOLT_API const char *molt_req_cookie(const molt_req *r, const char *name);
+MOLT_API const char *molt_req_client_ip(const molt_req *r); /* of the socket; "unix" */
+MOLT_API const char *molt_req_id(const molt_req *r);	    /* 16 hex digits      */
+MOLT_API bool molt_req_is_tls(const molt_req *r);
+MOLT_API bool molt_req_gone(const molt_req *r);	    /* the client has disconnected */
+MOLT_API bool molt_req_draining(const molt_req *r); /* a restart or shutdown is waiting */
+MOLT_API void *molt_req_arg(const molt_req *r);	    /* arg given to molt_bind() */
+MOLT_API molt_server *molt_req_server(const molt_req *r);
+
+/* The whole body, read now if it was not yet.  -E2BIG (413 is set as the
+ * status), -ECONNRESET, -ETIMEDOUT, -EBADMSG (bad framing).  [parks] */
+MOLT_API int molt_req_body(molt_req *r, molt_str *out);
+/* Up to n bytes of the body; 0 at the end; <0 as molt_req_body().  [parks] */
+MOLT_API long molt_req_read(molt_req *r, void *buf, size_t n);
+
+/* Values handed from middleware to handler; release(value), when not NULL, runs
+ * with the request's end or when the key is set again. */
+MOLT_API int molt_req_set(molt_req *r, const char *key, void *value, void (*release)(void *));
+MOLT_API void *molt_req_get(const molt_req *r, const char *key);
+
+/* ---- writing the response -------------------------------------------- */
+/* Output is buffered and sent with Content-Length when the handler returns;
+ * after molt_res_flush() it is chunked (RFC 9112 section 7.1).  When the client
+ * has gone, writes do nothing and return -EPIPE; ignoring that is safe.  After
+ * the head was sent, functions that would change it return -EALREADY. */
+
+MOLT_API int molt_res_status(molt_req *r, int status); /* 200 to 599; default 200 */
+MOLT_API int molt_res_get_status(const molt_req *r);
+/* Sets a field, replacing one of that name; value NULL removes it.  -EINVAL for
+ * a name that is no token or a value with CR, LF, NUL or other control bytes.
+ * Content-Length, Transfer-Encoding, Connection and Date belong to the library: -EPERM. */
+MOLT_API int molt_res_header(molt_req *r, const char *name, const char *value);
+/* Adds another field of the same name (Link, Vary ...). */
+MOLT_API int molt_res_header_add(molt_req *r, const char *name, const char *value);
+MOLT_API int molt_res_write(molt_req *r, const void *buf, size_t n);
+MOLT_API int molt_res_puts(molt_req *r, const char *line); /* adds '\n' */
+MOLT_API int molt_res_printf(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
+MOLT_API int molt_res_text(molt_req *r, int status, const char *text);
+MOLT_API int molt_res_html(molt_req *r, int status, const char *html);
+MOLT_API int molt_res_json(molt_req *r, int status, const char *json); /* already encoded */
+/* Replaces the body by an error page with the status and, when not NULL, why. */
+MOLT_API int molt_res_error(molt_req *r, int status, const char *why);
+MOLT_API int molt_res_redirect(molt_req *r, int status, const char *location); /* 300 to 399 */
+/* Answers with a file: type by its name, ranges, ETag, conditions.  The path is
+ * the program's own choice and is not checked.  -ENOENT, -EACCES, -EISDIR leave
+ * the response as it was.  [parks] */
+MOLT_API int molt_res_file(molt_req *r, const char *path);
+/* Sends what is buffered now.  [parks] */
+MOLT_API int molt_res_flush(molt_req *r);
+
+typedef struct molt_cookie {
+	const char *name, *value, *path, *domain, *same_site; /* "Lax", "Strict", "None" */
+	molt_time max_age; /* 0: session; <0: delete it now */
+	bool secure, http_only;
+} molt_cookie;
+MOLT_API int molt_res_cookie(molt_req *r, const molt_cookie *c); /* RFC 6265 section 4.1 */
+
+/* Appends s to the output as a JSON string, quotes included; bytes that are no
+ * UTF-8 become U+FFFD. */
+MOLT_API int molt_res_json_str(molt_req *r, const char *s);
+
+/* ---- waiting and blocking inside a handler --------------------------- */
+
+/* 0; -ECANCELED: cut short by the end of the drain.  Outside a handler it
+ * blocks the calling thread.  [parks] */
+MOLT_API int molt_sleep(molt_time t);
+/* Waits until fd can be read (or written).  0, -ETIMEDOUT, -ECANCELED, -EBADF.
+ * Only in a handler (-EPERM).  timeout: MOLT_FOREVER for none.  [parks] */
+MOLT_API int molt_wait_fd(int fd, bool for_write, molt_time timeout);
+/* Runs fn(arg) on a pool thread and returns when it has; for library calls that
+ * block the thread (DNS, disk, SQL clients, sleep(3)).  Outside a handler it
+ * calls fn directly.  -EAGAIN when no thread can be had.  [parks] */
+MOLT_API int molt_block(void (*fn)(void *arg), void *arg);
+
+/* ---- memory that lives as long as the request ------------------------ */
+MOLT_API void *molt_alloc(molt_req *r, size_t n); /* zeroed; aligned for any type */
+MOLT_API char *molt_strdup(molt_req *r, const char *s);
+MOLT_API char *molt_fmt(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
+MOLT_API void molt_defer(molt_req *r, void (*fn)(void *), void *arg); /* last in, first run */
+
+/* ---- configuration and logging --------------------------------------- */
+
+/* Reads YAML; section "server" configures servers by name, "logger" the log;
+ * doc/configuration.md has the keys.  Call it before molt_server_get() or right
+ * after: what the program sets later wins over the file, the environment
+ * (MOLT_SERVER_<KEY>) wins over both.  Reports every unknown key and wrong type
+ * with file:line through the log and returns -EINVAL; -ENOENT when there is no
+ * file.  Read again by each new generation. */
+MOLT_API int molt_config_load(const char *path);
+/* A value of the file by its path, "app.title".  Owned by the library. */
+MOLT_API const char *molt_config_str(const char *dotted_key, const char *fallback);
+MOLT_API int64_t molt_config_int(const char *dotted_key, int64_t fallback);
+
+enum molt_level { MOLT_DEBUG, MOLT_INFO, MOLT_WARN, MOLT_ERROR };
+MOLT_API void molt_log(enum molt_level l, const char *fmt, ...) MOLT_PRINTF(2, 3); /* [any] */
+MOLT_API void molt_log_set_level(enum molt_level l);
+/* fn gets one finished line without '\n'; NULL: stdout.  Called with no lock
+ * held by the library, from any thread. */
+MOLT_API void molt_log_set_sink(void (*fn)(void *arg, enum molt_level l, const char *line),
+				void *arg);
+
+MOLT_API const char *molt_strerror(int err); /* static text for a negative errno */
+MOLT_API const char *molt_version(void);     /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,77 @@
+/* Slices of text; see str.h. */
+#include "base/str.h"
+
+bool mo_str_eq_ci(molt_str a, molt_str b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (mo_lower(a.ptr[i]) != mo_lower(b.ptr[i]))
+			return false;
+	return true;
+}
+
+bool mo_str_has_prefix(molt_str s, molt_str prefix)
+{
+	return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+}
+
+bool mo_str_has_suffix(molt_str s, molt_str suffix)
+{
+	return s.len >= suffix.len &&
+	       memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0;
+}
+
+molt_str mo_str_trim(molt_str s)
+{
+	while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+		s.ptr++;
+		s.len--;
+	}
+	while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+molt_str mo_str_split(molt_str *rest, char sep)
+{
+	molt_str all = *rest;
+	const char *at = all.len ? memchr(all.ptr, sep, all.len) : NULL;
+	molt_str head = all;
+
+	if (!at) {
+		*rest = (molt_str){ NULL, 0 };
+		return all;
+	}
+	head.len = (size_t)(at - all.ptr);
+	*rest = (molt_str){ at + 1, all.len - head.len - 1 };
+	return head;
+}
+
+bool mo_str_u64(molt_str s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.len == 0)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		uint64_t d;
+
+		if (!mo_is_digit(s.ptr[i]))
+			return false;
+		d = (uint64_t)(s.ptr[i] - '0');
+		if (v > (max - d) / 10 && (v > max / 10 || v * 10 > max - d))
+			return false;
+		v = v * 10 + d;
+	}
+	*out = v;
+	return v <= max;
+}
+
+int mo_hex_digit(char c)
+{
+	if (mo_is_digit(c))
+		return c - '0';
+	c = mo_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

@@ -1,0 +1,140 @@
+/* One request and its response: the struct behind molt_req.
+ *
+ * Made by a protocol (http/h1.c; others later), which reads the head, runs
+ * app->handle() in a coroutine of the connection's loop, sends the answer when
+ * that returns, and frees it.  The upper layer (web) sees protocols only through
+ * mo_exchange_ops; a protocol sees web only through mo_http_app.
+ *
+ * It lies in its own arena, with everything that belongs to it.  All of it is
+ * touched by one thread at a time: the loop, or for .blocking routes the pool
+ * thread while the coroutine waits for it. */
+#ifndef MO_HTTP_EXCHANGE_H
+#define MO_HTTP_EXCHANGE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "http/h1_parse.h"
+#include "net/addr.h"
+#include "rt/loop.h"
+
+#define MO_REQ_MAGIC 0x72657121u
+
+struct mo_http_server;
+
+/* A field of the answer. */
+typedef struct mo_out_field {
+	struct mo_out_field *next;
+	molt_str name, value;
+} mo_out_field;
+
+enum mo_body_state {
+	MO_BODY_NONE,	 /* there is none, or it has been read to its end */
+	MO_BODY_PENDING, /* there is more to read */
+	MO_BODY_FAILED	 /* bad framing, too long, gone: the connection closes */
+};
+
+typedef struct mo_exchange_ops {
+	/* Up to n bytes of the decoded body; 0 at its end; <0.  Sends 100 Continue
+	 * first when the client waits for it.  [parks] */
+	long (*read)(molt_req *r, void *buf, size_t n);
+	/* Sends the head if it was not yet, then data as body.  last: nothing
+	 * follows.  Before the first call with !last, r->res_length decides the
+	 * framing: >= 0 Content-Length, -1 chunked (or close for HTTP/1.0).
+	 * 0, -EPIPE, -ETIMEDOUT.  [parks] */
+	int (*send)(molt_req *r, const void *data, size_t n, bool last);
+	/* The same with bytes of a file; the range must exist: when the file turns
+	 * out shorter the connection is cut, so that the client sees it.  [parks] */
+	int (*send_file)(molt_req *r, int fd, off_t off, size_t n, bool last);
+	bool (*gone)(const molt_req *r); /* the client has disconnected */
+} mo_exchange_ops;
+
+struct molt_req {
+	uint32_t magic;
+	const mo_exchange_ops *ops;
+	void *conn; /* the protocol's connection */
+	mo_loop *loop;
+	mo_co *co;
+	struct mo_http_server *server; /* limits, app, counters */
+	mo_arena arena;
+
+	/* The request; pointers into the arena.  Every molt_str here is also
+	 * NUL-terminated at ptr[len]. */
+	molt_str method, target, raw_path, query, host; /* host: as received */
+	mo_field *fields;
+	size_t nfields;
+	int minor;
+	bool tls, chunked, has_length, expect_continue, upgrade;
+	uint64_t length;
+	const mo_addr *peer;
+	molt_time started; /* monotonic */
+	uint64_t id;
+
+	/* The body. */
+	enum mo_body_state body_state;
+	uint64_t body_read; /* decoded bytes so far */
+	size_t body_max;    /* set by app->route(); the protocol answers 413 */
+
+	/* The answer.  Until head_sent, web changes these; then they are fixed. */
+	int status;
+	mo_out_field *out_fields, **out_tail;
+	mo_buf out;	    /* body bytes not yet given to send */
+	int64_t res_length; /* see send; -1 */
+	bool head_sent;
+	bool finished;	    /* the last byte was given to the protocol */
+	bool close;	    /* close the connection after this answer */
+	bool cut;	    /* the answer broke off: close without a proper end */
+	uint64_t bytes_sent; /* of body, for the access log */
+	molt_time write_deadline; /* route's timeout; INT64_MAX */
+
+	/* Of the web layer. */
+	size_t stack_size; /* set by app->route() */
+	void *web;
+};
+
+/* The upper layer's part. */
+typedef struct mo_http_app {
+	/* On the loop, before the coroutine exists: makes r->web, finds the route,
+	 * sets r->stack_size and r->body_max. Never parks, never answers. */
+	void (*route)(molt_req *r);
+	/* In the coroutine: makes the answer in r->status, out_fields, out; may
+	 * send by r->ops.  The protocol sends what is left when it returns. */
+	void (*handle)(molt_req *r);
+	/* After the answer (or its failure): access log, counters. */
+	void (*done)(molt_req *r);
+	/* A connection was refused before there was a request: bad head (status
+	 * 4xx/5xx sent), for the access log.  line: what came, to be escaped. */
+	void (*refused)(struct mo_http_server *s, const mo_addr *peer, int status, molt_str line);
+} mo_http_app;
+
+/* Limits of one server; every value is final (no zero means default). */
+typedef struct mo_http_limits {
+	size_t max_header, max_target, max_body, stack_size;
+	unsigned max_fields;
+	int max_connections;
+	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
+	bool keep_alive;
+} mo_http_limits;
+
+/* What a protocol needs to know of the server it works for.  Read-only after
+ * start, except the counters. */
+typedef struct mo_http_server {
+	mo_http_limits lim;
+	mo_http_app app;
+	char *server_field; /* value of Server:, or NULL */
+	void *owner;	    /* molt_server */
+	_Atomic int connections;     /* open now */
+	_Atomic int requests;	     /* in progress now */
+	_Atomic uint64_t total_requests, total_connections;
+	_Atomic uint64_t by_class[6]; /* answers 1xx .. 5xx at [1..5] */
+	_Atomic bool draining;	     /* answer with Connection: close */
+} mo_http_server;
+
+/* The first field with that id, or NULL. */
+const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id);
+/* Reason phrase: "Not Found"; "" for unknown codes. */
+const char *mo_status_text(int status);
+/* 1xx, 204, 304 have no body (RFC 9110 section 6.4.1). */
+bool mo_status_has_body(int status);
+
+#endif

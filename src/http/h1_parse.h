@@ -1,0 +1,73 @@
+/* The HTTP/1 request head, parsed strictly and without state (RFC 9112, RFC
+ * 9110).  The parser looks at bytes and never keeps any: an unfinished head is
+ * just bytes, so it can be parsed again when more came, by any generation.
+ *
+ * Refused: folding, bare CR or LF, NUL and other control bytes, space before
+ * the colon, an empty or non-token name, both Content-Length and
+ * Transfer-Encoding, repeated, listed, signed or empty Content-Length, any
+ * Transfer-Encoding but a single "chunked" (501 for other codings, 400 when
+ * malformed or with HTTP/1.0), a missing (1.1) or doubled or bad Host, a bad
+ * target (fragment, control bytes, bytes over 0x7e, space), a bad version
+ * (505 for HTTP/2.0 and so on, 400 for no HTTP version at all), an unknown
+ * Expect (417). */
+#ifndef MO_HTTP_H1_PARSE_H
+#define MO_HTTP_H1_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "molt.h"
+
+#define MO_MAX_FIELDS 128u
+
+/* Well-known fields, found by the parser so that no one compares names twice. */
+enum mo_field_id {
+	MO_F_OTHER = 0,
+	MO_F_HOST, MO_F_CONNECTION, MO_F_CONTENT_LENGTH, MO_F_CONTENT_TYPE,
+	MO_F_TRANSFER_ENCODING, MO_F_EXPECT, MO_F_UPGRADE, MO_F_COOKIE,
+	MO_F_AUTHORIZATION, MO_F_USER_AGENT, MO_F_REFERER, MO_F_ORIGIN, MO_F_RANGE,
+	MO_F_IF_RANGE, MO_F_IF_MATCH, MO_F_IF_NONE_MATCH, MO_F_IF_MODIFIED_SINCE,
+	MO_F_IF_UNMODIFIED_SINCE, MO_F_ACCEPT, MO_F_ACCEPT_ENCODING,
+	MO_F_SEC_FETCH_SITE, MO_F_COUNT
+};
+
+typedef struct mo_field {
+	molt_str name, value; /* value without white space at its ends */
+	enum mo_field_id id;
+} mo_field;
+
+typedef struct mo_head {
+	molt_str method;
+	molt_str target;	/* as received */
+	molt_str path, query;	/* raw parts of the target; query without '?';
+				   "*" for OPTIONS *, authority for CONNECT */
+	bool has_query;
+	molt_str host;		/* value of Host, or of an absolute target (which wins,
+				   RFC 9112 section 3.2.2), with port, as received */
+	int minor;		/* HTTP/1.minor: 0 or 1 */
+	bool keep_alive;	/* by version and Connection */
+	bool chunked;
+	bool has_length;	/* Content-Length present */
+	uint64_t length;
+	bool expect_continue;
+	bool upgrade;		/* Connection: upgrade and Upgrade present */
+	size_t nfields;
+	size_t size;		/* bytes of the head, final CRLF CRLF included */
+} mo_head;
+
+typedef struct mo_head_limits {
+	size_t max_head;   /* 431 when the head is longer, also when unfinished */
+	size_t max_target; /* 414 */
+	size_t max_fields; /* 431; <= MO_MAX_FIELDS */
+} mo_head_limits;
+
+/* Parses data[0..n).  One leading CRLF is skipped (RFC 9112 section 2.2).
+ *   > 0   complete: out and fields[0..out->nfields) point into data
+ *     0   unfinished and nothing wrong so far: call again with more
+ *   < 0   -status: refuse with 400, 414, 417, 431, 501 or 505 and close
+ * A wrong byte is refused as soon as its line is complete, at the latest. */
+int mo_h1_parse(const char *data, size_t n, const mo_head_limits *lim, mo_head *out,
+		mo_field *fields);
+
+#endif

@@ -1,0 +1,41 @@
+/* Paths, queries and forms (RFC 3986, the URL standard's form encoding). */
+#ifndef MO_HTTP_URL_H
+#define MO_HTTP_URL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "molt.h"
+
+/* Decodes %XX once, resolves "." and "..", folds "//" (a trailing '/' stays).
+ * raw begins with '/'.  "%2F" stays inside its segment: it is kept as "%2F".
+ * The result is in a, NUL-terminated.  -EINVAL: bad escape, %00, a control
+ * byte, or ".." above the root.  Linear in raw.len. */
+int mo_url_path(mo_arena *a, molt_str raw, molt_str *out);
+/* Decodes %XX (and '+' to space when plus) of one piece; bad escapes stay as
+ * they are.  NUL bytes are kept: len tells. */
+molt_str mo_url_decode(mo_arena *a, molt_str raw, bool plus);
+/* Appends s escaped for a path (keeps '/') or a query value. */
+void mo_url_encode(mo_buf *out, molt_str s, bool keep_slash);
+
+/* A parsed list of names and values, in order; names are not unique. */
+typedef struct mo_pair {
+	struct mo_pair *next;
+	molt_str name, value; /* decoded, NUL-terminated, in the arena */
+} mo_pair;
+#define MO_MAX_PAIRS 1024 /* the rest is ignored */
+mo_pair *mo_query_parse(mo_arena *a, molt_str query);
+const mo_pair *mo_pair_find(const mo_pair *list, const char *name);
+
+/* Cookie: (RFC 6265 section 5.4; values as they are, quotes removed). */
+mo_pair *mo_cookie_parse(mo_arena *a, molt_str field);
+
+/* multipart/form-data (RFC 7578).  Parts point into body, which must stay.
+ * -EINVAL: bad boundary (1 to 70 bytes), broken framing; -E2BIG: > 256 parts. */
+typedef struct mo_part {
+	struct mo_part *next;
+	molt_str name, filename, type, data; /* filename: base name; NULs and controls refused */
+	bool is_file;
+} mo_part;
+int mo_multipart_parse(mo_arena *a, molt_str content_type, molt_str body, mo_part **out);
+
+#endif

@@ -1,0 +1,38 @@
+/* Listen addresses as text and as the system's structures.
+ * Forms: ":80" and "80" (all addresses, IPv6 and IPv4 on one socket when the
+ * system has IPv6), "127.0.0.1:80", "[::1]:80", "unix:/path", "localhost:80". */
+#ifndef MO_NET_ADDR_H
+#define MO_NET_ADDR_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "molt.h"
+
+typedef struct mo_addr {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} u;
+	socklen_t len;
+	bool any; /* ":80": any family */
+} mo_addr;
+
+#define MO_ADDR_TEXT 160
+
+/* -EINVAL, -ENAMETOOLONG (unix path). */
+int mo_addr_parse(const char *text, mo_addr *out);
+/* "127.0.0.1:80", "[::1]:80", ":80" when any, "unix:/path". */
+void mo_addr_format(const mo_addr *a, char out[MO_ADDR_TEXT]);
+int mo_addr_port(const mo_addr *a); /* 0 for unix */
+/* Same family, address and port (or path). */
+bool mo_addr_equal(const mo_addr *a, const mo_addr *b);
+bool mo_addr_is_loopback(const mo_addr *a); /* 127/8, ::1, ::ffff:127/104, unix */
+/* The address alone: "127.0.0.1" (also for ::ffff:127.0.0.1), "::1", "unix". */
+void mo_addr_ip(const mo_addr *a, char out[INET6_ADDRSTRLEN]);
+
+#endif

@@ -1,0 +1,39 @@
+/* One bound listening socket.  All loops and all generations share its one open
+ * file description: it is bound once, given on by descriptor, never shut down
+ * (that would end it for everybody), only closed.
+ *
+ * A unix socket's path is made by binding a temporary name and renaming it, and
+ * is removed only by mo_listener_remove_path(), when it is still ours. */
+#ifndef MO_NET_LISTENER_H
+#define MO_NET_LISTENER_H
+
+#include "net/addr.h"
+
+typedef struct mo_listener {
+	uint32_t magic;
+	int fd;
+	mo_addr addr;		  /* as bound: the real port */
+	char text[MO_ADDR_TEXT];  /* as configured, ":0" stays ":0" */
+	char bound[MO_ADDR_TEXT]; /* as bound, for people: ":8199" */
+	bool inherited;
+	uint64_t path_dev, path_ino; /* unix */
+} mo_listener;
+
+/* Opens, binds and listens.  backlog 0: net.core.somaxconn.  *why gets a
+ * sentence (malloc'd) on failure.  -EADDRINUSE, -EACCES, ... */
+int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **why);
+/* Takes an inherited descriptor: checks that it is a listening stream socket,
+ * sets O_NONBLOCK and CLOEXEC, reads its address.  Owns fd on success.
+ * -ENOTSOCK, -EINVAL (not listening). */
+int mo_listener_adopt(int fd, const char *text, mo_listener **out);
+/* Applies another backlog (listen() again). */
+int mo_listener_set_backlog(mo_listener *l, int backlog);
+/* Would binding text give this socket? */
+bool mo_listener_matches(const mo_listener *l, const char *text);
+void mo_listener_remove_path(mo_listener *l);
+void mo_listener_close(mo_listener *l); /* closes and frees; NULL accepted */
+
+/* accept4 with NONBLOCK and CLOEXEC.  fd, or -EAGAIN, -EMFILE ... */
+int mo_listener_accept(mo_listener *l, mo_addr *peer);
+
+#endif

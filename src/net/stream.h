@@ -1,0 +1,44 @@
+/* A connected byte stream, plain or TLS, over a non-blocking descriptor that
+ * stays ours to watch and to give away.  No buffering here beyond what TLS
+ * needs.  All calls on the owner loop's thread; none blocks or parks.
+ *
+ * Results: > 0 bytes; 0 end of stream (read only: FIN, or close_notify);
+ * -EAGAIN: wait for stream->want, then call again with the same data;
+ * -ECONNRESET, -EPIPE, -EPROTO (TLS broke the rules) ...: it is over. */
+#ifndef MO_NET_STREAM_H
+#define MO_NET_STREAM_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "molt.h"
+
+typedef struct mo_stream mo_stream;
+
+typedef struct mo_stream_ops {
+	const char *name; /* "plain", "tls" */
+	ssize_t (*read)(mo_stream *s, void *buf, size_t n);
+	ssize_t (*writev)(mo_stream *s, const struct iovec *iov, int count);
+	/* Sends up to n bytes of file at *off and moves *off. */
+	ssize_t (*sendfile)(mo_stream *s, int file, off_t *off, size_t n);
+	/* TLS: drives the handshake: 0 done, -EAGAIN, <0.  Plain: 0. */
+	int (*handshake)(mo_stream *s);
+	/* Says that no more will be sent: close_notify and SHUT_WR.  0, -EAGAIN, <0. */
+	int (*finish)(mo_stream *s);
+	/* Bytes that a read would give without the descriptor becoming readable. */
+	bool (*pending)(const mo_stream *s);
+	/* Holds no state but the descriptor (plain), or can pack its state (later). */
+	bool (*movable)(const mo_stream *s);
+	void (*close)(mo_stream *s); /* closes the descriptor, frees s */
+} mo_stream_ops;
+
+struct mo_stream {
+	const mo_stream_ops *ops;
+	int fd;
+	int want; /* UV_READABLE or UV_WRITABLE after -EAGAIN */
+};
+
+mo_stream *mo_stream_plain(int fd); /* owns fd */
+
+#endif

@@ -1,0 +1,25 @@
+/* TLS by OpenSSL 3: one context per certificate, one stream per connection.
+ * TLS 1.2 and 1.3, AEAD suites, no renegotiation, no compression, tickets (no
+ * session cache), no early data, ALPN http/1.1 (another ALPN offer without it
+ * is refused with a fatal alert, RFC 7301 section 3.2). */
+#ifndef MO_NET_TLS_H
+#define MO_NET_TLS_H
+
+#include "net/stream.h"
+
+typedef struct mo_tls mo_tls; /* reference counted, [any] thread */
+
+/* Reads a PEM chain and key.  *why gets a sentence (malloc'd) that names the
+ * file and what is wrong: missing, not readable, no PEM, expired (a warning
+ * through the log only), key does not fit.  -ENOENT, -EACCES, -EINVAL. */
+int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why);
+mo_tls *mo_tls_ref(mo_tls *t);
+void mo_tls_unref(mo_tls *t); /* NULL accepted */
+/* Owns fd. NULL only when OpenSSL is out of memory; fd is closed then. */
+mo_stream *mo_stream_tls(int fd, mo_tls *t);
+
+/* true when the first byte cannot begin a TLS record: the client speaks plain
+ * HTTP to an HTTPS port and deserves a 400 in plain text (set after -EPROTO). */
+bool mo_stream_tls_got_http(const mo_stream *s);
+
+#endif

@@ -1,0 +1,61 @@
+/* One thread running one event loop (libuv).  It owns everything that was made
+ * on it: connections, coroutines, buffers, arenas.  Other threads talk to it
+ * by mo_loop_post() only.
+ *
+ * Life: mo_loop_new -> mo_loop_start (the thread runs) -> mo_loop_stop (the
+ * thread leaves once its handles are closed) -> mo_loop_free (joins). */
+#ifndef MO_RT_LOOP_H
+#define MO_RT_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "molt.h"
+#include "rt/timer.h"
+
+#define MO_LOOP_BUFFER 16384u /* size of the loop's spare buffers */
+#define MO_LOOP_SLOTS 4
+
+/* What upper layers keep per loop. */
+enum mo_loop_slot { MO_SLOT_HTTP, MO_SLOT_WEB, MO_SLOT_GEN, MO_SLOT_SPARE };
+
+typedef struct mo_loop {
+	uint32_t magic;
+	int index; /* 0, 1 ...; the control loop: -1 */
+	uv_loop_t uv;
+	mo_chunk_cache chunks;	   /* for arenas of this loop */
+	mo_timers timers;	   /* coarse deadlines, see timer.h */
+	void *slot[MO_LOOP_SLOTS]; /* of the upper layers; they free theirs */
+	struct mo_loop_private *p; /* mailbox, stacks, spare buffers, watchdog */
+} mo_loop;
+
+mo_loop *mo_loop_new(int index);
+int mo_loop_start(mo_loop *l, const char *thread_name); /* -errno from the system */
+void mo_loop_stop(mo_loop *l); /* [any] asks; all handles of upper layers must get closed by themselves */
+void mo_loop_free(mo_loop *l); /* joins the thread; NULL is accepted */
+
+mo_loop *mo_loop_self(void); /* of this thread, or NULL */
+molt_time mo_loop_now(mo_loop *l); /* cached per turn of the loop, same clock as mo_now() */
+
+/* Runs fn(arg) on l's thread, later, in order of posting; not inside a
+ * coroutine. [any] Posting to a loop that has been stopped is dropped: false. */
+bool mo_loop_post(mo_loop *l, void (*fn)(void *arg), void *arg);
+
+/* Runs fn(arg) on l's thread inside a new coroutine (default stack). [any] */
+bool mo_loop_spawn(mo_loop *l, void (*fn)(void *arg), void *arg);
+
+/* Spare buffers of MO_LOOP_BUFFER bytes; only on the loop's thread. */
+char *mo_loop_buffer_get(mo_loop *l);
+void mo_loop_buffer_put(mo_loop *l, char *buf);
+
+/* "Tue, 15 Nov 1994 08:12:31 GMT" (29 bytes and NUL), renewed each second. */
+const char *mo_loop_http_date(mo_loop *l);
+
+/* CPUs that this process may use: affinity and cgroup quota, at least 1. */
+int mo_cpu_count(void);
+
+#endif

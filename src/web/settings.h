@@ -1,0 +1,42 @@
+/* Every setting of one server, with its final type.  Filled in this order, a
+ * later one wins: defaults (mo_settings_init), the file (mo_config_fill), the
+ * program's calls, the environment (mo_config_env, at molt_server_start()). */
+#ifndef MO_WEB_SETTINGS_H
+#define MO_WEB_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "molt.h"
+
+typedef struct mo_settings {
+	/* Strings are malloc'd and owned; NULL: not set. */
+	char *address;	  /* comma list */
+	char *https_addr; /* comma list; when NULL and a certificate is set, address is HTTPS */
+	char *https_cert, *https_key;
+	char *server_agent;
+	char *server_root, *index_files;
+	bool index_folder;
+	int64_t loops; /* 0: by CPUs */
+	int64_t stack_size, max_header, max_body, max_connections, backlog;
+	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
+	bool keep_alive;
+	bool graceful;
+	molt_time drain_timeout, shutdown_timeout, ready_timeout;
+	char *admin_pattern; /* set: the admin page is on */
+	char *admin_token;
+	char *exe_dirs; /* ':' list */
+	bool dump_router_map;
+	/* Logs of this server. */
+	bool access_log, error_log;
+	char *log_path; /* directory; NULL: stdout */
+	char *access_log_file, *error_log_file; /* names in log_path; {Y} {m} {d} are replaced */
+	bool log_stdout;
+} mo_settings;
+
+void mo_settings_init(mo_settings *s); /* the defaults of molt.h */
+void mo_settings_fini(mo_settings *s);
+/* Checks ranges and combinations of the whole.  *why: malloc'd sentence. -EINVAL. */
+int mo_settings_check(const mo_settings *s, char **why);
+
+#endif
