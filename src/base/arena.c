@@ -104,7 +104,6 @@ static void *alloc_slow(mo_arena *a, size_t n)
 	size_t room = MO_ARENA_CHUNK - sizeof(mo_chunk);
 	mo_chunk *k;
 
-	MO_CHECK(n <= SIZE_MAX / 2);
 	if (ARENA_EACH_ALONE || n > room / 2) {
 		k = chunk_get(NULL, sizeof(mo_chunk) + n);
 		if (a->chunks) {
@@ -129,6 +128,7 @@ void *mo_arena_alloc(mo_arena *a, size_t n)
 {
 	char *p = a->at;
 
+	MO_CHECK(n <= SIZE_MAX / 2);
 	n = (n + (ALIGN - 1)) & ~(ALIGN - 1);
 	if (n == 0)
 		n = ALIGN;

@@ -16,7 +16,8 @@
 
 typedef void sink_fn(void *arg, enum molt_level l, const char *line);
 
-/* The targets.  The lock covers these fields only, never a call or a write. */
+/* The targets.  The read lock is held while a line is written, so that a file is
+ * closed only when no line is under way; never while the program's sink runs. */
 static struct {
 	pthread_rwlock_t lock;
 	sink_fn *sink;
@@ -27,6 +28,9 @@ static struct {
 } target = { .lock = PTHREAD_RWLOCK_INITIALIZER, .file = -1 };
 
 static _Atomic int least = MOLT_INFO;
+
+typedef void observer_fn(const char *line);
+static observer_fn *_Atomic observer;
 
 static const char *const level_text[] = { "[DEBUG] ", "", "[WARN] ", "[ERROR] " };
 
@@ -98,8 +102,6 @@ static void emit(enum molt_level l, mo_buf *line)
 	pthread_rwlock_rdlock(&target.lock);
 	sink = target.sink;
 	arg = target.sink_arg;
-	/* A private copy of the descriptor would cost a call per line; the read
-	 * lock is held over the write instead, and reopening waits for it. */
 	file = target.file;
 	out = !target.no_stdout;
 	if (sink) {
@@ -119,9 +121,11 @@ void molt_log(enum molt_level l, const char *fmt, ...)
 {
 	int saved = errno;
 	mo_buf text = { 0 }, line = { 0 };
+	observer_fn *watch = l >= MOLT_WARN ? atomic_load(&observer) : NULL;
+	bool wanted = (int)l >= atomic_load_explicit(&least, memory_order_relaxed);
 	va_list ap;
 
-	if ((int)l < atomic_load_explicit(&least, memory_order_relaxed) || (int)l > MOLT_ERROR)
+	if ((!wanted && !watch) || (int)l > MOLT_ERROR)
 		return;
 	va_start(ap, fmt);
 	mo_buf_vfmt(&text, fmt, ap);
@@ -129,10 +133,18 @@ void molt_log(enum molt_level l, const char *fmt, ...)
 	mo_log_stamp(&line);
 	mo_buf_fmt(&line, " %d: %s", (int)getpid(), level_text[l]);
 	escape_control(&line, text.data, text.len);
-	emit(l, &line);
+	if (watch)
+		watch(mo_buf_cstr(&line));
+	if (wanted)
+		emit(l, &line);
 	mo_buf_free(&text);
 	mo_buf_free(&line);
 	errno = saved;
+}
+
+void mo_log_set_observer(void (*fn)(const char *line))
+{
+	atomic_store(&observer, fn);
 }
 
 void molt_log_set_level(enum molt_level l)

@@ -30,4 +30,9 @@ void mo_log_escape(mo_buf *out, molt_str s);
 /* Appends "2018-05-18 11:02:04.812" of the wall clock, local time. */
 void mo_log_stamp(mo_buf *out);
 
+/* fn also gets every finished line of a warning or an error, whatever the level
+ * and the targets; NULL: none.  Called from any thread, before the line is
+ * written. [any] */
+void mo_log_set_observer(void (*fn)(const char *line));
+
 #endif

@@ -39,7 +39,8 @@ char *mo_strndup(const char *s, size_t n)
 {
 	char *p = mo_malloc(n + 1);
 
-	memcpy(p, s, n);
+	if (n)
+		memcpy(p, s, n);
 	p[n] = '\0';
 	return p;
 }

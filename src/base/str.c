@@ -13,13 +13,15 @@ bool mo_str_eq_ci(molt_str a, molt_str b)
 
 bool mo_str_has_prefix(molt_str s, molt_str prefix)
 {
-	return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+	return s.len >= prefix.len && mo_str_eq(mo_strn(s.ptr, prefix.len), prefix);
 }
 
 bool mo_str_has_suffix(molt_str s, molt_str suffix)
 {
+	if (suffix.len == 0)
+		return true;
 	return s.len >= suffix.len &&
-	       memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0;
+	       mo_str_eq(mo_strn(s.ptr + (s.len - suffix.len), suffix.len), suffix);
 }
 
 molt_str mo_str_trim(molt_str s)
@@ -60,12 +62,12 @@ bool mo_str_u64(molt_str s, uint64_t max, uint64_t *out)
 		if (!mo_is_digit(s.ptr[i]))
 			return false;
 		d = (uint64_t)(s.ptr[i] - '0');
-		if (v > (max - d) / 10 && (v > max / 10 || v * 10 > max - d))
+		if (d > max || v > (max - d) / 10)
 			return false;
 		v = v * 10 + d;
 	}
 	*out = v;
-	return v <= max;
+	return true;
 }
 
 int mo_hex_digit(char c)

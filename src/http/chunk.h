@@ -8,8 +8,9 @@
  *   TRAILER   CRLF                         -> DONE
  *   any       anything else                -> FAILED (400 and close)
  *
- * Bare LF, signs, 0x, spaces are refused.  Extensions are skipped; all of a
- * body's extension and trailer bytes count into one limit of 16 KiB. */
+ * Bare LF, signs, 0x, spaces are refused.  Extensions are skipped (any bytes of
+ * a field value up to CRLF); trailers must be field lines.  All of a body's
+ * extension and trailer bytes count into one limit of 16 KiB. */
 #ifndef MO_HTTP_CHUNK_H
 #define MO_HTTP_CHUNK_H
 
@@ -24,10 +25,12 @@ typedef struct mo_chunked {
 
 void mo_chunked_init(mo_chunked *c);
 
-/* Decodes from in[0..n) until out[0..cap) is full, the input is used up, or the
- * body ends.  *used: input consumed; *made: bytes written.  in and out may be
- * the same memory.  1: the body is complete (*used ends behind it); 0: go on;
- * -EBADMSG: refused; -E2BIG: a chunk size that overflows or too much overhead. */
+/* Decodes from in[0..n) until more data has no room in out[0..cap), the input is
+ * used up, or the body ends.  Framing needs no room: a body that just fills out
+ * ends at once when its end is there.  *used: input consumed; *made: bytes
+ * written.  in and out may be the same memory.  1: the body is complete (*used
+ * ends behind it); 0: go on; -EBADMSG: refused; -E2BIG: a chunk size that
+ * overflows or too much overhead.  A refused body stays refused. */
 int mo_chunked_decode(mo_chunked *c, const char *in, size_t n, size_t *used, char *out,
 		      size_t cap, size_t *made);
 

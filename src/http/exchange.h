@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "http/h1_parse.h"
 #include "net/addr.h"
+#include "rt/co.h"
 #include "rt/loop.h"
 
 #define MO_REQ_MAGIC 0x72657121u
@@ -46,7 +47,10 @@ typedef struct mo_exchange_ops {
 	/* The same with bytes of a file; the range must exist: when the file turns
 	 * out shorter the connection is cut, so that the client sees it.  [parks] */
 	int (*send_file)(molt_req *r, int fd, off_t off, size_t n, bool last);
-	bool (*gone)(const molt_req *r); /* the client has disconnected */
+	/* The client has disconnected, or at least will send no more: writing may
+	 * still work, as some clients close their sending side and wait for the
+	 * answer.  Only the result of send tells that it has failed. [any] */
+	bool (*gone)(const molt_req *r);
 } mo_exchange_ops;
 
 struct molt_req {

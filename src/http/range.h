@@ -26,8 +26,10 @@ int mo_range_parse(molt_str field, uint64_t size, mo_range *out);
  * weak: W/ is ignored on both sides. */
 bool mo_etag_listed(molt_str field, molt_str etag, bool weak);
 
-/* The three date forms of RFC 9110 section 5.6.7; -1 when it is none. */
+/* The three date forms of RFC 9110 section 5.6.7; -1 when it is none.  A date
+ * before 1970 counts as the first second of 1970. */
 time_t mo_date_parse(molt_str s);
+/* "Sun, 06 Nov 1994 08:49:37 GMT" */
 void mo_date_format(time_t t, char out[30]);
 
 /* Content type by file name: "text/html; charset=utf-8";

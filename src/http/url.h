@@ -29,7 +29,8 @@ const mo_pair *mo_pair_find(const mo_pair *list, const char *name);
 /* Cookie: (RFC 6265 section 5.4; values as they are, quotes removed). */
 mo_pair *mo_cookie_parse(mo_arena *a, molt_str field);
 
-/* multipart/form-data (RFC 7578).  Parts point into body, which must stay.
+/* multipart/form-data (RFC 7578).  Strings and the data of plain fields are
+ * copied and end with a NUL; the data of files points into body, which must stay.
  * -EINVAL: bad boundary (1 to 70 bytes), broken framing; -E2BIG: > 256 parts. */
 typedef struct mo_part {
 	struct mo_part *next;

@@ -23,8 +23,10 @@ typedef struct mo_addr {
 } mo_addr;
 
 #define MO_ADDR_TEXT 160
+#define MO_ADDR_PATH_MAX 95 /* unix path; leaves room for a temporary name */
 
-/* -EINVAL, -ENAMETOOLONG (unix path). */
+/* -EINVAL, -ENAMETOOLONG (unix path).  A unix path begins with '/'.  "localhost"
+ * is 127.0.0.1; no other name is looked up. */
 int mo_addr_parse(const char *text, mo_addr *out);
 /* "127.0.0.1:80", "[::1]:80", ":80" when any, "unix:/path". */
 void mo_addr_format(const mo_addr *a, char out[MO_ADDR_TEXT]);

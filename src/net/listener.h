@@ -3,7 +3,8 @@
  * (that would end it for everybody), only closed.
  *
  * A unix socket's path is made by binding a temporary name and renaming it, and
- * is removed only by mo_listener_remove_path(), when it is still ours. */
+ * is removed only by mo_listener_remove_path(), when it is still ours.  A stale
+ * socket file (nobody accepts there) may be replaced, any other file never. */
 #ifndef MO_NET_LISTENER_H
 #define MO_NET_LISTENER_H
 
@@ -12,7 +13,7 @@
 typedef struct mo_listener {
 	uint32_t magic;
 	int fd;
-	mo_addr addr;		  /* as bound: the real port */
+	mo_addr addr;             /* as bound: the real port */
 	char text[MO_ADDR_TEXT];  /* as configured, ":0" stays ":0" */
 	char bound[MO_ADDR_TEXT]; /* as bound, for people: ":8199" */
 	bool inherited;
@@ -33,7 +34,9 @@ bool mo_listener_matches(const mo_listener *l, const char *text);
 void mo_listener_remove_path(mo_listener *l);
 void mo_listener_close(mo_listener *l); /* closes and frees; NULL accepted */
 
-/* accept4 with NONBLOCK and CLOEXEC.  fd, or -EAGAIN, -EMFILE ... */
+/* accept4 with NONBLOCK and CLOEXEC; TCP_NODELAY is inherited from the listener.
+ * peer may be NULL.  fd, or -EAGAIN, -EMFILE ...; a connection that died in the
+ * queue is passed over. */
 int mo_listener_accept(mo_listener *l, mo_addr *peer);
 
 #endif

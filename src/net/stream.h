@@ -20,7 +20,8 @@ typedef struct mo_stream_ops {
 	const char *name; /* "plain", "tls" */
 	ssize_t (*read)(mo_stream *s, void *buf, size_t n);
 	ssize_t (*writev)(mo_stream *s, const struct iovec *iov, int count);
-	/* Sends up to n bytes of file at *off and moves *off. */
+	/* Sends up to n bytes of file at *off and moves *off.  -EIO: the file ends
+	 * before that (it was truncated). */
 	ssize_t (*sendfile)(mo_stream *s, int file, off_t *off, size_t n);
 	/* TLS: drives the handshake: 0 done, -EAGAIN, <0.  Plain: 0. */
 	int (*handshake)(mo_stream *s);
@@ -30,7 +31,9 @@ typedef struct mo_stream_ops {
 	bool (*pending)(const mo_stream *s);
 	/* Holds no state but the descriptor (plain), or can pack its state (later). */
 	bool (*movable)(const mo_stream *s);
-	void (*close)(mo_stream *s); /* closes the descriptor, frees s */
+	/* Closes the descriptor, frees s.  Without finish() before it the client
+	 * sees the answer cut (TLS sends no close_notify). */
+	void (*close)(mo_stream *s);
 } mo_stream_ops;
 
 struct mo_stream {
@@ -40,5 +43,6 @@ struct mo_stream {
 };
 
 mo_stream *mo_stream_plain(int fd); /* owns fd */
+extern const mo_stream_ops mo_stream_plain_ops;
 
 #endif

@@ -8,18 +8,22 @@
 #include "net/stream.h"
 
 typedef struct mo_tls mo_tls; /* reference counted, [any] thread */
+struct ssl_ctx_st;
 
 /* Reads a PEM chain and key.  *why gets a sentence (malloc'd) that names the
  * file and what is wrong: missing, not readable, no PEM, expired (a warning
  * through the log only), key does not fit.  -ENOENT, -EACCES, -EINVAL. */
 int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why);
 mo_tls *mo_tls_ref(mo_tls *t);
-void mo_tls_unref(mo_tls *t); /* NULL accepted */
+void mo_tls_unref(mo_tls *t);                       /* NULL accepted */
+struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed */
 /* Owns fd. NULL only when OpenSSL is out of memory; fd is closed then. */
 mo_stream *mo_stream_tls(int fd, mo_tls *t);
 
-/* true when the first byte cannot begin a TLS record: the client speaks plain
- * HTTP to an HTTPS port and deserves a 400 in plain text (set after -EPROTO). */
+/* true when the first byte is that of a request line: the client speaks plain
+ * HTTP to an HTTPS port and deserves a 400 in plain text (set after -EPROTO).
+ * The stream has then become a plain one: read, writev and finish work without
+ * TLS, and not one byte of the client has been read. */
 bool mo_stream_tls_got_http(const mo_stream *s);
 
 #endif

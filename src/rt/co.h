@@ -20,7 +20,7 @@ typedef struct mo_co mo_co;
 typedef struct mo_loop mo_loop;
 
 /* A coroutine that will run fn(arg) when first resumed.  stack: bytes wanted
- * (0: 64 KiB), rounded up to pages.  NULL when no stack can be had (limits of
+ * (0: 64 KiB; at least 16 KiB), rounded up to a power of two.  NULL when no stack can be had (limits of
  * the system): the caller refuses the work. */
 mo_co *mo_co_new(mo_loop *loop, size_t stack, void (*fn)(void *), void *arg);
 
@@ -34,7 +34,9 @@ void mo_co_yield(void);
 mo_co *mo_co_self(void);
 mo_loop *mo_co_loop(const mo_co *co);
 
-/* A short text that the watchdog and the overflow report name, borrowed. */
+/* A short text that the watchdog and the overflow report name.  Borrowed: it is
+ * read by another thread, so it must live as long as the loop (a route's own
+ * text does; a request's does not). */
 void mo_co_set_name(mo_co *co, const char *name);
 const char *mo_co_name(const mo_co *co); /* NULL when none */
 

@@ -3,7 +3,9 @@
  * by mo_loop_post() only.
  *
  * Life: mo_loop_new -> mo_loop_start (the thread runs) -> mo_loop_stop (the
- * thread leaves once its handles are closed) -> mo_loop_free (joins). */
+ * thread leaves once the upper layers' handles are closed and every coroutine
+ * has ended) -> mo_loop_free (joins).  A handle that nobody closes dies there
+ * as a broken invariant. */
 #ifndef MO_RT_LOOP_H
 #define MO_RT_LOOP_H
 
@@ -27,18 +29,21 @@ typedef struct mo_loop {
 	uint32_t magic;
 	int index; /* 0, 1 ...; the control loop: -1 */
 	uv_loop_t uv;
-	mo_chunk_cache chunks;	   /* for arenas of this loop */
-	mo_timers timers;	   /* coarse deadlines, see timer.h */
+	mo_chunk_cache chunks;     /* for arenas of this loop */
+	mo_timers timers;          /* coarse deadlines, see timer.h */
 	void *slot[MO_LOOP_SLOTS]; /* of the upper layers; they free theirs */
 	struct mo_loop_private *p; /* mailbox, stacks, spare buffers, watchdog */
 } mo_loop;
 
-mo_loop *mo_loop_new(int index);
+mo_loop *mo_loop_new(int index); /* NULL with errno: the system gave no descriptors */
 int mo_loop_start(mo_loop *l, const char *thread_name); /* -errno from the system */
-void mo_loop_stop(mo_loop *l); /* [any] asks; all handles of upper layers must get closed by themselves */
+/* Instead of mo_loop_start(): the calling thread runs it until it was stopped. */
+void mo_loop_run(mo_loop *l);
+void mo_loop_stop(
+	mo_loop *l); /* [any] asks; all handles of upper layers must get closed by themselves */
 void mo_loop_free(mo_loop *l); /* joins the thread; NULL is accepted */
 
-mo_loop *mo_loop_self(void); /* of this thread, or NULL */
+mo_loop *mo_loop_self(void);       /* of this thread, or NULL */
 molt_time mo_loop_now(mo_loop *l); /* cached per turn of the loop, same clock as mo_now() */
 
 /* Runs fn(arg) on l's thread, later, in order of posting; not inside a

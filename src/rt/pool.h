@@ -24,6 +24,6 @@ void mo_on_loop(void (*fn)(void *arg), void *arg);
 bool mo_on_pool_thread(void);
 
 void mo_pool_set_limit(int threads); /* before first use; 1 to 1024 */
-void mo_pool_fini(void);	     /* waits for idle threads to leave; tests */
+void mo_pool_fini(void);             /* waits for idle threads to leave; tests */
 
 #endif

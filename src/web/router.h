@@ -1,10 +1,19 @@
 /* Patterns and the tree that finds them.  Compiled once, read-only afterwards,
- * so all loops share one.  Costs grow with the length of the path, not with the
- * number of routes.
+ * so all loops share one.
  *
  * Order (whatever the order of adding): a host before none; then segment by
  * segment literal before {name} (and names mixed with literals inside a segment:
- * "{a}.{b}", longer literal first) before {name...}; then a method before none. */
+ * "{a}.{b}", longer literal first) before {name...}; then a method before none
+ * (HEAD before GET before none).  A pattern of another method never hides one
+ * that takes the request, so "POST /users/me" leaves GET to "GET /users/{id}".
+ * {name} needs at least one byte; {name...} also takes the path without its '/':
+ * "/files/{path...}" is "/files" too.  TRACE is taken only where it is named.
+ *
+ * Cost: a search follows the path down a tree with one level a segment, literal
+ * children hashed, mixed ones tried in order.  It goes back when a more specific
+ * branch ends nowhere, but a node is entered at most once (twice when there are
+ * hosts), so no path costs more than the nodes of the routes themselves, and to
+ * make k levels branch, a program must have bound about 2^k such routes. */
 #ifndef MO_WEB_ROUTER_H
 #define MO_WEB_ROUTER_H
 
@@ -32,8 +41,11 @@ typedef struct mo_match {
 	void *route; /* NULL: none */
 	mo_param params[MO_MAX_PARAMS];
 	unsigned nparams;
+	bool takes_rest;     /* the last one is a {name...} */
 	const char *pattern; /* normal form, for logs: "GET /users/{id}" */
-	bool wrong_method;   /* the path exists with other methods: 405 */
+	bool wrong_method;   /* the path exists with other methods: 405; near is set */
+	void *near;	     /* the most specific route of the path with another method;
+				then params and pattern are of it */
 } mo_match;
 
 /* host: lower case, no port.  path: from mo_url_path(); "*" for OPTIONS *. */
@@ -41,6 +53,12 @@ void mo_router_match(const mo_router *r, molt_str method, molt_str host, molt_st
 		     mo_match *out);
 /* "GET, HEAD, OPTIONS": for Allow, when wrong_method (RFC 9110 section 10.2.1). */
 const char *mo_router_allow(const mo_router *r, mo_arena *a, molt_str host, molt_str path);
+
+/* The methods that any route takes, for Allow of OPTIONS *. */
+const char *mo_router_methods(const mo_router *r, mo_arena *a);
+/* A standard method, or one that some pattern names: others are 501. */
+bool mo_router_knows(const mo_router *r, molt_str method);
+bool mo_router_has_hosts(const mo_router *r);
 
 /* For the table that is printed at start, sorted by host, path, method. */
 typedef struct mo_route_row {

@@ -28,7 +28,7 @@ struct molt_server {
 	uint32_t magic;
 	char *name;
 	mo_settings set;
-	enum mo_server_state state;
+	_Atomic enum mo_server_state state;
 	int failure;	   /* first set-up failure: negative errno */
 	char *failure_why; /* its sentence */
 	mo_endpoint *endpoints;
@@ -36,6 +36,9 @@ struct molt_server {
 	molt_group *root;
 	mo_router *router;
 	mo_http_server http;
+	struct mo_access_log *access_log; /* of access_log.c; NULL: off */
+	molt_group *admin_group;	  /* of admin.c; NULL: not mounted */
+	char *admin_path;		  /* of admin.c: where; owned */
 	struct molt_server *next; /* of the registry, by name of creation */
 };
 
@@ -45,19 +48,34 @@ int mo_server_fail(molt_server *s, int code, const char *fmt, ...) MOLT_PRINTF(3
 int mo_server_check_new(molt_server *s);
 
 molt_server *mo_servers(void); /* the first of the registry */
+/* Held while listeners are closed or looked at from outside the control thread. */
+void mo_servers_lock(void);
+void mo_servers_unlock(void);
+void mo_servers_free(void);    /* after the last loop has ended */
+/* Adds an address without looking at the state; o may be NULL. */
+int mo_server_add_endpoint(molt_server *s, const char *text, const molt_listen_opts *o);
 
-/* group.c: the root group, the http app's functions, freeing. */
-molt_group *mo_group_root_new(molt_server *s);
-void mo_group_tree_free(molt_group *root);
+/* group.c and dispatch.c: the root group, the http app's functions, freeing. */
+molt_group *mo_group_root_new(molt_server *s); /* sets s->root, and s->router when NULL */
+void mo_group_tree_free(molt_group *root);     /* with s->router; NULL is accepted */
+/* Makes the chains of middleware; by molt_server_start(), before the first
+ * request.  A failure is remembered. */
+int mo_groups_compile(molt_server *s);
 extern const mo_http_app mo_web_app;
 /* Prints the table of routes to the log. */
 void mo_routes_dump(molt_server *s);
 
-/* access_log.c */
+/* access_log.c.  Open and close: while s is not serving.  The others [any].
+ * *why: malloc'd sentence. */
 int mo_access_log_open(molt_server *s, char **why);
+void mo_access_log_close(molt_server *s); /* also when it is not open */
 void mo_access_log_write(molt_req *r);
 void mo_access_log_refused(mo_http_server *s, const mo_addr *peer, int status, molt_str line);
-int mo_access_log_reopen(void);
+int mo_access_log_reopen(void); /* all servers, after a rotation; the first -errno */
+
+/* admin.c: mounts the page where the settings say, unless that was done.  By
+ * molt_server_start(), when the settings are final. */
+int mo_admin_mount(molt_server *s);
 
 /* process.c: what the admin page shows.  A new reference. [any] */
 json_t *mo_process_status(void);

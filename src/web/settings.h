@@ -32,6 +32,7 @@ typedef struct mo_settings {
 	char *log_path; /* directory; NULL: stdout */
 	char *access_log_file, *error_log_file; /* names in log_path; {Y} {m} {d} are replaced */
 	bool log_stdout;
+	int64_t log_level; /* enum molt_level of the process's log; -1: not set */
 } mo_settings;
 
 void mo_settings_init(mo_settings *s); /* the defaults of molt.h */

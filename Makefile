@@ -1,0 +1,62 @@
+# Short names for what people do here; meson does the building.
+# Every target installs the packages that it misses, and only those.
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD = build
+RUN = python3 tools/run-tests
+export DESTDIR
+
+.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan fuzz lint install clean help
+.DEFAULT_GOAL := all
+
+all: ## build the library and the examples into build/
+	@tools/install-deps
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false --prefix=$(PREFIX)
+	@ninja -C $(BUILD)
+
+demo: all ## start the demo server and say what to try
+	@tools/demo $(BUILD)/examples/demo
+
+install: all ## install header, library, pkg-config file and manual (PREFIX, DESTDIR)
+	@meson configure $(BUILD) --prefix=$(PREFIX)
+	@meson install -C $(BUILD)
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+test: ## every test, with gcc, clang and the sanitizers (about 10 minutes)
+	@tools/install-deps --test
+	@$(RUN)
+
+test-unit: ## unit tests only
+	@tools/install-deps --test
+	@$(RUN) unit
+
+test-e2e: ## end-to-end tests only
+	@tools/install-deps --test
+	@$(RUN) e2e
+
+test-restart: ## restart tests only
+	@tools/install-deps --test
+	@$(RUN) restart
+
+test-asan: ## AddressSanitizer and UBSan: unit, e2e and short restart tests
+	@tools/install-deps --test
+	@$(RUN) asan
+
+test-tsan: ## ThreadSanitizer: unit and short restart tests
+	@tools/install-deps --test
+	@$(RUN) tsan
+
+fuzz: ## short fuzz runs
+	@tools/install-deps --test
+	@$(RUN) fuzz
+
+lint: ## style, layers, symbols, warnings of clang
+	@tools/install-deps --test
+	@$(RUN) lint clang
+
+clean: ## remove all build folders
+	rm -rf build build-*/
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1 /p' Makefile | \
+		while read -r name text; do printf 'make %-13s %s\n' "$$name" "$$text"; done

@@ -1,0 +1,27 @@
+/* Finishing what runs, with an end: after a restart (slowly: idle connections
+ * are kept for one more answer), or for a shutdown (idle ones are closed at
+ * once).  Coroutine of the control loop.
+ *
+ *   step       until
+ *   wait       no connection is left, or the deadline, or asked again
+ *   idle       idle connections closed, those with unread bytes served: 100 ms
+ *   cut        calls of handlers fail, connections cut, handlers return: 1 s
+ *   stop       loops ended; a handler that blocks its thread for more than 1 s
+ *              is left behind: the process exits with status 1 */
+#ifndef MO_GEN_DRAIN_H
+#define MO_GEN_DRAIN_H
+
+#include "gen/gen.h"
+
+typedef struct mo_drain_result {
+	size_t connections; /* open when the drain began */
+	size_t requests;    /* running when it began */
+	unsigned cut;	    /* requests that the deadline cut */
+	molt_time ms;
+} mo_drain_result;
+
+/* each (may be NULL) is called about every 20 ms. */
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h, void (*each)(void *arg), void *arg);
+mo_drain_result mo_drain_for_shutdown(const mo_gen_host *h);
+
+#endif

@@ -1,0 +1,49 @@
+/* What the restart code asks of the program around it.  gen knows nothing of
+ * servers, protocols or requests: the web layer gives it these functions.
+ * All are called in coroutines of the control loop and may park. */
+#ifndef MO_GEN_GEN_H
+#define MO_GEN_GEN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "molt.h"
+#include "net/listener.h"
+
+/* A listener as it is offered to a successor. Borrowed from the host. */
+typedef struct mo_gen_listener {
+	const char *server; /* name */
+	mo_listener *listener;
+} mo_gen_listener;
+
+typedef struct mo_gen_load {
+	size_t connections; /* open */
+	size_t requests;    /* in progress */
+} mo_gen_load;
+
+typedef struct mo_gen_host {
+	/* NULL when a restart is allowed, else why not. */
+	const char *(*restartable)(void);
+	/* Fills out[0..max); returns how many there are. */
+	size_t (*listeners)(mo_gen_listener *out, size_t max);
+	/* Starts or stops accepting on every loop; returns when every loop has. */
+	void (*accept)(bool on);
+	/* Answers say "Connection: close" from now on. */
+	void (*announce_close)(void);
+	void (*close_listeners)(bool remove_paths);
+	mo_gen_load (*load)(void);
+	void (*close_idle)(void);
+	/* Ends what still runs: calls of handlers fail, connections are cut.
+	 * Returns how many requests. */
+	unsigned (*cut)(void);
+	/* Ends the loops; false when a handler does not return within the grace. */
+	bool (*stop)(molt_time grace);
+	molt_time (*drain_timeout)(void);
+	molt_time (*shutdown_timeout)(void);
+	molt_time (*ready_timeout)(void);
+	/* One log line per listener: "http server started listening on [:80]". */
+	void (*log_listening)(const char *verb);
+} mo_gen_host;
+
+#endif

@@ -1,0 +1,30 @@
+/* The old side of a restart, from PREFLIGHT to END; one coroutine of the
+ * control loop runs it from top to bottom.
+ *
+ *   phase      what happens                                   on failure
+ *   PREFLIGHT  the program is opened and checked              refused
+ *   SPAWN      exec by that descriptor                        refused
+ *   OFFER      listeners and standard error are sent          killed
+ *   INIT       the program starts up, deadline ready_timeout  killed
+ *   READY      its report is checked                          killed
+ *   SWITCH     loops stop accepting, commit, it serves (5 s)  killed, accept again
+ *   DRAIN      what runs is finished                          -
+ *   END        the receipt is final and goes to the successor -
+ *
+ * Always: until the successor says that it serves, nothing of ours is closed;
+ * on any failure it is killed and reaped before we accept again, so there are
+ * never two owners. */
+#ifndef MO_GEN_PREDECESSOR_H
+#define MO_GEN_PREDECESSOR_H
+
+#include "gen/gen.h"
+
+typedef struct mo_predecessor mo_predecessor;
+
+/* target: absolute path, or NULL: the file we were started from. */
+mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target);
+int mo_predecessor_run(mo_predecessor *p); /* 0: the successor serves */
+void mo_predecessor_drain(mo_predecessor *p);
+void mo_predecessor_free(mo_predecessor *p);
+
+#endif

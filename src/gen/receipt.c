@@ -1,0 +1,140 @@
+/* The record of one restart; see receipt.h. */
+#include "gen/receipt.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gen/wire.h"
+
+static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",  "OFFER", "INIT",
+					   "READY",   "SWITCH",	   "DRAIN", "END" };
+
+const char *mo_phase_name(enum mo_phase p)
+{
+	return phase_names[p];
+}
+
+static double fine_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static json_t *milliseconds(double ms)
+{
+	return json_real((double)(long long)(ms * 1000) / 1000);
+}
+
+static json_t *iso_now(void)
+{
+	time_t s = (time_t)(mo_wall() / 1000);
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&s, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+mo_receipt *mo_receipt_new(unsigned generation, const char *target)
+{
+	static _Atomic unsigned serial;
+	mo_receipt *r = mo_calloc(1, sizeof(*r));
+	char *id = mo_fmt("%u.%d.%u", generation, (int)getpid(), atomic_fetch_add(&serial, 1) + 1);
+
+	r->begun = mo_now();
+	r->phase_begun = fine_now();
+	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:i, s:[]}", "id", id, "generation",
+			    (int)generation, "target", target, "outcome", "running", "started",
+			    iso_now(), "pid", (int)getpid(), "phases");
+	free(id);
+	return r;
+}
+
+void mo_receipt_free(mo_receipt *r)
+{
+	if (!r)
+		return;
+	json_decref(r->body);
+	free(r);
+}
+
+void mo_receipt_phase(mo_receipt *r, enum mo_phase next)
+{
+	double now = fine_now();
+
+	json_array_append_new(json_object_get(r->body, "phases"),
+			      json_pack("{s:s, s:o}", "phase", phase_names[r->phase], "ms",
+					milliseconds(now - r->phase_begun)));
+	r->phase = next;
+	r->phase_begun = now;
+}
+
+void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *reason)
+{
+	enum mo_phase phase = r->phase;
+
+	json_object_set_new(r->body, "phase", json_string(phase_names[phase]));
+	json_object_set_new(r->body, "outcome", json_string(outcome));
+	json_object_set_new(r->body, "errno", json_integer(code));
+	json_object_set_new(r->body, "ms", json_integer(mo_now() - r->begun));
+	if (reason)
+		json_object_set_new(r->body, "reason", json_string(reason));
+	mo_receipt_phase(r, phase);
+}
+
+static struct {
+	pthread_mutex_t lock;
+	json_t *list; /* newest first */
+} ring = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void mo_receipts_put(const json_t *body)
+{
+	json_t *copy = json_deep_copy(body);
+	const char *id = mo_json_str(body, "id");
+	json_t *old;
+	size_t i;
+
+	pthread_mutex_lock(&ring.lock);
+	if (!ring.list)
+		ring.list = json_array();
+	json_array_foreach(ring.list, i, old) {
+		if (strcmp(mo_json_str(old, "id"), id) == 0) {
+			json_array_set_new(ring.list, i, copy);
+			copy = NULL;
+			break;
+		}
+	}
+	if (copy)
+		json_array_insert_new(ring.list, 0, copy);
+	while (json_array_size(ring.list) > MO_RECEIPTS)
+		json_array_remove(ring.list, MO_RECEIPTS);
+	pthread_mutex_unlock(&ring.lock);
+}
+
+json_t *mo_receipts_all(void)
+{
+	json_t *copy;
+
+	pthread_mutex_lock(&ring.lock);
+	copy = ring.list ? json_deep_copy(ring.list) : json_array();
+	pthread_mutex_unlock(&ring.lock);
+	return copy;
+}
+
+json_t *mo_receipts_last(void)
+{
+	json_t *all = mo_receipts_all(), *last = json_array_get(all, 0);
+
+	json_incref(last);
+	json_decref(all);
+	return last;
+}

@@ -1,0 +1,39 @@
+/* The record of one restart: what was asked, each phase with its time, what was
+ * handed over and drained, how it ended and why.  The last MO_RECEIPTS are kept
+ * for the status page and go on to the successor. */
+#ifndef MO_GEN_RECEIPT_H
+#define MO_GEN_RECEIPT_H
+
+#include <jansson.h>
+
+#include "molt.h"
+
+#define MO_RECEIPTS 32
+
+enum mo_phase {
+	MO_PHASE_REQUEST, MO_PHASE_PREFLIGHT, MO_PHASE_SPAWN, MO_PHASE_OFFER, MO_PHASE_INIT,
+	MO_PHASE_READY, MO_PHASE_SWITCH, MO_PHASE_DRAIN, MO_PHASE_END
+};
+const char *mo_phase_name(enum mo_phase p);
+
+typedef struct mo_receipt {
+	json_t *body;
+	enum mo_phase phase;
+	molt_time begun;      /* of the restart */
+	double phase_begun;   /* ms, fine clock */
+} mo_receipt;
+
+/* target: NULL for "the same file". */
+mo_receipt *mo_receipt_new(unsigned generation, const char *target);
+void mo_receipt_free(mo_receipt *r);
+/* Closes the present phase with its time and begins the next. */
+void mo_receipt_phase(mo_receipt *r, enum mo_phase next);
+/* outcome: "switched", "failed", "refused".  reason may be NULL. */
+void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *reason);
+
+/* The ring of the process.  Puts a copy of r, replacing the one with its id. [any] */
+void mo_receipts_put(const json_t *body);
+json_t *mo_receipts_all(void);	/* new reference: array, newest first. [any] */
+json_t *mo_receipts_last(void); /* new reference, or NULL. [any] */
+
+#endif

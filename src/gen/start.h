@@ -1,0 +1,34 @@
+/* What the process was started with, saved before main() runs: arguments,
+ * environment, directory, program; and the handover socket when a predecessor
+ * started it.  A restart starts the successor with exactly these.
+ *
+ * Always: the handover variable leaves the environment and its descriptor
+ * becomes close-on-exec before main(), so that nothing the program starts can
+ * inherit or mistake them. */
+#ifndef MO_GEN_START_H
+#define MO_GEN_START_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MO_HANDOVER_ENV "MOLT_HANDOVER"
+
+typedef struct mo_start {
+	char **argv;	 /* as started; NULL-terminated; owned */
+	char **envp;	 /* the same, without the handover variable */
+	int cwd_fd;	 /* of the directory at start, or -1 */
+	char *cwd;	 /* its path; by $PWD when that names it, so that a symbolic
+			    link of a release can be switched; may be NULL */
+	char *exe;	 /* path of the program as it was started, absolute */
+	char build[41];	 /* GNU build id in hex, or "" */
+	int handover_fd; /* or -1; who takes it sets -1 */
+} mo_start;
+
+mo_start *mo_start_get(void);
+/* exe after the offer told the true path (a program started by descriptor does
+ * not know it). */
+void mo_start_set_exe(const char *path);
+/* path itself when absolute, else joined to cwd.  malloc'd. */
+char *mo_start_resolve(const char *path);
+
+#endif

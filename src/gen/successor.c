@@ -1,0 +1,352 @@
+/* The new side of a restart; see successor.h for its steps. */
+#include "gen/successor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/receipt.h"
+#include "gen/start.h"
+#include "gen/tail.h"
+#include "gen/wire.h"
+#include "rt/park.h"
+
+#define OFFER_TIMEOUT (10 * MOLT_SECOND)
+
+/* A listener on offer. */
+typedef struct offered {
+	struct offered *next;
+	char *server, *text;
+	mo_listener *listener;
+} offered;
+
+static struct {
+	bool begun;
+	bool orphan;	      /* the predecessor is gone */
+	_Atomic int channel;  /* -1 when closed */
+	offered *listeners;   /* not taken yet */
+	int adopted, bound;
+	int stderr_fd;	      /* the real standard error; -1 */
+	int tail_fd;	      /* reading end of the pipe that is our standard error; -1 */
+	mo_tail *tail;
+	mo_co *co; /* the coroutine of ready and listen, while it lives */
+} s = { .channel = -1, .stderr_fd = -1, .tail_fd = -1 };
+
+bool mo_successor_is(void)
+{
+	return s.begun || mo_start_get()->handover_fd >= 0;
+}
+
+/* ---- reporting ----------------------------------------------------------- */
+
+static void report(const char *type, const char *key, const char *text)
+{
+	int fd = s.begun ? atomic_load(&s.channel) : mo_start_get()->handover_fd;
+	json_t *body;
+
+	if (fd < 0)
+		return;
+	body = json_pack("{s:s, s:s}", "type", type, key, text);
+	if (body)
+		mo_wire_send(fd, body, NULL, 0);
+}
+
+static void on_log_line(const char *line)
+{
+	report("log", "line", line);
+}
+
+void mo_successor_report_log(void)
+{
+	mo_log_set_observer(on_log_line);
+}
+
+void mo_successor_failed(const char *why)
+{
+	if (mo_successor_is())
+		report("failed", "why", why);
+}
+
+/* ---- the offer ----------------------------------------------------------- */
+
+/* The next message, blocking; set-up runs on the program's own thread. */
+static int next_message(int fd, molt_time deadline, mo_wire_msg *m)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int rc = mo_wire_recv(fd, m);
+
+		if (rc != -EAGAIN)
+			return rc;
+		if (mo_left(deadline) == 0)
+			return -ETIMEDOUT;
+		poll(&p, 1, (int)mo_left(deadline));
+	}
+}
+
+static int take_offer(mo_wire_msg *m, char **why)
+{
+	json_t *old, *receipts = json_object_get(m->body, "receipts");
+	size_t i;
+
+	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL || m->nfds != 2) {
+		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
+			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
+		return -EPROTO;
+	}
+	s.stderr_fd = m->fds[0];
+	s.tail_fd = m->fds[1];
+	m->nfds = 0;
+	mo_start_set_exe(mo_json_str(m->body, "exe"));
+	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
+				(int)mo_json_int(m->body, "pid"), true);
+	for (i = json_array_size(receipts); i > 0; i--) {
+		old = json_array_get(receipts, i - 1);
+		if (json_is_object(old))
+			mo_receipts_put(old);
+	}
+	return 0;
+}
+
+static int take_listeners(mo_wire_msg *m, char **why)
+{
+	json_t *list = json_object_get(m->body, "list");
+
+	if ((int)json_array_size(list) != m->nfds) {
+		*why = mo_fmt("%zu listeners were offered with %d descriptors",
+			      json_array_size(list), m->nfds);
+		return -EPROTO;
+	}
+	for (int i = 0; i < m->nfds; i++) {
+		json_t *one = json_array_get(list, (size_t)i);
+		offered *o = mo_calloc(1, sizeof(*o));
+		int rc;
+
+		o->server = mo_strdup(mo_json_str(one, "server"));
+		o->text = mo_strdup(mo_json_str(one, "text"));
+		rc = mo_listener_adopt(m->fds[i], o->text, &o->listener);
+		if (rc < 0) {
+			*why = mo_fmt("the listener offered for %s cannot be used: %s", o->text,
+				      strerror(-rc));
+			free(o->server);
+			free(o->text);
+			free(o);
+			return rc;
+		}
+		m->fds[i] = -1; /* the listener owns it */
+		o->next = s.listeners;
+		s.listeners = o;
+		s.adopted++;
+	}
+	return 0;
+}
+
+/* One message of the offer: 1 when it was the last. */
+static int take_message(mo_wire_msg *m, char **why)
+{
+	if (strcmp(m->type, "offer") == 0)
+		return take_offer(m, why);
+	if (strcmp(m->type, "listeners") == 0)
+		return take_listeners(m, why);
+	if (strcmp(m->type, "offered") != 0)
+		return 0; /* of a newer version */
+	if (mo_json_int(m->body, "listeners") == s.adopted)
+		return 1;
+	*why = mo_fmt("%lld listeners were announced, %d came", mo_json_int(m->body, "listeners"),
+		      s.adopted);
+	return -EPROTO;
+}
+
+int mo_successor_begin(char **why)
+{
+	molt_time deadline = mo_deadline(OFFER_TIMEOUT);
+	int fd = mo_start_get()->handover_fd, rc = 0;
+
+	if (s.begun || fd < 0)
+		return 0;
+	while (rc == 0) {
+		mo_wire_msg m;
+
+		rc = next_message(fd, deadline, &m);
+		if (rc == 1) {
+			rc = take_message(&m, why);
+			mo_wire_free(&m);
+		} else if (rc == 0) {
+			/* It died: what it did not give is bound anew. */
+			mo_warn("the predecessor is gone before its offer was complete");
+			rc = 1;
+		} else {
+			*why = mo_fmt("no complete offer came from the predecessor: %s",
+				      strerror(-rc));
+			rc = -EPROTO;
+		}
+	}
+	s.begun = true;
+	atomic_store(&s.channel, fd);
+	return rc < 0 ? rc : 0;
+}
+
+static mo_listener *unlink_offered(offered **at)
+{
+	offered *o = *at;
+	mo_listener *l = o->listener;
+
+	*at = o->next;
+	free(o->server);
+	free(o->text);
+	free(o);
+	return l;
+}
+
+mo_listener *mo_successor_take(const char *server, const char *text)
+{
+	for (offered **at = &s.listeners; *at; at = &(*at)->next)
+		if (strcmp((*at)->server, server) == 0 && strcmp((*at)->text, text) == 0)
+			return unlink_offered(at);
+	for (offered **at = &s.listeners; *at; at = &(*at)->next)
+		if (mo_listener_matches((*at)->listener, text))
+			return unlink_offered(at);
+	return NULL;
+}
+
+void mo_successor_count_bound(void)
+{
+	s.bound++;
+}
+
+/* ---- ready, commit, serving ---------------------------------------------- */
+
+static int count_left(void)
+{
+	int n = 0;
+
+	for (offered *o = s.listeners; o; o = o->next)
+		n++;
+	return n;
+}
+
+static json_t *ready_message(void)
+{
+	int left = count_left();
+
+	return json_pack("{s:s, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "listeners", "adopted",
+			 s.adopted - left, "bound", s.bound, "closed", left, "build",
+			 mo_start_get()->build);
+}
+
+/* 0: commit; 1: the predecessor is gone; -ECANCELED: we end. */
+static int await_commit(void)
+{
+	int fd = atomic_load(&s.channel);
+
+	for (;;) {
+		mo_wire_msg m;
+		int rc = mo_wire_recv(fd, &m);
+		bool commit;
+
+		if (rc == -EAGAIN) {
+			if (mo_co_wait_fd(fd, UV_READABLE, MOLT_FOREVER) < 0)
+				return -ECANCELED;
+			continue;
+		}
+		if (rc <= 0)
+			return 1;
+		commit = strcmp(m.type, "commit") == 0;
+		mo_wire_free(&m);
+		if (commit)
+			return 0;
+	}
+}
+
+/* From now on our standard error is the real one; the pipe is read here until
+ * the last child that writes to it has ended. */
+static void restore_stderr(void)
+{
+	if (s.stderr_fd < 0)
+		return;
+	dup2(s.stderr_fd, STDERR_FILENO);
+	close(s.stderr_fd);
+	s.stderr_fd = -1;
+	s.tail = mo_tail_new(mo_control_loop(), s.tail_fd, STDERR_FILENO);
+	s.tail_fd = -1;
+}
+
+int mo_successor_ready(const mo_gen_host *host)
+{
+	int fd = atomic_load(&s.channel), rc;
+
+	s.co = mo_co_self();
+	rc = mo_wire_send(fd, ready_message(), NULL, 0) < 0 ? 1 : await_commit();
+	if (rc < 0 || mo_control_shutdown_asked())
+		return -ECANCELED;
+	if (rc == 1) {
+		s.orphan = true;
+		mo_warn("the predecessor is gone; this generation serves in its place");
+	}
+	mo_log_set_observer(NULL);
+	restore_stderr();
+	host->accept(true);
+	mo_wire_send(fd, json_pack("{s:s}", "type", "serving"), NULL, 0);
+	while (s.listeners)
+		mo_listener_close(unlink_offered(&s.listeners));
+	host->log_listening("restarted");
+	return 0;
+}
+
+static void predecessor_ended(void)
+{
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	mo_control_set_identity(info.generation, info.predecessor_pid, false);
+}
+
+void mo_successor_listen(void)
+{
+	int fd = atomic_load(&s.channel);
+
+	while (!s.orphan) {
+		mo_wire_msg m;
+		int rc = mo_wire_recv(fd, &m);
+		json_t *r;
+
+		if (rc == -EAGAIN) {
+			if (mo_co_wait_fd(fd, UV_READABLE, MOLT_FOREVER) < 0)
+				break; /* we end */
+			continue;
+		}
+		if (rc <= 0)
+			break;
+		r = json_object_get(m.body, "receipt");
+		if (strcmp(m.type, "receipt") == 0 && json_is_object(r))
+			mo_receipts_put(r);
+		mo_wire_free(&m);
+	}
+	predecessor_ended();
+	s.co = NULL;
+	atomic_store(&s.channel, -1);
+	close(fd);
+}
+
+static void close_on_loop(void *unused)
+{
+	(void)unused;
+	if (s.co)
+		mo_co_cancel(s.co, -ECANCELED);
+	mo_tail_free(s.tail);
+	s.tail = NULL;
+}
+
+void mo_successor_close(void)
+{
+	mo_loop_post(mo_control_loop(), close_on_loop, NULL);
+}

@@ -1,0 +1,140 @@
+/* Messages between two generations; see wire.h. */
+#include "gen/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+int mo_wire_pair(int *ours, int *theirs)
+{
+	int sv[2], on = 1, room = 1 << 20;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+		setsockopt(sv[i], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	}
+	*ours = sv[0];
+	*theirs = sv[1];
+	return 0;
+}
+
+int mo_wire_send(int fd, json_t *body, const int *fds, int n)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int) * MO_WIRE_FDS)];
+	} control = { 0 };
+	char *text = json_dumps(body, JSON_COMPACT);
+	struct iovec iov = { text, text ? strlen(text) : 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t sent;
+
+	MO_CHECK(n >= 0 && n <= MO_WIRE_FDS);
+	json_decref(body);
+	if (!text)
+		return -EINVAL;
+	if (iov.iov_len > MO_WIRE_MAX) {
+		free(text);
+		return -EMSGSIZE;
+	}
+	if (n) {
+		size_t bytes = sizeof(int) * (size_t)n;
+
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(bytes);
+		control.h.cmsg_level = SOL_SOCKET;
+		control.h.cmsg_type = SCM_RIGHTS;
+		control.h.cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(&control.h), fds, bytes);
+	}
+	do
+		sent = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	free(text);
+	return sent < 0 ? -errno : 0;
+}
+
+/* Takes descriptors and credentials out of the control part. */
+static void take_control(struct msghdr *m, mo_wire_msg *out)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_RIGHTS) {
+			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+			MO_CHECK(n + (size_t)out->nfds <= MO_WIRE_FDS);
+			memcpy(out->fds + out->nfds, CMSG_DATA(c), n * sizeof(int));
+			out->nfds += (int)n;
+		} else if (c->cmsg_type == SCM_CREDENTIALS) {
+			struct ucred cred;
+
+			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+			out->pid = cred.pid;
+		}
+	}
+}
+
+int mo_wire_recv(int fd, mo_wire_msg *out)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int) * MO_WIRE_FDS) + CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char *text = mo_malloc(MO_WIRE_MAX);
+	struct iovec iov = { text, MO_WIRE_MAX };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	json_t *type;
+	ssize_t n;
+
+	*out = (mo_wire_msg){ 0 };
+	do
+		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		free(text);
+		return n == 0 ? 0 : errno == ECONNRESET ? 0 : -errno;
+	}
+	take_control(&m, out);
+	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		out->body = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	free(text);
+	type = json_object_get(out->body, "type");
+	if (!json_is_string(type)) {
+		mo_wire_free(out);
+		return -EBADMSG;
+	}
+	out->type = json_string_value(type);
+	return 1;
+}
+
+void mo_wire_free(mo_wire_msg *m)
+{
+	for (int i = 0; i < m->nfds; i++)
+		if (m->fds[i] >= 0)
+			close(m->fds[i]);
+	json_decref(m->body);
+	*m = (mo_wire_msg){ 0 };
+}
+
+const char *mo_json_str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+long long mo_json_int(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}

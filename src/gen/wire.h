@@ -1,0 +1,51 @@
+/* Messages between two generations, over a SOCK_SEQPACKET pair: one packet is
+ * one JSON object with a "type", and up to MO_WIRE_FDS descriptors.
+ *
+ * Always: a packet is whole or refused (MSG_TRUNC and MSG_CTRUNC are fatal);
+ * received descriptors are close-on-exec; who receives descriptors owns them;
+ * who sends keeps its own.  Unknown members are ignored, so that versions can
+ * add some; an unknown "type" is the caller's to ignore.
+ *
+ *   type       from         with                                   answers
+ *   offer      predecessor  protocol, generation, exe, stderr fds
+ *   listeners  predecessor  list of {server, text}, one fd each
+ *   offered    predecessor  listeners: how many in all
+ *   log        successor    line: its own warnings and errors
+ *   failed     successor    why: it gives up
+ *   ready      successor    adopted, bound, dropped listeners       offered
+ *   commit     predecessor                                          ready
+ *   serving    successor                                            commit
+ *   receipt    predecessor  receipt: the final one, after the drain */
+#ifndef MO_GEN_WIRE_H
+#define MO_GEN_WIRE_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+#define MO_WIRE_PROTOCOL 1
+#define MO_WIRE_FDS 64
+#define MO_WIRE_MAX (96u * 1024)
+
+typedef struct mo_wire_msg {
+	json_t *body;	  /* owned */
+	const char *type; /* in body; never NULL */
+	int fds[MO_WIRE_FDS];
+	int nfds;
+	pid_t pid; /* of the sender, as the kernel tells; 0: not known */
+} mo_wire_msg;
+
+/* A pair for a restart; ours is non-blocking and learns the sender's pid. */
+int mo_wire_pair(int *ours, int *theirs);
+
+/* Sends body (the reference is stolen) with n descriptors.  0, -EAGAIN,
+ * -EPIPE, -EMSGSIZE ...  Never blocks when the socket does not. */
+int mo_wire_send(int fd, json_t *body, const int *fds, int n);
+/* 1: a message in *out, to be freed with mo_wire_free(); 0: end of stream;
+ * -EAGAIN; -EBADMSG (cut, no object, no type); other -errno. */
+int mo_wire_recv(int fd, mo_wire_msg *out);
+void mo_wire_free(mo_wire_msg *m); /* closes descriptors still in m->fds */
+
+const char *mo_json_str(const json_t *o, const char *key);   /* "" when not there */
+long long mo_json_int(const json_t *o, const char *key);     /* 0 when not there */
+
+#endif

@@ -1,0 +1,155 @@
+/* The chunked decoder: a machine that looks at each framing byte once and
+ * copies data in pieces; see chunk.h for its table.
+ *
+ * Always holds: bytes made <= bytes used, so the output may overwrite the
+ * input; a failed decoder stays failed. */
+#include "http/chunk.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/h1_part.h"
+
+#define OVERHEAD_MAX (16u * 1024u)
+#define SIZE_DIGITS 16
+
+/* The table's states; SIZE, DATA_END and TRAILER in their parts. */
+enum {
+	SIZE,      /* hex digits; sub counts them */
+	EXTENSION, /* from ';' to CR */
+	SIZE_LF,   /* CR seen */
+	DATA,
+	DATA_CR,
+	DATA_LF,
+	TRAILER,      /* at the start of a line */
+	TRAILER_NAME, /* within a field's name */
+	TRAILER_VALUE,
+	TRAILER_LF, /* CR of a field line seen */
+	END_LF,     /* CR of the empty line seen */
+	DONE,
+	FAILED
+};
+
+void mo_chunked_init(mo_chunked *c)
+{
+	*c = (mo_chunked){ .state = SIZE };
+}
+
+static int size_byte(mo_chunked *c, char b)
+{
+	int digit = mo_hex_digit(b);
+
+	if (digit >= 0) {
+		if (c->sub == SIZE_DIGITS)
+			return -E2BIG;
+		c->sub++;
+		c->left = c->left << 4 | (unsigned)digit;
+		return SIZE;
+	}
+	if (c->sub == 0)
+		return -EBADMSG;
+	if (b == ';')
+		return EXTENSION;
+	return b == '\r' ? SIZE_LF : -EBADMSG;
+}
+
+/* The state behind a byte that is not data, or a negative errno. */
+static int framing_byte(mo_chunked *c, char b)
+{
+	switch (c->state) {
+	case SIZE:
+		return size_byte(c, b);
+	case EXTENSION:
+		if (b == '\r')
+			return SIZE_LF;
+		return mo_h1_is(b, MO_C_VALUE) ? EXTENSION : -EBADMSG;
+	case SIZE_LF:
+		c->sub = 0;
+		return b != '\n' ? -EBADMSG : c->left ? DATA : TRAILER;
+	case DATA_CR:
+		return b == '\r' ? DATA_LF : -EBADMSG;
+	case DATA_LF:
+		return b == '\n' ? SIZE : -EBADMSG;
+	case TRAILER:
+		if (b == '\r')
+			return END_LF;
+		return mo_h1_is(b, MO_C_TOKEN) ? TRAILER_NAME : -EBADMSG;
+	case TRAILER_NAME:
+		if (b == ':')
+			return TRAILER_VALUE;
+		return mo_h1_is(b, MO_C_TOKEN) ? TRAILER_NAME : -EBADMSG;
+	case TRAILER_VALUE:
+		if (b == '\r')
+			return TRAILER_LF;
+		return mo_h1_is(b, MO_C_VALUE) ? TRAILER_VALUE : -EBADMSG;
+	case TRAILER_LF:
+		return b == '\n' ? TRAILER : -EBADMSG;
+	case END_LF:
+		return b == '\n' ? DONE : -EBADMSG;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static bool is_overhead(int state)
+{
+	return state == EXTENSION || (state >= TRAILER && state <= TRAILER_LF);
+}
+
+static int fail(mo_chunked *c, int error)
+{
+	c->state = FAILED;
+	return error;
+}
+
+static int take_framing(mo_chunked *c, char b)
+{
+	int next = framing_byte(c, b);
+
+	if (next < 0)
+		return fail(c, next);
+	if ((is_overhead(next) || is_overhead(c->state)) && ++c->overhead > OVERHEAD_MAX)
+		return fail(c, -E2BIG);
+	c->state = (uint8_t)next;
+	return 0;
+}
+
+static size_t take_data(mo_chunked *c, const char *in, size_t n, char *out, size_t cap)
+{
+	size_t piece = n < cap ? n : cap;
+
+	if (piece > c->left)
+		piece = (size_t)c->left;
+	if (piece > 0 && out != in)
+		memmove(out, in, piece);
+	c->left -= piece;
+	if (c->left == 0)
+		c->state = DATA_CR;
+	return piece;
+}
+
+int mo_chunked_decode(mo_chunked *c, const char *in, size_t n, size_t *used, char *out, size_t cap,
+		      size_t *made)
+{
+	int r = 0;
+
+	*used = *made = 0;
+	while (c->state != DONE && *used < n && r == 0) {
+		if (c->state != DATA) {
+			r = take_framing(c, in[*used]);
+			*used += r == 0;
+		} else if (*made < cap) {
+			size_t piece =
+				take_data(c, in + *used, n - *used, out + *made, cap - *made);
+
+			*used += piece;
+			*made += piece;
+		} else {
+			break;
+		}
+	}
+	if (c->state == FAILED && r == 0)
+		r = -EBADMSG;
+	return r ? r : c->state == DONE;
+}

@@ -1,0 +1,372 @@
+/* Connections of one loop: their list, what they wait for, their end.  See
+ * conn.h for the states; accepting is in accept.c, what is spoken on them is
+ * behind mo_protocol.
+ *
+ * Always: a connection in HANDSHAKE and LINGER is driven from here, in IDLE,
+ * HEAD and RUNNING by its protocol. */
+#include "http/conn_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define LINGER_TIME (2 * MOLT_SECOND)
+#define LINGER_BYTES (64u * 1024)
+#define LINGER_PIECE 4096u
+#define SPARE_BUF_MAX (32u * 1024)
+
+/* ---- per loop ---- */
+
+static void on_turn(uv_idle_t *idle);
+
+mo_conns *mo_conns_of(mo_loop *l)
+{
+	MO_CHECK(l->slot[MO_SLOT_HTTP] != NULL);
+	return l->slot[MO_SLOT_HTTP];
+}
+
+void mo_conns_init(mo_loop *l)
+{
+	mo_conns *home = mo_calloc(1, sizeof(*home));
+
+	MO_CHECK(l->slot[MO_SLOT_HTTP] == NULL);
+	home->loop = l;
+	mo_list_init(&home->all);
+	mo_list_init(&home->ready);
+	mo_list_init(&home->acceptors);
+	if (getrandom(&home->id_seed, sizeof(home->id_seed), GRND_NONBLOCK) < 0)
+		home->id_seed = (uint64_t)mo_wall() ^ (uint64_t)(uintptr_t)home;
+	MO_CHECK(uv_idle_init(&l->uv, &home->turn) == 0);
+	home->turn.data = home;
+	l->slot[MO_SLOT_HTTP] = home;
+}
+
+static void conns_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void mo_conns_fini(mo_loop *l)
+{
+	mo_conns *home = mo_conns_of(l);
+
+	MO_CHECK(mo_list_empty(&home->all) && mo_list_empty(&home->acceptors));
+	while (home->nspare > 0)
+		mo_buf_free(&home->spare[--home->nspare]);
+	l->slot[MO_SLOT_HTTP] = NULL;
+	uv_close((uv_handle_t *)&home->turn, conns_closed);
+}
+
+mo_buf mo_conns_buf_get(mo_conns *home)
+{
+	return home->nspare > 0 ? home->spare[--home->nspare] : (mo_buf){ 0 };
+}
+
+void mo_conns_buf_put(mo_conns *home, mo_buf *b)
+{
+	b->len = 0;
+	if (b->data && b->cap <= SPARE_BUF_MAX && home->nspare < MO_SPARE_BUFS)
+		home->spare[home->nspare++] = *b;
+	else
+		mo_buf_free(b);
+	*b = (mo_buf){ 0 };
+}
+
+/* A counter from a random start, mixed so that neighbours look unlike. */
+uint64_t mo_conns_next_id(mo_conns *home)
+{
+	uint64_t x = home->id_seed += 0x9e3779b97f4a7c15u;
+
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+/* ---- waiting ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+void mo_conn_watch(mo_conn *c, int events)
+{
+	if (events == c->watched)
+		return;
+	if (events)
+		MO_CHECK(uv_poll_start(&c->poll, events, on_poll) == 0);
+	else
+		uv_poll_stop(&c->poll);
+	c->watched = (uint8_t)events;
+}
+
+void mo_conn_later(mo_conn *c)
+{
+	if (!mo_list_empty(&c->ready))
+		return;
+	mo_list_append(&c->home->ready, &c->ready);
+	uv_idle_start(&c->home->turn, on_turn);
+}
+
+/* Those that ask again meanwhile wait for the next turn. */
+static void on_turn(uv_idle_t *idle)
+{
+	mo_conns *home = idle->data;
+	mo_list now = home->ready;
+
+	if (mo_list_empty(&home->ready))
+		return;
+	now.next->prev = now.prev->next = &now;
+	mo_list_init(&home->ready);
+	while (!mo_list_empty(&now)) {
+		mo_conn *c = MO_CONTAINER_OF(now.next, mo_conn, ready);
+
+		mo_list_remove(&c->ready);
+		if (c->state != MO_CONN_LINGER)
+			c->proto->on_turn(c);
+	}
+	if (mo_list_empty(&home->ready))
+		uv_idle_stop(idle);
+}
+
+void mo_conn_deadline(mo_conn *c, molt_time ms)
+{
+	mo_timer_start(mo_conn_loop(c), &c->timer, ms);
+}
+
+static void on_timer(mo_timer *t)
+{
+	mo_conn *c = MO_CONTAINER_OF(t, mo_conn, timer);
+
+	if (c->state == MO_CONN_HANDSHAKE || c->state == MO_CONN_LINGER)
+		mo_conn_close(c);
+	else
+		c->proto->on_timeout(c);
+}
+
+/* ---- the end ---- */
+
+static void conn_closed(uv_handle_t *h)
+{
+	mo_conn *c = h->data;
+
+	c->magic = 0;
+	free(c);
+}
+
+void mo_conn_close(mo_conn *c)
+{
+	mo_conns *home = c->home;
+
+	MO_MAGIC_OK(c, MO_CONN_MAGIC);
+	MO_CHECK(c->state != MO_CONN_CLOSED);
+	c->state = MO_CONN_CLOSED;
+	if (c->data)
+		c->proto->closed(c);
+	mo_list_remove(&c->node);
+	mo_list_remove(&c->ready);
+	mo_timer_stop(home->loop, &c->timer);
+	/* The order matters: the number of a closed descriptor is given out
+	 * again at once, and must not be in the poll set any more. */
+	uv_close((uv_handle_t *)&c->poll, conn_closed);
+	c->stream->ops->close(c->stream);
+	c->stream = NULL;
+	atomic_fetch_sub_explicit(&c->server->connections, 1, memory_order_relaxed);
+	mo_acceptors_room(home, c->server);
+}
+
+void mo_conn_reset(mo_conn *c)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	/* On a unix socket this does nothing, and an end is all there is. */
+	(void)setsockopt(c->stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	mo_conn_close(c);
+}
+
+/* Discards past TLS, whose records need not be understood any more. */
+static void linger_ready(mo_conn *c)
+{
+	char trash[LINGER_PIECE];
+	ssize_t n;
+
+	if (!c->finished) {
+		int rc = c->stream->ops->finish(c->stream);
+
+		if (rc == -EAGAIN && c->stream->want == UV_WRITABLE) {
+			mo_conn_watch(c, UV_WRITABLE);
+			return;
+		}
+		c->finished = true;
+		mo_conn_watch(c, UV_READABLE);
+	}
+	do {
+		n = recv(c->stream->fd, trash, sizeof(trash), MSG_DONTWAIT);
+		if (n > 0)
+			c->discarded += (size_t)n;
+	} while ((n > 0 && c->discarded <= LINGER_BYTES) || (n < 0 && errno == EINTR));
+	if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+		mo_conn_close(c);
+}
+
+void mo_conn_linger(mo_conn *c)
+{
+	c->state = MO_CONN_LINGER;
+	c->discarded = 0;
+	c->finished = false;
+	mo_conn_deadline(c, LINGER_TIME);
+	mo_conn_watch(c, UV_READABLE);
+	linger_ready(c);
+}
+
+/* ---- the beginning ---- */
+
+static void serve(mo_conn *c)
+{
+	c->state = MO_CONN_IDLE;
+	mo_conn_deadline(c, c->server->lim.idle_timeout);
+	mo_conn_watch(c, UV_READABLE);
+	c->proto->open(c);
+}
+
+static void handshake_ready(mo_conn *c)
+{
+	int rc = c->stream->ops->handshake(c->stream);
+
+	if (rc == 0) {
+		serve(c);
+		/* The first request may have come with the last flight. */
+		c->proto->on_ready(c, UV_READABLE);
+	} else if (rc == -EAGAIN) {
+		mo_conn_watch(c, c->stream->want);
+	} else if (rc == -EPROTO && mo_stream_tls_got_http(c->stream)) {
+		c->proto->not_tls(c);
+		mo_conn_linger(c);
+	} else {
+		mo_conn_close(c);
+	}
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	mo_conn *c = poll->data;
+
+	MO_MAGIC_OK(c, MO_CONN_MAGIC);
+	if (status < 0) { /* libuv has stopped the handle */
+		uv_poll_stop(poll);
+		c->watched = 0;
+		events = -1;
+	}
+	if (c->state == MO_CONN_HANDSHAKE)
+		handshake_ready(c);
+	else if (c->state == MO_CONN_LINGER)
+		linger_ready(c);
+	else
+		c->proto->on_ready(c, events);
+}
+
+static void refuse_descriptor(mo_http_server *s, int err)
+{
+	mo_warn("cannot watch a new connection: %s", uv_strerror(err));
+	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
+}
+
+void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+{
+	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
+	mo_conn *c;
+	int rc;
+
+	if (!stream) {
+		refuse_descriptor(s, -ENOMEM);
+		return;
+	}
+	c = mo_calloc(1, sizeof(*c));
+	rc = uv_poll_init(&home->loop->uv, &c->poll, fd);
+	if (rc < 0) {
+		stream->ops->close(stream);
+		free(c);
+		refuse_descriptor(s, rc);
+		return;
+	}
+	c->magic = MO_CONN_MAGIC;
+	c->poll.data = c;
+	c->home = home;
+	c->server = s;
+	c->proto = &mo_protocol_h1;
+	c->stream = stream;
+	c->tls = tls != NULL;
+	c->peer = *peer;
+	mo_list_init(&c->ready);
+	mo_list_append(&home->all, &c->node);
+	mo_timer_init(&c->timer, on_timer);
+	atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);
+	if (!tls) {
+		serve(c);
+		return;
+	}
+	c->state = MO_CONN_HANDSHAKE;
+	mo_conn_deadline(c, s->lim.header_timeout);
+	mo_conn_watch(c, UV_READABLE);
+}
+
+/* ---- all of them ---- */
+
+mo_conn_counts mo_conns_count(mo_loop *l, const mo_http_server *s)
+{
+	mo_conn_counts n = { 0 };
+
+	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
+		const mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if (s && c->server != s)
+			continue;
+		n.handshake += c->state == MO_CONN_HANDSHAKE;
+		n.idle += c->state == MO_CONN_IDLE;
+		n.head += c->state == MO_CONN_HEAD;
+		n.running += c->state == MO_CONN_RUNNING;
+		n.linger += c->state == MO_CONN_LINGER;
+	}
+	return n;
+}
+
+static bool has_unread(const mo_conn *c)
+{
+	char byte;
+
+	return c->stream->ops->pending(c->stream) ||
+	       recv(c->stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void mo_conns_close_idle(mo_loop *l, const mo_http_server *s)
+{
+	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
+		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if (c->state != MO_CONN_IDLE || (s && c->server != s) || has_unread(c))
+			continue;
+		(void)c->stream->ops->finish(c->stream);
+		mo_conn_close(c);
+	}
+}
+
+unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s)
+{
+	unsigned n = 0;
+
+	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
+		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if (s && c->server != s)
+			continue;
+		n += c->state == MO_CONN_RUNNING || c->state == MO_CONN_HEAD;
+		if (c->state == MO_CONN_RUNNING)
+			c->proto->cut(c);
+		else
+			mo_conn_close(c);
+	}
+	return n;
+}

@@ -1,0 +1,115 @@
+/* One connection, as the protocols of this layer see it; nobody else includes
+ * this.  conn.c owns the struct and everything in it but data; a protocol
+ * (mo_protocol) moves the state between IDLE, HEAD and RUNNING by the table in
+ * conn.h and ends with mo_conn_linger() or mo_conn_close().
+ *
+ * Always: the connection is in its loop's list until CLOSED; the descriptor is
+ * closed only after its poll handle was stopped; the memory goes with the close
+ * callback.  A protocol never closes a connection while an exchange runs on it. */
+#ifndef MO_HTTP_CONN_INTERNAL_H
+#define MO_HTTP_CONN_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "rt/loop.h"
+#include "rt/timer.h"
+
+#define MO_CONN_MAGIC 0x636f6e21u
+
+enum mo_conn_state {
+	MO_CONN_HANDSHAKE,
+	MO_CONN_IDLE,
+	MO_CONN_HEAD,
+	MO_CONN_RUNNING, /* an exchange runs, or its answer is not yet sent */
+	MO_CONN_LINGER,
+	MO_CONN_CLOSED
+};
+
+typedef struct mo_conn mo_conn;
+
+/* What speaks on a connection.  All on the loop's thread, none in a coroutine. */
+typedef struct mo_protocol {
+	const char *name;
+	void (*open)(mo_conn *c);                 /* makes c->data; the state is IDLE */
+	void (*on_ready)(mo_conn *c, int events); /* the descriptor; -1: it has failed */
+	void (*on_timeout)(mo_conn *c);           /* c->timer, in IDLE, HEAD, RUNNING */
+	void (*on_turn)(mo_conn *c);              /* asked for by mo_conn_later() */
+	/* RUNNING only: every call of the handlers fails from now on; the
+	 * connection closes when the last of them has returned. */
+	void (*cut)(mo_conn *c);
+	void (*closed)(mo_conn *c); /* frees c->data */
+	/* In HANDSHAKE: the client spoke without TLS, and the stream has become a
+	 * plain one.  Answers; the connection lingers then. */
+	void (*not_tls)(mo_conn *c);
+} mo_protocol;
+
+extern const mo_protocol mo_protocol_h1;
+
+#define MO_SPARE_BUFS 32
+
+/* The connections of one loop: its slot MO_SLOT_HTTP. */
+typedef struct mo_conns {
+	mo_loop *loop;
+	mo_list all;       /* mo_conn.node */
+	mo_list ready;     /* mo_conn.ready: those that asked for a turn */
+	mo_list acceptors; /* mo_acceptor.node */
+	uv_idle_t turn;    /* runs while ready is not empty */
+	mo_buf spare[MO_SPARE_BUFS];
+	unsigned nspare;
+	uint64_t id_seed;
+	molt_time accept_logged; /* when a failing accept was last logged */
+} mo_conns;
+
+struct mo_conn {
+	uint32_t magic;
+	uint8_t state;   /* enum mo_conn_state */
+	uint8_t watched; /* the events that the poll handle waits for */
+	bool tls;
+	bool finished; /* LINGER: our end has been closed */
+	mo_list node, ready;
+	mo_conns *home;
+	mo_http_server *server;
+	const mo_protocol *proto;
+	void *data; /* of the protocol */
+	mo_stream *stream;
+	mo_timer timer;
+	size_t discarded; /* LINGER */
+	mo_addr peer;
+	uv_poll_t poll;
+};
+
+static inline mo_loop *mo_conn_loop(const mo_conn *c)
+{
+	return c->home->loop;
+}
+
+mo_conns *mo_conns_of(mo_loop *l);
+
+/* Takes an accepted descriptor, counted in s->connections already; closes it
+ * and takes it off that count when it cannot be watched. */
+void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
+/* UV_READABLE and so on; 0 for none.  Costs system calls only when it changes. */
+void mo_conn_watch(mo_conn *c, int events);
+/* Calls proto->on_turn() in the next turn of the loop, once. */
+void mo_conn_later(mo_conn *c);
+/* (Re)starts the connection's deadline. */
+void mo_conn_deadline(mo_conn *c, molt_time ms);
+/* Says that no more will come, discards what the client still sends (RFC 9112
+ * section 9.6), then closes. */
+void mo_conn_linger(mo_conn *c);
+/* Ends it now. */
+void mo_conn_close(mo_conn *c);
+/* Ends it so that the client sees a reset, not an end. */
+void mo_conn_reset(mo_conn *c);
+
+/* accept.c: a connection of s has closed; acceptors that waited may go on. */
+void mo_acceptors_room(mo_conns *home, const mo_http_server *s);
+
+/* Heap buffers for answers, kept with their memory from request to request. */
+mo_buf mo_conns_buf_get(mo_conns *home);
+void mo_conns_buf_put(mo_conns *home, mo_buf *b);
+uint64_t mo_conns_next_id(mo_conns *home);
+
+#endif

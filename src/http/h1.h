@@ -1,0 +1,133 @@
+/* HTTP/1 on one connection, inside: shared by h1.c (reading, exchanges),
+ * h1_body.c (request bodies) and h1_send.c (answers); nobody else includes this.
+ *
+ * The connection's input lies in one borrowed buffer, its gathered answers in
+ * another; both go back as soon as they are empty.  Exchanges run one after
+ * another.  Two places of the code run at different times, never at once:
+ *
+ *   the driver      on the loop: reads heads, starts exchanges, sends what was
+ *                   gathered
+ *   the coroutine   of the one exchange: reads its body, gathers or sends its
+ *                   answer, and ends it
+ *
+ * Who looks at the descriptor:
+ *
+ *   state         watched                     an event means
+ *   IDLE, HEAD    readable                    read, go on
+ *   RUNNING       waiting: what it waits for  wake the coroutine
+ *   RUNNING       blocked: writable           send on what was gathered
+ *   RUNNING       neither: readable at first  someone is there: the next request
+ *                                             (watch only the disconnect), or
+ *                                             the end (gone)
+ *
+ * dead: the stream has failed or was cut; nothing is read or written any more,
+ * every operation fails, and the connection closes when the exchange ends. */
+#ifndef MO_HTTP_H1_H
+#define MO_HTTP_H1_H
+
+#include "http/chunk.h"
+#include "http/conn_internal.h"
+#include "rt/park.h"
+
+#define MO_H1_GATHER 8192u /* sent before the next exchange when more is gathered */
+
+enum mo_h1_framing { MO_H1_NO_BODY, MO_H1_LENGTH, MO_H1_CHUNKED, MO_H1_UNTIL_CLOSE };
+
+/* The exchange as HTTP/1 sees it. */
+typedef struct mo_h1_req {
+	molt_req r; /* first: the ops get this */
+	/* The request. */
+	bool keep_alive;    /* what its head asked for */
+	bool continue_sent; /* the client waits no more */
+	int body_error;     /* why the body is MO_BODY_FAILED */
+	uint64_t body_left; /* Content-Length framing */
+	mo_chunked chunked; /* chunked framing */
+	molt_time body_due; /* read_timeout of the whole request; INT64_MAX: none */
+	/* The answer, once its head was made. */
+	enum mo_h1_framing framing;
+	bool head_only; /* HEAD */
+	uint64_t left;  /* of Content-Length */
+} mo_h1_req;
+
+typedef struct mo_h1 {
+	char *in; /* borrowed, or NULL when nothing is unread */
+	size_t in_at, in_end, in_cap;
+	char *out; /* borrowed, or NULL when nothing is gathered */
+	size_t out_at, out_end;
+	mo_h1_req *req;       /* the running exchange */
+	mo_park io;           /* where its coroutine waits for the descriptor */
+	molt_time head_began; /* HEAD: when; 0 when the head came in one piece */
+	size_t spent;         /* bytes moved by the coroutine without waiting */
+	int unsent;           /* ended exchanges whose answers are not all sent */
+	bool waiting;         /* a coroutine is in io */
+	bool blocked;         /* the driver waits to send */
+	bool driving;         /* the driver is on the stack below the coroutine */
+	bool dead;
+	bool eof;          /* the client will send no more */
+	bool closing;      /* after what is gathered */
+	bool cut;          /* closing without a proper end */
+	bool reset;        /* ... that only a reset can show */
+	_Atomic bool gone; /* for ops->gone on any thread */
+} mo_h1;
+
+static inline mo_h1 *mo_h1_of(const mo_conn *c)
+{
+	return c->data;
+}
+
+static inline mo_conn *mo_h1_conn(const mo_h1_req *q)
+{
+	return q->r.conn;
+}
+
+static inline size_t mo_h1_unread(const mo_h1 *h)
+{
+	return h->in_end - h->in_at;
+}
+
+static inline size_t mo_h1_gathered(const mo_h1 *h)
+{
+	return h->out_end - h->out_at;
+}
+
+/* ---- h1.c ---- */
+
+/* One read into the input buffer, which may grow to limit.  > 0; 0 at the end;
+ * -EAGAIN; -ENOBUFS when it is full; other errors mean dead. */
+ssize_t mo_h1_fill(mo_conn *c, size_t limit);
+/* Drops n bytes of the input; gives the buffer back when it is empty. */
+void mo_h1_consume(mo_conn *c, size_t n);
+/* The stream is over. */
+void mo_h1_die(mo_conn *c);
+/* In the coroutine: waits for events.  0 (try again), -ETIMEDOUT, -EPIPE. */
+int mo_h1_wait(mo_conn *c, int events, molt_time timeout);
+/* In the coroutine: n more bytes were moved; lets others run when that was much. */
+void mo_h1_spend(mo_conn *c, size_t n);
+
+/* ---- h1_body.c ---- */
+
+void mo_h1_body_init(mo_h1_req *q);
+long mo_h1_body_read(molt_req *r, void *buf, size_t n);
+/* Could the unread rest of the body be read away to keep the connection? */
+bool mo_h1_body_drainable(const mo_h1_req *q);
+/* Reads it away, as far as that is worth it.  After the answer. */
+void mo_h1_body_drain(mo_h1_req *q);
+
+/* ---- h1_send.c ---- */
+
+int mo_h1_send(molt_req *r, const void *data, size_t n, bool last);
+int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last);
+/* The handler has returned: sends what is missing. */
+void mo_h1_finish(mo_h1_req *q);
+/* Sends what is gathered.  In the coroutine; 0, -ETIMEDOUT, -EPIPE: dead then. */
+int mo_h1_flush_wait(mo_h1_req *q);
+/* The same without waiting: 0, -EAGAIN (stream->want), -EPIPE: dead. */
+int mo_h1_flush(mo_conn *c);
+/* Gathers an interim answer (100).  In the coroutine. */
+void mo_h1_gather_interim(mo_h1_req *q, molt_str text);
+/* Gathers a small whole answer for a request that has no exchange. */
+void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text);
+/* The answer of an exchange whose handler cannot run; never parks. */
+void mo_h1_answer_status(mo_h1_req *q, int status);
+
+#endif

@@ -1,0 +1,553 @@
+/* Answers of HTTP/1: the head, the framing of the body, and getting both to the
+ * client.  Small answers are gathered in the connection's output buffer, which
+ * the driver sends; what does not fit, files, and what a handler flushes is sent
+ * from the exchange's coroutine, which waits for slow readers.
+ *
+ *   framing      when                                   the body's end
+ *   NO_BODY      204, 304                               the head
+ *   LENGTH       the length is known (res_length, or    that many bytes
+ *                the whole body is there)
+ *   CHUNKED      it is not, HTTP/1.1                    a chunk of size 0
+ *   UNTIL_CLOSE  it is not, HTTP/1.0                    the connection's
+ *
+ * Always: bytes leave in the order in which they were gathered; an answer that
+ * broke off (cut) never gets its proper end. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "http/h1.h"
+
+#define FIXED_HEAD 256u /* bound of what a head holds besides fields of others */
+#define SERVER_MAX 1024u
+#define FILE_PIECE (512u * 1024)
+#define SMALL_FILE 8192u /* read into the output buffer, to go out with the head */
+#define PIECES 5
+
+/* What one call adds to the answer: first into the output buffer, and when that
+ * is full as pieces behind it. */
+struct pieces {
+	mo_h1_req *q;
+	struct iovec v[1 + PIECES]; /* v[0] is for the output buffer */
+	int n;
+	char size_line[24];
+};
+
+/* ---- the output buffer ---- */
+
+static size_t room(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	if (!h->out) {
+		h->out = mo_loop_buffer_get(mo_conn_loop(c));
+		h->out_at = h->out_end = 0;
+	}
+	if (h->out_at > 0 && MO_LOOP_BUFFER - h->out_end < MO_LOOP_BUFFER / 2) {
+		memmove(h->out, h->out + h->out_at, mo_h1_gathered(h));
+		h->out_end -= h->out_at;
+		h->out_at = 0;
+	}
+	return MO_LOOP_BUFFER - h->out_end;
+}
+
+static void give_back_output(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	if (h->out)
+		mo_loop_buffer_put(mo_conn_loop(c), h->out);
+	h->out = NULL;
+	h->out_at = h->out_end = 0;
+}
+
+static void gather(mo_conn *c, const void *p, size_t n)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	memcpy(h->out + h->out_end, p, n);
+	h->out_end += n;
+}
+
+int mo_h1_flush(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	while (!h->dead && mo_h1_gathered(h) > 0) {
+		struct iovec v = { h->out + h->out_at, mo_h1_gathered(h) };
+		ssize_t n = c->stream->ops->writev(c->stream, &v, 1);
+
+		if (n == -EAGAIN)
+			return -EAGAIN;
+		if (n > 0)
+			h->out_at += (size_t)n;
+		else
+			mo_h1_die(c);
+	}
+	if (h->dead)
+		return -EPIPE;
+	give_back_output(c);
+	return 0;
+}
+
+/* ---- sending from the coroutine ---- */
+
+/* Waits until the client takes more; one that does not is cut. */
+static int wait_to_send(mo_h1_req *q)
+{
+	mo_conn *c = mo_h1_conn(q);
+	molt_time limit = q->r.server->lim.write_timeout;
+	molt_time left = mo_left(q->r.write_deadline);
+	int rc = -ETIMEDOUT;
+
+	if (left < 0 || (limit >= 0 && limit < left))
+		left = limit;
+	if (left != 0)
+		rc = mo_h1_wait(c, c->stream->want, left);
+	if (rc == -ETIMEDOUT)
+		mo_h1_die(c);
+	return rc;
+}
+
+static int advance(struct iovec **v, int count, size_t n)
+{
+	while (count > 0 && n >= (*v)->iov_len) {
+		n -= (*v)->iov_len;
+		(*v)++;
+		count--;
+	}
+	if (count > 0) {
+		(*v)->iov_base = (char *)(*v)->iov_base + n;
+		(*v)->iov_len -= n;
+	}
+	return count;
+}
+
+/* Sends the output buffer and v[1..count).  v[0] is overwritten. */
+static int send_all(mo_h1_req *q, struct iovec *v, int count)
+{
+	mo_conn *c = mo_h1_conn(q);
+	mo_h1 *h = mo_h1_of(c);
+	int rc = 0;
+
+	h->blocked = false;
+	v[0].iov_base = h->out ? h->out + h->out_at : NULL;
+	v[0].iov_len = mo_h1_gathered(h);
+	count = advance(&v, count, 0);
+	while (rc == 0 && count > 0) {
+		ssize_t n = h->dead ? -EPIPE : c->stream->ops->writev(c->stream, v, count);
+
+		if (n > 0) {
+			count = advance(&v, count, (size_t)n);
+			mo_h1_spend(c, (size_t)n);
+		} else if (n == -EAGAIN) {
+			rc = wait_to_send(q);
+		} else {
+			mo_h1_die(c);
+			rc = -EPIPE;
+		}
+	}
+	if (rc == 0)
+		give_back_output(c);
+	return rc;
+}
+
+int mo_h1_flush_wait(mo_h1_req *q)
+{
+	mo_h1 *h = mo_h1_of(mo_h1_conn(q));
+	struct iovec v[1];
+
+	if (h->dead)
+		return -EPIPE;
+	return mo_h1_gathered(h) > 0 ? send_all(q, v, 1) : 0;
+}
+
+static void add(struct pieces *p, const void *data, size_t n)
+{
+	mo_conn *c = mo_h1_conn(p->q);
+
+	if (n == 0)
+		return;
+	if (p->n == 0 && n <= room(c)) {
+		gather(c, data, n);
+		return;
+	}
+	MO_CHECK(p->n < PIECES);
+	p->v[++p->n] = (struct iovec){ (void *)(uintptr_t)data, n };
+}
+
+/* Sends the pieces; without any, leaves the output to be gathered if it may. */
+static int send_pieces(struct pieces *p, bool now)
+{
+	int rc = 0;
+
+	if (p->n > 0)
+		rc = send_all(p->q, p->v, 1 + p->n);
+	else if (now)
+		rc = mo_h1_flush_wait(p->q);
+	p->n = 0;
+	return rc;
+}
+
+/* ---- the head ---- */
+
+static char *put(char *p, const char *s, size_t n)
+{
+	memcpy(p, s, n);
+	return p + n;
+}
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+
+static char *put_number(char *p, uint64_t value)
+{
+	char digits[20];
+	size_t n = 0;
+
+	do {
+		digits[n++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	while (n > 0)
+		*p++ = digits[--n];
+	return p;
+}
+
+static char *put_field(char *p, const char *name, size_t nlen, const char *value, size_t vlen)
+{
+	p = put(p, name, nlen);
+	p = PUT(p, ": ");
+	p = put(p, value, vlen);
+	return PUT(p, "\r\n");
+}
+
+static molt_str server_field(const mo_http_server *s)
+{
+	molt_str v = mo_str(s->server_field);
+
+	return v.len <= SERVER_MAX ? v : (molt_str){ 0 };
+}
+
+static size_t head_bound(const mo_h1_req *q)
+{
+	size_t n = FIXED_HEAD + server_field(q->r.server).len;
+
+	for (const mo_out_field *f = q->r.out_fields; f; f = f->next)
+		n += f->name.len + f->value.len + 4;
+	return n;
+}
+
+static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status)
+{
+	molt_str text = mo_str(mo_status_text(status)), server = server_field(s);
+
+	p = PUT(p, "HTTP/1.1 ");
+	p = put_number(p, (uint64_t)status);
+	*p++ = ' ';
+	p = put(p, text.ptr, text.len);
+	p = PUT(p, "\r\nDate: ");
+	p = put(p, mo_loop_http_date(l), 29);
+	p = PUT(p, "\r\n");
+	if (server.len > 0)
+		p = put_field(p, "Server", 6, server.ptr, server.len);
+	return p;
+}
+
+static char *put_head(char *p, const mo_h1_req *q)
+{
+	const molt_req *r = &q->r;
+
+	p = put_start(p, r->loop, r->server, r->status);
+	for (const mo_out_field *f = r->out_fields; f; f = f->next)
+		p = put_field(p, f->name.ptr, f->name.len, f->value.ptr, f->value.len);
+	if (q->framing == MO_H1_LENGTH) {
+		p = PUT(p, "Content-Length: ");
+		p = put_number(p, q->left);
+		p = PUT(p, "\r\n");
+	} else if (q->framing == MO_H1_CHUNKED) {
+		p = PUT(p, "Transfer-Encoding: chunked\r\n");
+	}
+	if (r->close)
+		p = PUT(p, "Connection: close\r\n");
+	else if (r->minor == 0)
+		p = PUT(p, "Connection: keep-alive\r\n");
+	return PUT(p, "\r\n");
+}
+
+static enum mo_h1_framing choose_framing(const mo_h1_req *q, bool last)
+{
+	if (!mo_status_has_body(q->r.status))
+		return MO_H1_NO_BODY;
+	if (q->r.res_length >= 0 || last)
+		return MO_H1_LENGTH;
+	return q->r.minor >= 1 ? MO_H1_CHUNKED : MO_H1_UNTIL_CLOSE;
+}
+
+/* last: nothing more will be read of the request. */
+static bool must_close(const mo_h1_req *q, bool last)
+{
+	const molt_req *r = &q->r;
+
+	if (r->close || !q->keep_alive || !r->server->lim.keep_alive)
+		return true;
+	if (q->framing == MO_H1_UNTIL_CLOSE || r->body_state == MO_BODY_FAILED)
+		return true;
+	if (atomic_load_explicit(&r->server->draining, memory_order_relaxed))
+		return true;
+	return (last || (r->expect_continue && !q->continue_sent)) && !mo_h1_body_drainable(q);
+}
+
+/* Decides all that the head says, and adds it.  n: bytes of body of this call. */
+static void begin(struct pieces *p, size_t n, bool last)
+{
+	mo_h1_req *q = p->q;
+	mo_conn *c = mo_h1_conn(q);
+	molt_req *r = &q->r;
+	size_t bound;
+	char *head;
+
+	q->framing = choose_framing(q, last);
+	q->left = r->res_length >= 0 ? (uint64_t)r->res_length : n;
+	r->close = must_close(q, last);
+	r->head_sent = true;
+	bound = head_bound(q);
+	if (bound <= room(c)) {
+		mo_h1 *h = mo_h1_of(c);
+
+		h->out_end = (size_t)(put_head(h->out + h->out_end, q) - h->out);
+		return;
+	}
+	head = mo_arena_alloc(&r->arena, bound);
+	add(p, head, (size_t)(put_head(head, q) - head));
+}
+
+/* ---- the body ---- */
+
+static bool takes_body(const mo_h1_req *q)
+{
+	return !q->head_only && q->framing != MO_H1_NO_BODY;
+}
+
+/* How many of n bytes the framing lets through. */
+static size_t clip(mo_h1_req *q, size_t n)
+{
+	if (!takes_body(q))
+		return 0;
+	if (q->framing != MO_H1_LENGTH)
+		return n;
+	n = n < q->left ? n : (size_t)q->left;
+	q->left -= n;
+	return n;
+}
+
+static void add_chunk_start(struct pieces *p, size_t n)
+{
+	int len;
+
+	if (n == 0 || p->q->framing != MO_H1_CHUNKED)
+		return;
+	len = snprintf(p->size_line, sizeof(p->size_line), "%zx\r\n", n);
+	add(p, p->size_line, (size_t)len);
+}
+
+/* Behind n bytes of body.  A body that is shorter than was said gets no end. */
+static void add_end(struct pieces *p, size_t n, bool last)
+{
+	mo_h1_req *q = p->q;
+
+	p->q->r.bytes_sent += n;
+	if (takes_body(q) && q->framing == MO_H1_CHUNKED) {
+		if (n > 0)
+			add(p, "\r\n", 2);
+		if (last)
+			add(p, "0\r\n\r\n", 5);
+	}
+	if (!last)
+		return;
+	q->r.finished = true;
+	if (takes_body(q) && q->framing == MO_H1_LENGTH && q->left > 0)
+		q->r.cut = true;
+}
+
+static bool overdue(const molt_req *r)
+{
+	return r->write_deadline != INT64_MAX && mo_loop_now(r->loop) >= r->write_deadline;
+}
+
+static int may_send(const molt_req *r)
+{
+	if (mo_h1_of(r->conn)->dead || r->finished || r->cut)
+		return -EPIPE;
+	return overdue(r) ? -ETIMEDOUT : 0;
+}
+
+int mo_h1_send(molt_req *r, const void *data, size_t n, bool last)
+{
+	struct pieces p = { .q = (mo_h1_req *)(void *)r };
+	int rc = may_send(r);
+	size_t fit;
+
+	if (rc)
+		return rc;
+	if (!r->head_sent)
+		begin(&p, n, last);
+	fit = clip(p.q, n);
+	add_chunk_start(&p, fit);
+	add(&p, data, fit);
+	add_end(&p, fit, last);
+	rc = send_pieces(&p, !last);
+	if (rc == 0 && fit < n && takes_body(p.q))
+		return -EMSGSIZE;
+	return rc;
+}
+
+/* A small file goes into the output buffer, so that one write sends it all. */
+static int gather_file(mo_h1_req *q, int fd, off_t off, size_t n)
+{
+	mo_h1 *h = mo_h1_of(mo_h1_conn(q));
+
+	while (n > 0) {
+		ssize_t k = pread(fd, h->out + h->out_end, n, off);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return k < 0 ? -errno : -EIO;
+		h->out_end += (size_t)k;
+		off += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
+static int stream_file(mo_h1_req *q, int fd, off_t off, size_t n)
+{
+	mo_conn *c = mo_h1_conn(q);
+	int rc = 0;
+
+	while (rc == 0 && n > 0) {
+		size_t piece = n < FILE_PIECE ? n : FILE_PIECE;
+		ssize_t k = mo_h1_of(c)->dead
+				    ? -EPIPE
+				    : c->stream->ops->sendfile(c->stream, fd, &off, piece);
+
+		if (k > 0) {
+			n -= (size_t)k;
+			mo_h1_spend(c, (size_t)k);
+		} else if (k == -EAGAIN) {
+			rc = wait_to_send(q);
+		} else if (k == -EIO || k == -EINVAL || k == -EBADF) {
+			rc = (int)k; /* of the file, not of the client */
+		} else {
+			mo_h1_die(c);
+			rc = -EPIPE;
+		}
+	}
+	return rc;
+}
+
+int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
+{
+	struct pieces p = { .q = (mo_h1_req *)(void *)r };
+	int rc = may_send(r);
+	size_t fit;
+
+	if (rc)
+		return rc;
+	if (!r->head_sent)
+		begin(&p, n, last);
+	fit = clip(p.q, n);
+	add_chunk_start(&p, fit);
+	if (p.n == 0 && fit <= SMALL_FILE && fit <= room(r->conn)) {
+		rc = gather_file(p.q, fd, off, fit);
+	} else {
+		rc = send_pieces(&p, true);
+		if (rc == 0)
+			rc = stream_file(p.q, fd, off, fit);
+	}
+	if (rc) {
+		r->cut = true;
+		return rc;
+	}
+	add_end(&p, fit, last);
+	rc = send_pieces(&p, !last);
+	if (rc == 0 && fit < n && takes_body(p.q))
+		return -EMSGSIZE;
+	return rc;
+}
+
+/* ---- the end, and answers without a handler ---- */
+
+static void replace_answer(mo_h1_req *q, int status)
+{
+	static const molt_str name = { "Content-Type", 12 };
+	static const molt_str value = { "text/plain; charset=utf-8", 25 };
+	molt_req *r = &q->r;
+	mo_out_field *f = mo_arena_zalloc(&r->arena, sizeof(*f));
+
+	f->name = name;
+	f->value = value;
+	r->out_fields = f;
+	r->out_tail = &f->next;
+	r->status = status;
+	r->res_length = -1;
+	r->write_deadline = INT64_MAX;
+	r->out.len = 0;
+	mo_buf_fmt(&r->out, "%d %s\n", status, mo_status_text(status));
+}
+
+void mo_h1_finish(mo_h1_req *q)
+{
+	molt_req *r = &q->r;
+
+	if (overdue(r) && !r->finished) {
+		if (r->head_sent)
+			r->cut = true;
+		else
+			replace_answer(q, 503);
+	}
+	if (!r->finished && !r->cut)
+		(void)mo_h1_send(r, r->out.data, r->out.len, true);
+	if (!r->cut)
+		mo_h1_body_drain(q);
+}
+
+void mo_h1_answer_status(mo_h1_req *q, int status)
+{
+	q->r.close = true;
+	replace_answer(q, status);
+	(void)mo_h1_send(&q->r, q->r.out.data, q->r.out.len, true);
+}
+
+void mo_h1_gather_interim(mo_h1_req *q, molt_str text)
+{
+	struct pieces p = { .q = q };
+
+	if (text.len > room(mo_h1_conn(q)))
+		(void)mo_h1_flush_wait(q);
+	if (!mo_h1_of(mo_h1_conn(q))->dead)
+		add(&p, text.ptr, text.len);
+}
+
+/* The driver keeps more room than this takes. */
+void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text)
+{
+	char head[FIXED_HEAD + SERVER_MAX], body[128], *p;
+	molt_str reason = mo_str(mo_status_text(status));
+
+	if (text.len == 0) {
+		int n = snprintf(body, sizeof(body), "%d %s\n", status, reason.ptr);
+
+		text = mo_strn(body, (size_t)n);
+	}
+	p = put_start(head, mo_conn_loop(c), c->server, status);
+	p = PUT(p, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+	p = put_number(p, text.len);
+	p = PUT(p, "\r\nConnection: close\r\n\r\n");
+	MO_CHECK((size_t)(p - head) + text.len <= room(c));
+	gather(c, head, (size_t)(p - head));
+	gather(c, text.ptr, text.len);
+}

@@ -1,0 +1,106 @@
+/* The four forms of a request target (RFC 9112 section 3.2) and the syntax of
+ * uri-host [":" port] (RFC 3986 section 3.2).  Called by h1_parse.c when the
+ * request line is whole; the target's bytes are already known to be visible
+ * ASCII without '#', the fields' values only to hold no control bytes. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/h1_part.h"
+
+#define PORT_DIGITS 5
+
+static bool port_ok(molt_str s, bool needed)
+{
+	uint64_t port;
+
+	if (s.len == 0)
+		return !needed;
+	return s.len <= PORT_DIGITS && mo_str_u64(s, 65535, &port);
+}
+
+static bool reg_name_ok(molt_str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (!mo_h1_is(s.ptr[i], MO_C_REG_NAME))
+			return false;
+		if (s.ptr[i] == '%' && (s.len - i < 3 || mo_hex_digit(s.ptr[i + 1]) < 0 ||
+					mo_hex_digit(s.ptr[i + 2]) < 0))
+			return false;
+	}
+	return s.len > 0;
+}
+
+/* s: what stands between the brackets. */
+static bool ipv6_ok(molt_str s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
+
+	if (s.len >= sizeof(text) || memchr(s.ptr, 0, s.len))
+		return false;
+	memcpy(text, s.ptr, s.len);
+	text[s.len] = '\0';
+	return inet_pton(AF_INET6, text, &addr) == 1;
+}
+
+bool mo_h1_authority(molt_str s, bool port_needed)
+{
+	bool bracket = s.len > 0 && s.ptr[0] == '[';
+	const char *mark = s.len > 0 ? memchr(s.ptr, bracket ? ']' : ':', s.len) : NULL;
+	molt_str host = s, rest = { s.ptr + s.len, 0 };
+
+	if (mark) {
+		host.len = (size_t)(mark - s.ptr);
+		rest = (molt_str){ mark + bracket, s.len - host.len - bracket };
+	}
+	if (bracket) {
+		if (!mark || !ipv6_ok((molt_str){ host.ptr + 1, host.len - 1 }))
+			return false;
+	} else if (!reg_name_ok(host)) {
+		return false;
+	}
+	if (rest.len == 0)
+		return !port_needed;
+	return rest.ptr[0] == ':' && port_ok((molt_str){ rest.ptr + 1, rest.len - 1 }, port_needed);
+}
+
+static size_t scheme_length(molt_str s)
+{
+	static const molt_str schemes[] = { { "http://", 7 }, { "https://", 8 } };
+
+	for (size_t i = 0; i < 2; i++)
+		if (s.len > schemes[i].len &&
+		    mo_str_eq_ci((molt_str){ s.ptr, schemes[i].len }, schemes[i]))
+			return schemes[i].len;
+	return 0;
+}
+
+/* http://host:port/path; an empty path means "/" (RFC 9110 section 4.2.3). */
+static int absolute_form(mo_head *h)
+{
+	molt_str s = h->path;
+	size_t skip = scheme_length(s);
+	const char *slash;
+
+	if (skip == 0)
+		return -400;
+	s = (molt_str){ s.ptr + skip, s.len - skip };
+	slash = memchr(s.ptr, '/', s.len);
+	h->path = slash ? (molt_str){ slash, s.len - (size_t)(slash - s.ptr) } : MO_STR("/");
+	h->host = (molt_str){ s.ptr, slash ? (size_t)(slash - s.ptr) : s.len };
+	return mo_h1_authority(h->host, false) ? 0 : -400;
+}
+
+int mo_h1_target(mo_head *h)
+{
+	if (mo_str_eq(h->method, MO_STR("CONNECT"))) {
+		h->host = h->target;
+		return !h->has_query && mo_h1_authority(h->target, true) ? 0 : -400;
+	}
+	if (h->path.len > 0 && h->path.ptr[0] == '/')
+		return 0;
+	if (mo_str_eq(h->target, MO_STR("*")))
+		return mo_str_eq(h->method, MO_STR("OPTIONS")) ? 0 : -400;
+	return absolute_form(h);
+}

@@ -1,0 +1,401 @@
+/* Bound listening sockets; see listener.h.  Made at set-up or adopted from the
+ * predecessor, then used by every loop at once: accepting changes nothing here. */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#define LISTENER_MAGIC 0x6c73746eu
+
+/* The step that failed and its errno, for the sentence. */
+struct failure {
+	int code;           /* negative errno */
+	const char *advice; /* may be NULL: chosen by the code */
+};
+
+static int fail(struct failure *f, int code, const char *advice)
+{
+	*f = (struct failure){ .code = code, .advice = advice };
+	return code;
+}
+
+static const char *advice_for(const mo_addr *a, int code)
+{
+	int port = mo_addr_port(a);
+
+	switch (-code) {
+	case EACCES:
+		if (a->u.sa.sa_family == AF_UNIX)
+			return "this user may not write to the directory";
+		if (port > 0 && port < 1024)
+			return "ports below 1024 need CAP_NET_BIND_SERVICE";
+		return NULL;
+	case EADDRINUSE:
+		return a->u.sa.sa_family == AF_UNIX
+			       ? "a running program accepts there; stop it or choose another path"
+			       : "stop the program that listens there or choose another port";
+	case EADDRNOTAVAIL:
+		return "this machine does not have that address";
+	case EAFNOSUPPORT:
+		return "this system has no such kind of address";
+	case ENOENT:
+		return "make the directory first";
+	case EMFILE:
+		return "raise the limit of open files (ulimit -n)";
+	default:
+		return NULL;
+	}
+}
+
+static char *sentence(const char *text, const mo_addr *a, const struct failure *f)
+{
+	const char *advice = f->advice ? f->advice : advice_for(a, f->code);
+	char *reason = mo_strdup(strerror(-f->code));
+	char *s;
+
+	if (reason[0] >= 'A' && reason[0] <= 'Z')
+		reason[0] = (char)(reason[0] | 0x20);
+	s = mo_fmt("cannot listen on %s: %s%s%s", text, reason, advice ? "; " : "",
+		   advice ? advice : "");
+	free(reason);
+	return s;
+}
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int get_int(int fd, int level, int name, int *value)
+{
+	socklen_t len = sizeof(*value);
+
+	return getsockopt(fd, level, name, value, &len) < 0 ? -errno : 0;
+}
+
+static int open_socket(int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The kernel cuts a larger backlog down to net.core.somaxconn. */
+static int start_listening(int fd, int backlog)
+{
+	return listen(fd, backlog > 0 ? backlog : INT_MAX) < 0 ? -errno : 0;
+}
+
+static int bind_inet(const mo_addr *a, int backlog)
+{
+	int fd = open_socket(a->u.sa.sa_family), err;
+
+	if (fd < 0)
+		return fd;
+	err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	/* Accepted sockets inherit it, so accepting costs one call. */
+	if (!err)
+		err = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err && a->u.sa.sa_family == AF_INET6)
+		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !a->any);
+	if (!err && bind(fd, &a->u.sa, a->len) < 0)
+		err = -errno;
+	if (!err)
+		err = start_listening(fd, backlog);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* ":80" on a system without IPv6, or with IPv6 switched off. */
+static int bind_any(mo_addr *a, int backlog)
+{
+	int fd = bind_inet(a, backlog);
+	uint16_t port = a->u.in6.sin6_port;
+
+	if (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL)
+		return fd;
+	memset(&a->u, 0, sizeof(a->u));
+	a->u.in.sin_family = AF_INET;
+	a->u.in.sin_port = port;
+	a->len = sizeof(a->u.in);
+	return bind_inet(a, backlog);
+}
+
+/* May a socket take the place of what is at the path?  Only nothing, or a socket
+ * file that nobody accepts on. */
+static int check_path(const mo_addr *a, struct failure *f)
+{
+	struct stat st;
+	int fd, err;
+
+	if (lstat(a->u.un.sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : fail(f, -errno, NULL);
+	if (!S_ISSOCK(st.st_mode))
+		return fail(f, -EEXIST, "it is no socket; remove it or choose another path");
+	fd = open_socket(AF_UNIX);
+	if (fd < 0)
+		return fail(f, fd, NULL);
+	err = connect(fd, &a->u.sa, a->len) < 0 ? -errno : 0;
+	close(fd);
+	if (err == -ECONNREFUSED || err == -ENOENT)
+		return 0;
+	if (err == 0 || err == -EAGAIN || err == -EINPROGRESS)
+		return fail(f, -EADDRINUSE, NULL);
+	return fail(f, err, "cannot tell whether the socket there is in use");
+}
+
+static void remove_socket_file(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
+/* The socket listens before its path appears, so a client that sees the path is
+ * never refused.  The mode of the file is the kernel's: 0777 less the umask. */
+static int bind_unix(const mo_addr *a, int backlog, struct failure *f)
+{
+	mo_addr temp = *a;
+	int fd, err = check_path(a, f);
+
+	if (err)
+		return err;
+	snprintf(temp.u.un.sun_path, sizeof(temp.u.un.sun_path), "%.*s.%d", MO_ADDR_PATH_MAX,
+		 a->u.un.sun_path, (int)getpid());
+	temp.len = sizeof(temp.u.un);
+	fd = open_socket(AF_UNIX);
+	if (fd < 0)
+		return fail(f, fd, NULL);
+	remove_socket_file(temp.u.un.sun_path); /* of a dead process with our pid */
+	if (bind(fd, &temp.u.sa, temp.len) < 0) {
+		err = fail(f, -errno, NULL);
+		close(fd);
+		return err;
+	}
+	err = start_listening(fd, backlog);
+	if (!err && rename(temp.u.un.sun_path, a->u.un.sun_path) < 0)
+		err = -errno;
+	if (err) {
+		unlink(temp.u.un.sun_path);
+		close(fd);
+		return fail(f, err, NULL);
+	}
+	return fd;
+}
+
+/* Reads the address as bound.  A unix socket still bears its temporary name, so
+ * its address is the configured one. */
+static int read_address(mo_listener *l, const mo_addr *configured)
+{
+	mo_addr *a = &l->addr;
+	int v6only = 1;
+
+	*a = *configured;
+	if (a->u.sa.sa_family == AF_UNIX)
+		return 0;
+	a->len = sizeof(a->u);
+	if (getsockname(l->fd, &a->u.sa, &a->len) < 0)
+		return -errno;
+	if (a->u.sa.sa_family == AF_INET6) {
+		get_int(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only);
+		a->any = !v6only && IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr);
+	} else {
+		a->any = configured->any && a->u.in.sin_addr.s_addr == htonl(INADDR_ANY);
+	}
+	return 0;
+}
+
+static void read_path_identity(mo_listener *l)
+{
+	struct stat st;
+
+	if (l->addr.u.sa.sa_family == AF_UNIX && lstat(l->addr.u.un.sun_path, &st) == 0) {
+		l->path_dev = st.st_dev;
+		l->path_ino = st.st_ino;
+	}
+}
+
+/* The handle for an open listening descriptor, which it owns on success. */
+static int wrap(int fd, const char *text, const mo_addr *configured, mo_listener **out)
+{
+	mo_listener *l = mo_calloc(1, sizeof(*l));
+	int err;
+
+	l->magic = LISTENER_MAGIC;
+	l->fd = fd;
+	err = read_address(l, configured);
+	if (err) {
+		free(l);
+		return err;
+	}
+	snprintf(l->text, sizeof(l->text), "%s", text);
+	mo_addr_format(&l->addr, l->bound);
+	read_path_identity(l);
+	*out = l;
+	return 0;
+}
+
+static char *unreadable(const char *text, int err)
+{
+	if (err == -ENAMETOOLONG)
+		return mo_fmt("cannot listen on %s: the path is longer than %d bytes", text,
+			      MO_ADDR_PATH_MAX);
+	return mo_fmt("cannot listen on \"%s\": write \":80\", \"127.0.0.1:80\", \"[::1]:80\" "
+		      "or \"unix:/path\"",
+		      text ? text : "");
+}
+
+static int open_listening(mo_addr *a, int backlog, struct failure *f)
+{
+	int fd;
+
+	if (a->u.sa.sa_family == AF_UNIX)
+		return bind_unix(a, backlog, f);
+	fd = a->any ? bind_any(a, backlog) : bind_inet(a, backlog);
+	return fd < 0 ? fail(f, fd, NULL) : fd;
+}
+
+int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **why)
+{
+	struct failure f;
+	mo_addr a;
+	int fd, err = mo_addr_parse(text, &a);
+
+	*out = NULL;
+	*why = NULL;
+	if (err) {
+		*why = unreadable(text, err);
+		return err;
+	}
+	fd = open_listening(&a, backlog, &f);
+	err = fd < 0 ? fd : wrap(fd, text, &a, out);
+	if (err && fd >= 0) {
+		fail(&f, err, NULL);
+		close(fd);
+	}
+	if (err)
+		*why = sentence(text, &a, &f);
+	return err;
+}
+
+static int check_inherited(int fd, sa_family_t family)
+{
+	int type, listening, domain;
+	int err = get_int(fd, SOL_SOCKET, SO_TYPE, &type);
+
+	if (!err)
+		err = get_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening);
+	if (!err)
+		err = get_int(fd, SOL_SOCKET, SO_DOMAIN, &domain);
+	if (err)
+		return err;
+	if (type != SOCK_STREAM || !listening || (domain == AF_UNIX) != (family == AF_UNIX))
+		return -EINVAL;
+	return 0;
+}
+
+/* O_NONBLOCK belongs to the open file description that both generations share:
+ * it is set, never cleared. */
+static int set_flags(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+int mo_listener_adopt(int fd, const char *text, mo_listener **out)
+{
+	mo_addr a;
+	int err = mo_addr_parse(text, &a);
+
+	*out = NULL;
+	if (!err)
+		err = check_inherited(fd, a.u.sa.sa_family);
+	if (!err)
+		err = set_flags(fd);
+	if (!err)
+		err = wrap(fd, text, &a, out);
+	if (!err)
+		(*out)->inherited = true;
+	return err;
+}
+
+int mo_listener_set_backlog(mo_listener *l, int backlog)
+{
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	return start_listening(l->fd, backlog);
+}
+
+bool mo_listener_matches(const mo_listener *l, const char *text)
+{
+	mo_addr a, configured;
+
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	if (mo_addr_parse(text, &a) < 0)
+		return false;
+	if (mo_addr_equal(&a, &l->addr))
+		return true;
+	return mo_addr_parse(l->text, &configured) == 0 && mo_addr_equal(&a, &configured);
+}
+
+void mo_listener_remove_path(mo_listener *l)
+{
+	struct stat st;
+
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	if (l->addr.u.sa.sa_family != AF_UNIX || lstat(l->addr.u.un.sun_path, &st) < 0)
+		return;
+	if (S_ISSOCK(st.st_mode) && st.st_dev == l->path_dev && st.st_ino == l->path_ino)
+		unlink(l->addr.u.un.sun_path);
+}
+
+void mo_listener_close(mo_listener *l)
+{
+	if (!l)
+		return;
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	close(l->fd);
+	l->magic = 0;
+	free(l);
+}
+
+/* Errors of the connection that was first in the queue, not of the listener;
+ * each such call has taken one out, so trying again ends. */
+static bool died_in_queue(int err)
+{
+	return err == EINTR || err == ECONNABORTED || err == ENETDOWN || err == EPROTO ||
+	       err == ENOPROTOOPT || err == EHOSTDOWN || err == EHOSTUNREACH || err == ENETUNREACH;
+}
+
+int mo_listener_accept(mo_listener *l, mo_addr *peer)
+{
+	mo_addr unwanted;
+	int fd;
+
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	if (!peer)
+		peer = &unwanted;
+	memset(peer, 0, sizeof(*peer));
+	do {
+		peer->len = sizeof(peer->u);
+		fd = accept4(l->fd, &peer->u.sa, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	} while (fd < 0 && died_in_queue(errno));
+	return fd < 0 ? -errno : fd;
+}

@@ -1,0 +1,242 @@
+/* TLS contexts: one per certificate and key, read once at start and shared by
+ * every loop; see tls.h.  OpenSSL's error queue is empty when a function here
+ * returns.  The key's contents and pass phrases never reach a message. */
+#include "net/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define TLS_MAGIC 0x746c7363u
+
+/* TLS 1.3 has AEAD suites only; these are those of TLS 1.2. */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define PROTOCOL "http/1.1"
+
+struct mo_tls {
+	uint32_t magic;
+	atomic_uint refs;
+	SSL_CTX *ctx;
+};
+
+/* The oldest reason in OpenSSL's queue, which is the cause of the others, as
+ * text; empties the queue. */
+static const char *openssl_reason(void)
+{
+	const char *text = ERR_reason_error_string(ERR_peek_error());
+
+	ERR_clear_error();
+	return text ? text : "unknown error of OpenSSL";
+}
+
+/* RFC 7301 section 3.2: no common protocol is a fatal alert, which also keeps
+ * clients of other protocols from being talked into speaking to us. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen,
+			   const unsigned char *in, unsigned inlen, void *arg)
+{
+	unsigned want = sizeof(PROTOCOL) - 1;
+
+	while (inlen > 0 && in[0] < inlen) {
+		unsigned len = in[0];
+
+		if (len == want && memcmp(in + 1, PROTOCOL, want) == 0) {
+			*out = in + 1;
+			*outlen = in[0];
+			return SSL_TLSEXT_ERR_OK;
+		}
+		in += len + 1;
+		inlen -= len + 1;
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* OpenSSL would ask on the terminal; a server never does.  arg: bool, set when a
+ * pass phrase was asked for. */
+static int no_pass_phrase(char *buf, int size, int writing, void *arg)
+{
+	*(bool *)arg = true;
+	return 0;
+}
+
+static int check_file(const char *path, const char *what, struct stat *st, char **why)
+{
+	int err = 0;
+
+	if (!path || !path[0]) {
+		*why = mo_fmt("no file is given for the %s", what);
+		return -EINVAL;
+	}
+	if (stat(path, st) < 0 || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0)
+		err = -errno;
+	else if (S_ISDIR(st->st_mode))
+		err = -EISDIR;
+	if (!err)
+		return 0;
+	*why = mo_fmt("cannot read the %s %s: %s", what, path, strerror(-err));
+	return err == -ENOENT || err == -EACCES ? err : -EINVAL;
+}
+
+static void warn_about_dates(const X509 *x, const char *path)
+{
+	if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
+		mo_warn("the certificate %s has expired; clients will refuse it", path);
+	else if (X509_cmp_current_time(X509_get0_notBefore(x)) > 0)
+		mo_warn("the certificate %s is not valid yet; clients will refuse it", path);
+}
+
+static int load_cert(SSL_CTX *ctx, const char *path, char **why)
+{
+	struct stat st;
+	bool asked = false;
+	int err = check_file(path, "certificate", &st, why);
+
+	if (err)
+		return err;
+	SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
+	err = SSL_CTX_use_certificate_chain_file(ctx, path) == 1 ? 0 : -EINVAL;
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+	SSL_CTX_set_default_passwd_cb(ctx, NULL);
+	if (err) {
+		unsigned long code = ERR_peek_error();
+
+		if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+			*why = mo_fmt("the certificate %s holds no certificate in PEM form", path);
+		else
+			*why = mo_fmt("the certificate %s cannot be used: %s", path,
+				      openssl_reason());
+		ERR_clear_error();
+		return err;
+	}
+	warn_about_dates(SSL_CTX_get0_certificate(ctx), path);
+	return 0;
+}
+
+static EVP_PKEY *read_key(const char *path, bool *encrypted)
+{
+	BIO *file = BIO_new_file(path, "r");
+	EVP_PKEY *key = NULL;
+
+	if (file)
+		key = PEM_read_bio_PrivateKey(file, NULL, no_pass_phrase, encrypted);
+	BIO_free(file);
+	return key;
+}
+
+static int use_key(SSL_CTX *ctx, EVP_PKEY *key, const char *cert, const char *path, char **why)
+{
+	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1) {
+		*why = mo_fmt("the key %s does not belong to the certificate %s", path, cert);
+		return -EINVAL;
+	}
+	if (SSL_CTX_use_PrivateKey(ctx, key) != 1) {
+		*why = mo_fmt("the key %s cannot be used: %s", path, openssl_reason());
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int load_key(SSL_CTX *ctx, const char *cert, const char *path, char **why)
+{
+	struct stat st;
+	bool encrypted = false;
+	EVP_PKEY *key;
+	int err = check_file(path, "key", &st, why);
+
+	if (err)
+		return err;
+	if (st.st_mode & S_IROTH)
+		mo_warn("the key %s can be read by every user of this machine; chmod 600 it", path);
+	key = read_key(path, &encrypted);
+	if (!key) {
+		*why = encrypted ? mo_fmt("the key %s is encrypted with a pass phrase; write it "
+					  "without one: openssl pkey -in FILE -out NEW",
+					  path)
+				 : mo_fmt("the key %s holds no private key in PEM form", path);
+		return -EINVAL;
+	}
+	err = use_key(ctx, key, cert, path, why);
+	EVP_PKEY_free(key);
+	return err;
+}
+
+static SSL_CTX *new_context(void)
+{
+	static const unsigned char id[] = "molt";
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	if (!ctx)
+		MO_DIE("OpenSSL gives no context: %s", openssl_reason());
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	MO_CHECK(SSL_CTX_set_cipher_list(ctx, CIPHERS) == 1);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS);
+	/* Sessions live in tickets; each context has its own keys and so refuses
+	 * the tickets of another certificate. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1);
+	SSL_CTX_set_num_tickets(ctx, 2);
+	SSL_CTX_set_max_early_data(ctx, 0);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+	return ctx;
+}
+
+int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
+{
+	SSL_CTX *ctx = new_context();
+	int err;
+
+	*out = NULL;
+	*why = NULL;
+	ERR_clear_error();
+	err = load_cert(ctx, cert, why);
+	if (!err)
+		err = load_key(ctx, cert, key, why);
+	ERR_clear_error();
+	if (err) {
+		SSL_CTX_free(ctx);
+		return err;
+	}
+	*out = mo_calloc(1, sizeof(**out));
+	(*out)->magic = TLS_MAGIC;
+	(*out)->ctx = ctx;
+	atomic_init(&(*out)->refs, 1);
+	return 0;
+}
+
+mo_tls *mo_tls_ref(mo_tls *t)
+{
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+	return t;
+}
+
+void mo_tls_unref(mo_tls *t)
+{
+	if (!t)
+		return;
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	SSL_CTX_free(t->ctx);
+	t->magic = 0;
+	free(t);
+}
+
+SSL_CTX *mo_tls_context(const mo_tls *t)
+{
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	return t->ctx;
+}

@@ -1,0 +1,95 @@
+/* The switch for x86-64, System V ABI; see ctx.h.
+ *
+ * What a call keeps is pushed on the old stack: rbp, rbx, r12 to r15, and the
+ * control words of SSE and x87 (rounding and masks belong to the coroutine).
+ * The control words are loaded only when they differ: fldcw is slow.
+ *
+ * Both functions begin with endbr64, so the code runs under indirect branch
+ * tracking, which the property note at the end says.  The note does not claim
+ * shadow stacks: the loader then leaves them off for the program. */
+	.text
+	.globl	mo_ctx_switch
+	.hidden	mo_ctx_switch
+	.type	mo_ctx_switch, @function
+	.p2align 4
+mo_ctx_switch:
+	.cfi_startproc
+	endbr64
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbp, 0
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbx, 0
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r15, 0
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	movl	$0, 4(%rsp)
+	stmxcsr	(%rsp)
+	fnstcw	4(%rsp)
+	movq	(%rsp), %rax
+	movq	%rsp, (%rdi)
+	/* From here the frame is one of the same shape on the other stack. */
+	movq	(%rsi), %rsp
+	cmpq	(%rsp), %rax
+	je	1f
+	ldmxcsr	(%rsp)
+	fldcw	4(%rsp)
+1:
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r15
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r14
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r13
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r12
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbx
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbp
+	ret
+	.cfi_endproc
+	.size	mo_ctx_switch, . - mo_ctx_switch
+
+/* The first thing on a new stack: calls r12(r13), which mo_ctx_make() left in
+ * the first frame.  Nothing called it, so a backtrace ends here. */
+	.globl	mo_ctx_entry
+	.hidden	mo_ctx_entry
+	.type	mo_ctx_entry, @function
+	.p2align 4
+mo_ctx_entry:
+	.cfi_startproc
+	.cfi_undefined rip
+	endbr64
+	movq	%r13, %rdi
+	callq	*%r12
+	ud2
+	.cfi_endproc
+	.size	mo_ctx_entry, . - mo_ctx_entry
+
+	.section .note.GNU-stack, "", @progbits
+	.section .note.gnu.property, "a"
+	.p2align 3
+	.long	4, 16, 5		/* sizes of name and data, NT_GNU_PROPERTY_TYPE_0 */
+	.asciz	"GNU"
+	.long	0xc0000002, 4, 1, 0	/* X86_FEATURE_1_AND: IBT */

@@ -1,0 +1,48 @@
+/* Which checker this is built for.  A coroutine switch must be announced to
+ * AddressSanitizer and ThreadSanitizer, a stack to valgrind; in an ordinary
+ * build all of it is nothing.  Caches turn themselves off under
+ * AddressSanitizer, so that late uses show. */
+#ifndef MO_RT_SANITIZE_H
+#define MO_RT_SANITIZE_H
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MO_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MO_ASAN 1
+#endif
+#endif
+#ifndef MO_ASAN
+#define MO_ASAN 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define MO_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MO_TSAN 1
+#endif
+#endif
+#ifndef MO_TSAN
+#define MO_TSAN 0
+#endif
+
+#if MO_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if MO_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define MO_VALGRIND 1
+#endif
+#endif
+#ifndef MO_VALGRIND
+#define MO_VALGRIND 0
+#endif
+
+#endif

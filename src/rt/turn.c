@@ -1,0 +1,110 @@
+/* What a loop does at each turn of libuv: resumes the coroutines that were
+ * woken, and beats for the watchdog.  Own handles never hold the loop.
+ *
+ *   libuv's phase    here
+ *   timers           wakes fill the ready queue
+ *   idle             the queue is run
+ *   prepare          turn becomes odd: in the poll phase
+ *   poll, callbacks  wakes fill the ready queue
+ *   check            turn becomes even; the queue is run
+ *
+ * Always: the idle handle is active when the queue holds any, so that the loop
+ * never sleeps on a woken coroutine, whichever phase woke it.  A run takes only
+ * what was in the queue at its start: coroutines that wake each other do not
+ * keep the loop from its descriptors. */
+#include "rt/loop_private.h"
+
+#include "base/check.h"
+
+static mo_loop *loop_of(void *handle)
+{
+	return uv_handle_get_data((uv_handle_t *)handle);
+}
+
+static void on_idle(uv_idle_t *h);
+
+void mo_ready_push(mo_co *co)
+{
+	struct mo_loop_private *p = co->loop->p;
+
+	MO_CHECK(mo_list_empty(&co->ready));
+	if (mo_list_empty(&p->ready))
+		uv_idle_start(&p->idle, on_idle);
+	mo_list_append(&p->ready, &co->ready);
+}
+
+static void run_ready(struct mo_loop_private *p)
+{
+	mo_list now;
+
+	if (mo_list_empty(&p->ready))
+		return;
+	now = p->ready;
+	now.next->prev = now.prev->next = &now;
+	mo_list_init(&p->ready);
+	while (!mo_list_empty(&now)) {
+		mo_co *co = MO_CONTAINER_OF(now.next, mo_co, ready);
+
+		mo_list_remove(&co->ready);
+		mo_co_resume(co);
+	}
+	if (mo_list_empty(&p->ready))
+		uv_idle_stop(&p->idle);
+}
+
+static void on_idle(uv_idle_t *h)
+{
+	run_ready(loop_of(h)->p);
+}
+
+/* One thread writes: no locked instruction is needed. */
+static void beat(struct mo_loop_private *p)
+{
+	unsigned long turn = atomic_load_explicit(&p->turn, memory_order_relaxed);
+
+	atomic_store_explicit(&p->turn, turn + 1, memory_order_relaxed);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+	beat(loop_of(h)->p);
+}
+
+static void on_check(uv_check_t *h)
+{
+	struct mo_loop_private *p = loop_of(h)->p;
+
+	beat(p);
+	run_ready(p);
+}
+
+static void own_handle(mo_loop *l, void *handle)
+{
+	uv_handle_set_data(handle, l);
+	uv_unref(handle);
+}
+
+void mo_turn_init(mo_loop *l)
+{
+	struct mo_loop_private *p = l->p;
+
+	mo_list_init(&p->ready);
+	uv_idle_init(&l->uv, &p->idle);
+	uv_prepare_init(&l->uv, &p->prepare);
+	uv_check_init(&l->uv, &p->check);
+	own_handle(l, &p->idle);
+	own_handle(l, &p->prepare);
+	own_handle(l, &p->check);
+	uv_prepare_start(&p->prepare, on_prepare);
+	uv_check_start(&p->check, on_check);
+}
+
+void mo_turn_close(mo_loop *l)
+{
+	struct mo_loop_private *p = l->p;
+
+	MO_CHECK(mo_list_empty(&p->ready));
+	uv_close((uv_handle_t *)&p->idle, NULL);
+	uv_close((uv_handle_t *)&p->prepare, NULL);
+	uv_close((uv_handle_t *)&p->check, NULL);
+}

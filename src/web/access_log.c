@@ -1,0 +1,326 @@
+/* The access log and the error log of each server: one line per request, and
+ * per connection that was refused before there was one.  Owned by the server
+ * (s->access_log); called by the http app's done() and refused() on any loop.
+ *
+ *   2018-05-18 11:02:04.812 11511: gen 1 200 "GET http a.org:80 / HTTP/1.1" 0.003,
+ *     127.0.0.1, 7, "referer", "user agent", 00000000000000a1          (one line)
+ *
+ * Always: what a client sent is escaped and cut, a line is written by one
+ * write(2) to a descriptor in append mode, so lines of threads and generations
+ * never mix.  A line that cannot be written is lost, nothing else. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "web/log_name.h"
+#include "web/server.h"
+
+#define MAX_FIELD 2048u /* bytes of one field; the rest becomes "..." */
+#define RETRY_SWITCH ((molt_time)60 * MOLT_SECOND)
+
+/* One of the two logs.  Never touched once open, but for what lock covers. */
+struct target {
+	bool on, to_stdout;
+	const char *dir, *pattern; /* of the settings; dir NULL: no file */
+	pthread_rwlock_t lock;     /* read: writing a line; write: changing these: */
+	int fd;
+	char *path;
+	/* The wall clock's span in which path is right. */
+	_Atomic molt_time from, until;
+	_Atomic bool torn; /* a line broke off without its end */
+};
+
+struct mo_access_log {
+	struct target access, error;
+};
+
+/* ---- files -------------------------------------------------------------- */
+
+static int open_path(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Opens the file of that moment's day in place of the present one, which stays
+ * when that fails.  With the lock held for writing, or before anyone else. */
+static int open_day(struct target *t, molt_time now)
+{
+	time_t at = (time_t)(now / 1000);
+	struct tm day;
+	char *path;
+	int fd;
+
+	localtime_r(&at, &day);
+	path = mo_log_name_path(t->dir, t->pattern, &day);
+	fd = open_path(path);
+	if (fd < 0) {
+		free(path);
+		return fd;
+	}
+	if (t->fd >= 0)
+		close(t->fd);
+	free(t->path);
+	t->fd = fd;
+	t->path = path;
+	day.tm_hour = day.tm_min = day.tm_sec = 0;
+	day.tm_isdst = -1;
+	t->from = (molt_time)mktime(&day) * 1000;
+	day.tm_mday++;
+	day.tm_isdst = -1;
+	t->until = (molt_time)mktime(&day) * 1000;
+	return 0;
+}
+
+static bool out_of_day(struct target *t, molt_time now)
+{
+	return now >= t->until || now < t->from;
+}
+
+/* At midnight, or when the clock was set. */
+static void switch_day(struct target *t, molt_time now)
+{
+	int err = 0;
+
+	pthread_rwlock_wrlock(&t->lock);
+	if (out_of_day(t, now)) {
+		err = open_day(t, now);
+		if (err) {
+			t->from = now;
+			t->until = now + RETRY_SWITCH;
+		}
+	}
+	pthread_rwlock_unlock(&t->lock);
+	if (err)
+		mo_error("the log of the new day cannot be opened in %s: %s", t->dir,
+			 molt_strerror(err));
+}
+
+static int target_open(struct target *t, bool on, const mo_settings *set, const char *pattern)
+{
+	t->fd = -1;
+	pthread_rwlock_init(&t->lock, NULL);
+	t->to_stdout = set->log_stdout;
+	t->dir = set->log_path;
+	t->pattern = pattern;
+	t->on = on && (t->to_stdout || t->dir);
+	return t->on && t->dir ? open_day(t, mo_wall()) : 0;
+}
+
+static void target_close(struct target *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	free(t->path);
+	pthread_rwlock_destroy(&t->lock);
+}
+
+static int target_reopen(struct target *t)
+{
+	int err;
+
+	if (!t->on || !t->dir)
+		return 0;
+	pthread_rwlock_wrlock(&t->lock);
+	err = open_day(t, mo_wall());
+	pthread_rwlock_unlock(&t->lock);
+	return err;
+}
+
+int mo_access_log_open(molt_server *s, char **why)
+{
+	struct mo_access_log *l;
+	const mo_settings *set = &s->set;
+	struct target *bad;
+	int err;
+
+	MO_CHECK(!s->access_log);
+	if (!set->access_log && !set->error_log)
+		return 0;
+	l = s->access_log = mo_calloc(1, sizeof(*l));
+	bad = &l->access;
+	err = target_open(&l->access, set->access_log, set, set->access_log_file);
+	if (!err)
+		bad = &l->error;
+	else
+		target_open(&l->error, false, set, NULL);
+	if (!err)
+		err = target_open(&l->error, set->error_log, set, set->error_log_file);
+	if (!err)
+		return 0;
+	*why = mo_fmt("the log file %s/%s cannot be opened: %s", set->log_path, bad->pattern,
+		      molt_strerror(err));
+	mo_access_log_close(s);
+	return err;
+}
+
+void mo_access_log_close(molt_server *s)
+{
+	struct mo_access_log *l = s->access_log;
+
+	if (!l)
+		return;
+	target_close(&l->access);
+	target_close(&l->error);
+	free(l);
+	s->access_log = NULL;
+}
+
+int mo_access_log_reopen(void)
+{
+	int first = 0;
+
+	for (molt_server *s = mo_servers(); s; s = s->next) {
+		int a = s->access_log ? target_reopen(&s->access_log->access) : 0;
+		int b = s->access_log ? target_reopen(&s->access_log->error) : 0;
+
+		if (!first)
+			first = a ? a : b;
+	}
+	return first;
+}
+
+/* ---- lines -------------------------------------------------------------- */
+
+/* Writes a whole line, or loses it.  After one that broke off in the middle
+ * (a disk that just became full) the next begins on a line of its own. */
+static void write_line(int fd, const mo_buf *line, _Atomic bool *torn)
+{
+	ssize_t n;
+
+	if (atomic_exchange(torn, false) && write(fd, "\n", 1) != 1)
+		atomic_store(torn, true);
+	do
+		n = write(fd, line->data, line->len);
+	while (n < 0 && errno == EINTR);
+	if (n > 0 && (size_t)n < line->len)
+		atomic_store(torn, true);
+}
+
+static void put(struct target *t, const mo_buf *line, bool also_stdout)
+{
+	_Atomic bool stdout_torn = false;
+
+	if (also_stdout && t->to_stdout)
+		write_line(STDOUT_FILENO, line, &stdout_torn);
+	if (!t->dir)
+		return;
+	if (out_of_day(t, mo_wall()))
+		switch_day(t, mo_wall());
+	pthread_rwlock_rdlock(&t->lock);
+	if (t->fd >= 0)
+		write_line(t->fd, line, &t->torn);
+	pthread_rwlock_unlock(&t->lock);
+}
+
+static void add_field(mo_buf *out, molt_str s)
+{
+	bool cut = s.len > MAX_FIELD;
+
+	mo_log_escape(out, cut ? mo_strn(s.ptr, MAX_FIELD) : s);
+	if (cut)
+		mo_buf_puts(out, "...");
+}
+
+static void begin_line(mo_buf *out, bool error, int status)
+{
+	mo_log_stamp(out);
+	mo_buf_fmt(out, " %d: %sgen %u %d \"", (int)getpid(), error ? "[ERROR] " : "",
+		   mo_process_generation(), status);
+}
+
+static molt_str field_value(const molt_req *r, enum mo_field_id id)
+{
+	const mo_field *f = mo_req_field(r, id);
+
+	return f ? f->value : mo_strn(NULL, 0);
+}
+
+static void request_line(mo_buf *out, const molt_req *r, bool error)
+{
+	molt_time took = mo_now() - r->started;
+	char ip[INET6_ADDRSTRLEN] = "-";
+
+	begin_line(out, error, r->status);
+	add_field(out, r->method);
+	mo_buf_puts(out, r->tls ? " https " : " http ");
+	add_field(out, r->host);
+	mo_buf_putc(out, ' ');
+	add_field(out, r->target);
+	if (r->peer)
+		mo_addr_ip(r->peer, ip);
+	mo_buf_fmt(out, " HTTP/1.%d\" %" PRId64 ".%03d, %s, %" PRIu64 ", \"", r->minor, took / 1000,
+		   (int)(took % 1000), ip, r->bytes_sent);
+	add_field(out, field_value(r, MO_F_REFERER));
+	mo_buf_puts(out, "\", \"");
+	add_field(out, field_value(r, MO_F_USER_AGENT));
+	mo_buf_fmt(out, "\", %016" PRIx64 "\n", r->id);
+}
+
+static void refused_line(mo_buf *out, const mo_addr *peer, int status, molt_str line, bool error)
+{
+	char ip[INET6_ADDRSTRLEN] = "-";
+
+	begin_line(out, error, status);
+	add_field(out, line);
+	if (peer)
+		mo_addr_ip(peer, ip);
+	mo_buf_fmt(out, "\" 0.000, %s, 0, \"\", \"\", -\n", ip);
+}
+
+static bool both_on_stdout(const struct mo_access_log *l)
+{
+	return l->access.on && l->access.to_stdout;
+}
+
+void mo_access_log_write(molt_req *r)
+{
+	const molt_server *s = r->server->owner;
+	struct mo_access_log *l = s->access_log;
+	mo_buf line = { 0 };
+
+	if (!l || !(l->access.on || (l->error.on && r->status >= 500)))
+		return;
+	if (l->access.on) {
+		request_line(&line, r, false);
+		put(&l->access, &line, true);
+	}
+	if (l->error.on && r->status >= 500) {
+		line.len = 0;
+		request_line(&line, r, true);
+		put(&l->error, &line, !both_on_stdout(l));
+	}
+	mo_buf_free(&line);
+}
+
+void mo_access_log_refused(mo_http_server *server, const mo_addr *peer, int status, molt_str text)
+{
+	const molt_server *s = server->owner;
+	struct mo_access_log *l = s->access_log;
+	mo_buf line = { 0 };
+
+	if (!l)
+		return;
+	if (l->access.on) {
+		refused_line(&line, peer, status, text, false);
+		put(&l->access, &line, true);
+	}
+	if (l->error.on) {
+		line.len = 0;
+		refused_line(&line, peer, status, text, true);
+		put(&l->error, &line, !both_on_stdout(l));
+	}
+	mo_buf_free(&line);
+}

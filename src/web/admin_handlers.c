@@ -1,0 +1,288 @@
+/* The handlers of the admin.
+ *
+ *   GET  path            the page
+ *   GET  path/status     the state as JSON; ?view=html: that part of the page
+ *   POST path/restart    newExeFilePath in the query, a form or JSON; /reload is the same
+ *   POST path/shutdown
+ *
+ * The actions also work by GET when the guard says that the request is meant.
+ * An action answers after the fact, with what happened.  Nothing that a client
+ * sends but method, path, Host, Origin, Sec-Fetch-Site, Referer, Purpose,
+ * Authorization, Accept and the program's path has any influence here. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "web/admin.h"
+#include "web/exe_check.h"
+#include "web/group.h"
+
+/* ---- the guard ------------------------------------------------------------------ */
+
+static enum mo_admin_kind kind_of(const molt_req *r, bool action)
+{
+	if (!action)
+		return MO_ADMIN_READ;
+	return strcmp(molt_req_method(r), "POST") ? MO_ADMIN_ACT_BY_GET : MO_ADMIN_ACT_BY_POST;
+}
+
+/* Lets the request in, or answers it. */
+static bool let_in(molt_req *r, bool action)
+{
+	const molt_server *s = molt_req_server(r);
+	const char *purpose = molt_req_header(r, "Sec-Purpose");
+	mo_admin_ask ask = {
+		.kind = kind_of(r, action),
+		.own_check = s->admin_group->middleware != NULL,
+		.token = s->set.admin_token,
+		.peer_loopback = r->peer && mo_addr_is_loopback(r->peer),
+		.tls = r->tls,
+		.host = r->host.ptr,
+		.authorization = molt_req_header(r, "Authorization"),
+		.origin = molt_req_header(r, "Origin"),
+		.referer = molt_req_header(r, "Referer"),
+		.fetch_site = molt_req_header(r, "Sec-Fetch-Site"),
+		.purpose = purpose ? purpose : molt_req_header(r, "Purpose"),
+		.cookie = molt_req_header(r, "Cookie") != NULL,
+	};
+	mo_admin_result x = { .error = "EPERM" };
+
+	x.status = mo_admin_guard(&ask, &x.text);
+	if (!x.status)
+		return true;
+	if (x.status == 401)
+		molt_res_header(r, "WWW-Authenticate", "Bearer realm=\"molt admin\"");
+	mo_admin_refuse(r, &x);
+	return false;
+}
+
+/* The same for an action; HEAD must not do anything. */
+static bool let_act(molt_req *r)
+{
+	mo_admin_result x = { 405, "EPERM", "an action is a POST, or a GET that is meant", NULL };
+
+	if (!strcmp(molt_req_method(r), "POST") || !strcmp(molt_req_method(r), "GET"))
+		return let_in(r, true);
+	molt_res_header(r, "Allow", "GET, POST");
+	mo_admin_refuse(r, &x);
+	return false;
+}
+
+/* ---- page and state ------------------------------------------------------------ */
+
+void mo_admin_on_page(molt_req *r)
+{
+	json_t *status;
+	char nonce[MO_NONCE_TEXT];
+	mo_buf out = { 0 };
+
+	if (!let_in(r, false))
+		return;
+	status = mo_process_status();
+	mo_admin_nonce(nonce);
+	mo_admin_page(&out, molt_req_server(r)->admin_path, nonce, status);
+	mo_admin_send_page(r, 200, nonce, &out);
+	mo_buf_free(&out);
+	json_decref(status);
+}
+
+static void status_html(molt_req *r, const json_t *status)
+{
+	mo_buf out = { 0 };
+
+	mo_admin_view(&out, status);
+	mo_admin_fields(r);
+	molt_res_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+	molt_res_html(r, 200, mo_buf_cstr(&out));
+	mo_buf_free(&out);
+}
+
+void mo_admin_on_status(molt_req *r)
+{
+	const char *view = molt_req_query(r, "view");
+	json_t *now;
+
+	if (!let_in(r, false))
+		return;
+	now = mo_process_status();
+	if (view && !strcmp(view, "html"))
+		status_html(r, now);
+	else
+		mo_admin_send_json(r, 200, now);
+	json_decref(now);
+}
+
+/* ---- restart ---------------------------------------------------------------------- */
+
+static bool has_type(const molt_req *r, const char *type)
+{
+	molt_str t = mo_str(molt_req_header(r, "Content-Type"));
+
+	return mo_str_eq_ci(mo_str_trim(mo_str_split(&t, ';')), mo_str(type));
+}
+
+static int path_of_json(molt_req *r, molt_str body, const char **path)
+{
+	json_t *o = json_loadb(body.ptr, body.len, 0, NULL);
+	json_t *v = json_object_get(o, "newExeFilePath");
+	int err = json_is_object(o) && (!v || json_is_string(v)) ? 0 : -EINVAL;
+
+	if (!err && v)
+		*path = molt_strdup(r, json_string_value(v));
+	json_decref(o);
+	return err;
+}
+
+/* The path that the client wants, NULL for none.  A body that cannot be read is
+ * an error: it may have named a program. */
+static int wanted_path(molt_req *r, const char **path)
+{
+	molt_str body = { NULL, 0 };
+	int err = 0;
+
+	*path = molt_req_query(r, "newExeFilePath");
+	if (!strcmp(molt_req_method(r), "POST"))
+		err = molt_req_body(r, &body);
+	if (err || !body.len)
+		return err == -E2BIG ? err : err ? -EINVAL : 0;
+	if (*path)
+		return 0;
+	if (has_type(r, "application/json"))
+		return path_of_json(r, body, path);
+	if (!has_type(r, "application/x-www-form-urlencoded") &&
+	    !has_type(r, "multipart/form-data"))
+		return -EMEDIUMTYPE;
+	*path = molt_req_form(r, "newExeFilePath");
+	return 0;
+}
+
+struct exe_check {
+	const char *path, *dirs;
+	char *resolved, *why;
+	int err;
+};
+
+static void check_exe(void *arg)
+{
+	struct exe_check *c = arg;
+
+	c->err = mo_exe_allowed(c->path, c->dirs, &c->resolved, &c->why);
+}
+
+static json_t *last_receipt(void)
+{
+	char *text = molt_receipt();
+	json_t *receipt = text ? json_loads(text, 0, NULL) : NULL;
+
+	free(text);
+	return receipt;
+}
+
+static long number_in(const json_t *o, const char *key)
+{
+	return (long)json_integer_value(json_object_get(o, key));
+}
+
+static void tell_switched(molt_req *r)
+{
+	json_t *receipt = last_receipt();
+	mo_admin_result x = { 200, NULL, "The new process serves.", receipt };
+
+	if (number_in(receipt, "successor_pid"))
+		x.text = molt_fmt(r,
+				  "Generation %ld (pid %ld) serves, after %ld ms. Generation %ld "
+				  "(pid %ld) finishes its requests and ends.",
+				  number_in(receipt, "successor_generation"),
+				  number_in(receipt, "successor_pid"), number_in(receipt, "ms"),
+				  number_in(receipt, "generation"), number_in(receipt, "pid"));
+	mo_admin_send(r, &x);
+	json_decref(receipt);
+}
+
+/* -EBUSY and -ENOTSUP come before there is a receipt. */
+static void tell_failed(molt_req *r, int err)
+{
+	json_t *receipt = err == -EBUSY || err == -ENOTSUP ? NULL : last_receipt();
+	const char *reason = json_string_value(json_object_get(receipt, "reason"));
+
+	if (err == -EBUSY)
+		reason = "this process is being restarted, replaced or shut down already";
+	else if (err == -ENOTSUP)
+		reason = "no server allows restarts (graceful), or the process is pid 1";
+	mo_admin_refuse_error(r, err, reason ? reason : molt_strerror(err), receipt);
+	json_decref(receipt);
+}
+
+static void restart_to(molt_req *r, const char *exe)
+{
+	int err;
+
+	mo_info("admin: restart%s%s asked by %s", exe ? " to " : "", exe ? exe : "",
+		molt_req_client_ip(r));
+	err = molt_restart(exe);
+	if (err)
+		tell_failed(r, err);
+	else
+		tell_switched(r);
+}
+
+void mo_admin_on_restart(molt_req *r)
+{
+	struct exe_check c = { .dirs = molt_req_server(r)->set.exe_dirs };
+	int err;
+
+	if (!let_act(r))
+		return;
+	err = wanted_path(r, &c.path);
+	if (err) {
+		mo_admin_refuse_error(r, err, "the body cannot be read as a form or JSON", NULL);
+		return;
+	}
+	if (!c.path || !*c.path) {
+		restart_to(r, NULL);
+		return;
+	}
+	err = molt_block(check_exe, &c);
+	if (err || c.err)
+		mo_admin_refuse_error(r, err ? err : c.err, c.why ? c.why : molt_strerror(err),
+				      NULL);
+	else
+		restart_to(r, c.resolved);
+	free(c.resolved);
+	free(c.why);
+}
+
+/* ---- shutdown --------------------------------------------------------------------- */
+
+/* Runs when the answer has been sent. */
+static void shut_down(void *unused)
+{
+	molt_shutdown();
+}
+
+void mo_admin_on_shutdown(molt_req *r)
+{
+	mo_admin_result x = { 200, NULL, "Running requests are finished, then the program ends.",
+			      NULL };
+	json_t *now;
+	const char *state;
+
+	if (!let_act(r))
+		return;
+	now = mo_process_status();
+	state = json_string_value(json_object_get(now, "state"));
+	r->close = true; /* the next request belongs to the successor, or to nobody */
+	if (state && !strcmp(state, "draining")) {
+		mo_admin_refuse_error(r, -EBUSY,
+				      "this process has been replaced already; ask again", NULL);
+	} else {
+		/* A second molt_shutdown() would cut what the first lets finish. */
+		if (!state || strcmp(state, "stopping") != 0)
+			molt_defer(r, shut_down, NULL);
+		mo_info("admin: shutdown asked by %s", molt_req_client_ip(r));
+		mo_admin_send(r, &x);
+	}
+	json_decref(now);
+}

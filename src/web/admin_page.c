@@ -1,0 +1,153 @@
+/* Whole pages of the admin: the layout (admin_page.html) and the script
+ * (admin_page.js) are put into the program by tools/embed.py.  The pages load
+ * nothing from anywhere; their policy lets only the style and the script with
+ * this answer's nonce run, and lets nobody frame them. */
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "base/str.h"
+#include "web/admin.h"
+
+extern const char mo_admin_layout[], mo_admin_script[];
+
+void mo_admin_nonce(char out[MO_NONCE_TEXT])
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char bytes[(MO_NONCE_TEXT - 1) / 2];
+
+	MO_CHECK(getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		out[2 * i] = hex[bytes[i] >> 4];
+		out[2 * i + 1] = hex[bytes[i] & 15];
+	}
+	out[MO_NONCE_TEXT - 1] = '\0';
+}
+
+void mo_admin_policy(mo_buf *out, const char *nonce)
+{
+	mo_buf_fmt(out,
+		   "default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; "
+		   "connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
+		   "frame-ancestors 'none'",
+		   nonce, nonce);
+}
+
+void mo_html_escape(mo_buf *out, const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		switch (*p) {
+		case '&':
+			mo_buf_puts(out, "&amp;");
+			break;
+		case '<':
+			mo_buf_puts(out, "&lt;");
+			break;
+		case '>':
+			mo_buf_puts(out, "&gt;");
+			break;
+		case '"':
+			mo_buf_puts(out, "&quot;");
+			break;
+		case '\'':
+			mo_buf_puts(out, "&#39;");
+			break;
+		default:
+			mo_buf_putc(out, *p);
+		}
+	}
+}
+
+/* ---- the layout ------------------------------------------------------------ */
+
+struct page {
+	const char *base, *nonce, *main;
+	bool script;
+};
+
+static void put_named(mo_buf *out, molt_str name, const struct page *p)
+{
+	if (mo_str_eq(name, MO_STR("nonce")))
+		mo_buf_puts(out, p->nonce);
+	else if (mo_str_eq(name, MO_STR("base")))
+		mo_html_escape(out, p->base);
+	else if (mo_str_eq(name, MO_STR("main")))
+		mo_buf_puts(out, p->main);
+	else if (mo_str_eq(name, MO_STR("script")) && p->script)
+		mo_buf_fmt(out, "<script nonce=\"%s\">\n%s</script>", p->nonce, mo_admin_script);
+}
+
+/* Fills the layout's {{names}}. */
+static void layout(mo_buf *out, const struct page *p)
+{
+	const char *at = mo_admin_layout, *open;
+
+	while ((open = strstr(at, "{{"))) {
+		const char *close = strstr(open, "}}");
+
+		MO_CHECK(close);
+		mo_buf_add(out, at, (size_t)(open - at));
+		put_named(out, mo_strn(open + 2, (size_t)(close - open - 2)), p);
+		at = close + 2;
+	}
+	mo_buf_puts(out, at);
+}
+
+static void put_actions(mo_buf *b, const char *base)
+{
+	mo_buf_puts(b, "<section aria-labelledby=\"h-actions\"><h2 id=\"h-actions\">Actions</h2>\n"
+		       "<form method=\"post\" data-action=\"restart\" action=\"");
+	mo_html_escape(b, base);
+	mo_buf_puts(b, "/restart\">\n<button>Restart</button>\n"
+		       "<details id=\"d-exe\"><summary>with another program</summary>\n"
+		       "<label for=\"exe\">Path of the program (empty: the same file)</label>\n"
+		       "<input id=\"exe\" name=\"newExeFilePath\" autocomplete=\"off\" "
+		       "spellcheck=\"false\" autocapitalize=\"off\">\n</details></form>\n"
+		       "<details id=\"d-shutdown\"><summary>Shut down</summary>\n"
+		       "<p>Running requests are finished; then the program ends and nothing "
+		       "serves any more.</p>\n"
+		       "<form method=\"post\" data-action=\"shutdown\" action=\"");
+	mo_html_escape(b, base);
+	mo_buf_puts(b, "/shutdown\"><button class=\"danger\">Shutdown</button></form></details>\n"
+		       "<p id=\"result\" role=\"status\" aria-live=\"polite\"></p></section>\n");
+}
+
+void mo_admin_page(mo_buf *out, const char *base, const char *nonce, const json_t *status)
+{
+	mo_buf b = { 0 };
+	struct page p = { .base = base, .nonce = nonce, .script = true };
+
+	mo_buf_puts(&b, "<header><h1>Molt admin</h1></header>\n<main>\n");
+	put_actions(&b, base);
+	mo_buf_puts(&b, "<div id=\"state\">");
+	mo_admin_view(&b, status);
+	mo_buf_puts(&b, "</div>\n</main>\n<footer><p id=\"live\" class=\"soft\">"
+			"Load the page again to renew it.</p><p class=\"soft\"><a href=\"");
+	mo_html_escape(&b, base);
+	mo_buf_puts(&b, "/status\">The state as JSON</a></p></footer>");
+	p.main = mo_buf_cstr(&b);
+	layout(out, &p);
+	mo_buf_free(&b);
+}
+
+void mo_admin_result_page(mo_buf *out, const char *base, const char *nonce, bool ok,
+			  const char *text, const json_t *receipt)
+{
+	mo_buf b = { 0 };
+	struct page p = { .base = base, .nonce = nonce };
+
+	mo_buf_fmt(&b,
+		   "<header><h1>Molt admin</h1></header>\n<main><section>\n"
+		   "<h2 class=\"%s\">%s</h2>\n<p role=\"status\">",
+		   ok ? "good" : "bad", ok ? "Done" : "Not done");
+	mo_html_escape(&b, text);
+	mo_buf_puts(&b, "</p>\n");
+	if (receipt)
+		mo_admin_view_receipt(&b, receipt, true);
+	mo_buf_puts(&b, "<p><a href=\"");
+	mo_html_escape(&b, base);
+	mo_buf_puts(&b, "\">Back to the admin page</a></p></section></main>");
+	p.main = mo_buf_cstr(&b);
+	layout(out, &p);
+	mo_buf_free(&b);
+}

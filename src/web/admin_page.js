@@ -1,0 +1,69 @@
+'use strict';
+(() => {
+  const base = document.body.dataset.base;
+  const state = document.getElementById('state');
+  const result = document.getElementById('result');
+  const live = document.getElementById('live');
+  const forms = document.querySelectorAll('form[data-action]');
+  let asking = false;
+
+  const say = (kind, text) => {
+    result.className = kind;
+    result.textContent = text;
+  };
+
+  // The server renders the state; what the reader has opened stays open.
+  const show = (html) => {
+    const open = [...state.querySelectorAll('details[open]')].map((d) => d.id);
+    state.innerHTML = html;
+    for (const id of open) {
+      const d = id && document.getElementById(id);
+      if (d) d.open = true;
+    }
+  };
+
+  const refresh = async () => {
+    if (asking || document.hidden || state.contains(document.activeElement)) return;
+    asking = true;
+    try {
+      const answer = await fetch(base + '/status?view=html', { cache: 'no-store' });
+      if (!answer.ok) throw new Error('status ' + answer.status);
+      show(await answer.text());
+      live.textContent = 'Renewed every two seconds.';
+      live.className = 'soft';
+    } catch (e) {
+      live.textContent = 'No answer from the server (' + e.message + '); trying again.';
+      live.className = 'bad';
+    } finally {
+      asking = false;
+    }
+  };
+
+  const act = async (form) => {
+    const action = form.dataset.action;
+    const buttons = document.querySelectorAll('button');
+    buttons.forEach((b) => { b.disabled = true; });
+    say('wait', action === 'restart' ? 'Restarting; waiting for the new process to be ready.'
+                                     : 'Asking the server to shut down.');
+    try {
+      const answer = await fetch(form.action, {
+        method: 'POST',
+        headers: { Accept: 'application/json' },
+        body: new URLSearchParams(new FormData(form)),
+      });
+      const told = await answer.json();
+      say(told.ok ? 'good' : 'bad', told.ok ? told.message : 'Not done: ' + told.reason);
+    } catch (e) {
+      say('bad', 'No answer: ' + e.message);
+    }
+    buttons.forEach((b) => { b.disabled = false; });
+    refresh();
+  };
+
+  forms.forEach((form) => form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    act(form);
+  }));
+  live.textContent = 'Renewed every two seconds.';
+  setInterval(refresh, 2000);
+})();

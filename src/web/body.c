@@ -1,0 +1,207 @@
+/* Reading the request's body: whole, in pieces, as a form.
+ *
+ *   first call        then molt_req_read()          then molt_req_body()
+ *   molt_req_body()   gives the kept bytes          gives them again
+ *   molt_req_read()   goes on with the client's     gives what is left
+ *
+ * The protocol decodes, counts and refuses (r->body_max); a failure is kept, and
+ * its status becomes the answer's unless the handler says otherwise.  Reading
+ * happens on the loop, wherever the handler runs. */
+#include "web/request.h"
+
+#include <errno.h>
+
+#include "base/str.h"
+#include "rt/pool.h"
+
+#define FIRST_READ 4096u
+#define LARGEST_READ ((size_t)256 << 10)
+
+static int status_of(long err)
+{
+	switch (err) {
+	case -E2BIG:
+		return 413;
+	case -EBADMSG:
+		return 400;
+	case -ETIMEDOUT:
+		return 408;
+	default:
+		return 0;
+	}
+}
+
+/* Keeps a failure for later calls and for the answer. */
+static void body_failed(molt_req *r, long err)
+{
+	mo_web *w = mo_web_of(r);
+	int status = status_of(err);
+
+	w->has_body = true;
+	w->body_error = (int)err;
+	w->body.len = 0;
+	if (status && !r->head_sent)
+		r->status = status;
+}
+
+static void free_body(void *arg)
+{
+	mo_buf_free(arg);
+}
+
+/* Room follows what has come, never what was announced. */
+static long read_more(molt_req *r, mo_buf *b)
+{
+	size_t n = b->len < FIRST_READ ? FIRST_READ : b->len;
+	long got;
+
+	if (n > LARGEST_READ)
+		n = LARGEST_READ;
+	mo_buf_reserve(b, n + 1);
+	got = r->ops->read(r, b->data + b->len, n);
+	if (got > 0)
+		b->len += (size_t)got;
+	return got;
+}
+
+static void body_on_loop(void *arg)
+{
+	molt_req *r = arg;
+	mo_web *w = mo_web_of(r);
+	long got = 0;
+
+	mo_arena_defer(&r->arena, free_body, &w->body);
+	do {
+		got = read_more(r, &w->body);
+		if (got > 0 && w->body.len > r->body_max)
+			got = -E2BIG;
+	} while (got > 0);
+	if (got < 0)
+		body_failed(r, got);
+	w->has_body = true;
+}
+
+int molt_req_body(molt_req *r, molt_str *out)
+{
+	mo_web *w = mo_web_of(r);
+
+	if (!w->has_body && r->body_state == MO_BODY_NONE)
+		w->has_body = true;
+	if (!w->has_body)
+		mo_on_loop(body_on_loop, r);
+	*out = w->body_error ? (molt_str){ "", 0 } : mo_strn(mo_buf_cstr(&w->body), w->body.len);
+	return w->body_error;
+}
+
+struct piece {
+	molt_req *r;
+	void *buf;
+	size_t n;
+	long got;
+};
+
+static void piece_on_loop(void *arg)
+{
+	struct piece *p = arg;
+
+	p->got = p->r->ops->read(p->r, p->buf, p->n);
+}
+
+long molt_req_read(molt_req *r, void *buf, size_t n)
+{
+	mo_web *w = mo_web_of(r);
+	struct piece p = { .r = r, .buf = buf, .n = n };
+
+	if (n == 0 || w->body_error)
+		return w->body_error;
+	if (w->has_body) {
+		size_t left = w->body.len - w->body_at;
+
+		n = n < left ? n : left;
+		if (n)
+			memcpy(buf, w->body.data + w->body_at, n);
+		w->body_at += n;
+		return (long)n;
+	}
+	if (r->body_state == MO_BODY_NONE)
+		return 0;
+	mo_on_loop(piece_on_loop, &p);
+	if (p.got < 0)
+		body_failed(r, p.got);
+	return p.got;
+}
+
+/* ---- forms ---- */
+
+static bool type_is(molt_str type, molt_str want)
+{
+	return mo_str_eq_ci(mo_str_trim(mo_str_split(&type, ';')), want);
+}
+
+/* Parses the body once, by its type.  A body that is no form gives empty lists;
+ * one that claims to be and is broken is a 400. */
+static void read_form(molt_req *r)
+{
+	mo_web *w = mo_web_of(r);
+	const mo_field *type = mo_req_field(r, MO_F_CONTENT_TYPE);
+	bool plain = type && type_is(type->value, MO_STR("application/x-www-form-urlencoded"));
+	bool parts = type && type_is(type->value, MO_STR("multipart/form-data"));
+	molt_str body;
+
+	if (w->has_form)
+		return;
+	w->has_form = true;
+	if ((!plain && !parts) || molt_req_body(r, &body) < 0)
+		return;
+	if (plain)
+		w->form = mo_query_parse(&r->arena, body);
+	else if (mo_multipart_parse(&r->arena, type->value, body, &w->parts) < 0) {
+		w->parts = NULL;
+		if (!r->head_sent)
+			r->status = 400;
+	}
+}
+
+static const mo_part *part_find(const mo_web *w, const char *name, bool is_file)
+{
+	for (const mo_part *p = w->parts; p; p = p->next) {
+		if (p->is_file == is_file && mo_str_eq(p->name, mo_str(name)))
+			return p;
+	}
+	return NULL;
+}
+
+const char *molt_req_form(molt_req *r, const char *name)
+{
+	mo_web *w = mo_web_of(r);
+	const mo_pair *pair;
+	const mo_part *part;
+
+	if (!name)
+		return NULL;
+	read_form(r);
+	pair = mo_pair_find(w->form, name);
+	if (pair)
+		return pair->value.ptr;
+	part = part_find(w, name, false);
+	return part ? part->data.ptr : NULL;
+}
+
+/* The data is copied, because a byte of the body follows it where the NUL
+ * belongs. */
+int molt_req_file(molt_req *r, const char *name, molt_file *out)
+{
+	const mo_part *part;
+
+	if (!name)
+		return -ENOENT;
+	read_form(r);
+	part = part_find(mo_web_of(r), name, true);
+	if (!part)
+		return -ENOENT;
+	out->name = mo_arena_strndup(&r->arena, part->filename.ptr, part->filename.len);
+	out->type = mo_arena_strndup(&r->arena, part->type.ptr, part->type.len);
+	out->data = mo_strn(mo_arena_strndup(&r->arena, part->data.ptr, part->data.len),
+			    part->data.len);
+	return 0;
+}

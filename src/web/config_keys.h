@@ -1,0 +1,81 @@
+/* The keys of the configuration: one table declares each of them once, with
+ * everything that the file, the environment, the defaults, the checks and
+ * doc/configuration.md need to know about it. */
+#ifndef MO_WEB_CONFIG_KEYS_H
+#define MO_WEB_CONFIG_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "molt.h"
+
+enum mo_key_section { MO_KEY_SERVER, MO_KEY_LOGGER };
+
+enum mo_key_type {
+	MO_KEY_STRING,   /* char *, malloc'd; NULL: not set */
+	MO_KEY_LIST,     /* the same, the items joined by key->sep */
+	MO_KEY_BOOL,     /* bool */
+	MO_KEY_INT,      /* int64_t */
+	MO_KEY_SIZE,     /* int64_t, bytes: 4096, '10m', '500kb' */
+	MO_KEY_DURATION, /* molt_time: '60s', '1h30m', 'none' (MOLT_FOREVER) */
+	MO_KEY_LEVEL     /* int64_t: enum molt_level, -1: not set */
+};
+
+enum mo_key_flags {
+	MO_KEY_OWN = 1,       /* a named server does not take it from below "server" */
+	MO_KEY_SECONDS = 2,   /* a bare number of a duration means seconds */
+	MO_KEY_ZERO_NONE = 4, /* the duration 0 means no limit */
+	MO_KEY_SECRET = 8     /* its value is never put into a message */
+};
+
+typedef struct mo_key {
+	const char *name; /* as documented: "readTimeout" */
+	enum mo_key_section section;
+	enum mo_key_type type;
+	unsigned flags;
+	char sep;            /* of a list */
+	int64_t min, max;    /* of numbers, in the unit of the member */
+	const char *initial; /* default as it would be written in the file; NULL: not set */
+	const char *doc;     /* one or two sentences */
+	size_t offset;       /* in mo_settings or mo_logger_settings */
+} mo_key;
+
+/* Section "logger": the process's own log. */
+typedef struct mo_logger_settings {
+	char *path; /* directory; NULL: no file */
+	char *file; /* name in it, with placeholders; see log_name.h */
+	int64_t level;
+	bool to_stdout;
+} mo_logger_settings;
+
+const mo_key *mo_keys(size_t *count); /* all, in the order of the manual */
+/* Upper and lower case are the same; '-', '_' and spaces do not count. */
+const mo_key *mo_key_find(enum mo_key_section section, molt_str name);
+bool mo_key_same_name(molt_str a, molt_str b);
+/* The key that was probably meant, or NULL. */
+const mo_key *mo_key_nearest(enum mo_key_section section, molt_str name);
+/* What to say about a key of GoFrame that Molt does not have, or NULL. */
+const char *mo_key_unsupported(enum mo_key_section section, molt_str name);
+
+/* Reads text into the member of base (a mo_settings or mo_logger_settings).
+ * -EINVAL with *why (malloc'd): what is wrong, without the key's name. */
+int mo_key_set(const mo_key *k, void *base, const char *text, char **why);
+/* Checks the range of a member that a program has set.  The same errors. */
+int mo_key_check(const mo_key *k, const void *base, char **why);
+/* Every key of the section: its default; its string freed. */
+void mo_keys_init(enum mo_key_section section, void *base);
+void mo_keys_fini(enum mo_key_section section, void *base);
+
+/* config_value.c: the readings of single values; false: not of that form. */
+bool mo_value_bool(molt_str s, bool *out);
+bool mo_value_int(molt_str s, int64_t *out);
+bool mo_value_size(molt_str s, int64_t *out);
+/* *bare: a number other than 0 without a unit, *out is that number.  "none":
+ * MOLT_FOREVER. */
+bool mo_value_duration(molt_str s, molt_time *out, bool *bare);
+bool mo_value_level(molt_str s, int64_t *out);
+/* Bytes and times as a person would write them: "16k", "60s", "none". */
+char *mo_value_text(enum mo_key_type type, int64_t v); /* malloc'd */
+
+#endif

@@ -1,0 +1,53 @@
+/* Groups and their routes, as group.c builds them and dispatch.c reads them.
+ *
+ * The root group and all below it lie in one arena of the root.  Set-up changes
+ * them on one thread; mo_groups_compile() then makes each group's chain, and
+ * from there on everything is read-only and shared by all loops. */
+#ifndef MO_WEB_GROUP_H
+#define MO_WEB_GROUP_H
+
+#include "web/server.h"
+
+#define MO_GROUP_MAGIC 0x67727021u
+
+typedef struct mo_middleware {
+	struct mo_middleware *next; /* in call order */
+	molt_handler *fn;
+} mo_middleware;
+
+typedef struct mo_status_page {
+	struct mo_status_page *next;
+	int status;
+	molt_handler *fn;
+} mo_status_page;
+
+struct molt_group {
+	uint32_t magic;
+	molt_server *server;
+	molt_group *parent; /* NULL: the root */
+	molt_group *next;   /* of all groups of the server, in order of making */
+	const char *prefix; /* whole, from the root; "" or "/api" */
+	mo_middleware *middleware;
+	mo_status_page *pages;
+	/* After mo_groups_compile(): middleware from the root's first to this
+	 * group's last. */
+	molt_handler **chain;
+	unsigned nchain;
+};
+
+/* What a pattern leads to. */
+typedef struct mo_route {
+	molt_group *group;
+	molt_handler *handler;
+	void *arg;
+	molt_route_opts opts;
+} mo_route;
+
+/* Memory that lives as long as the server's groups; while they are set up. */
+mo_arena *mo_group_arena(const molt_group *g);
+
+/* The deepest group whose prefix begins path; the first made of equal ones.  Its
+ * parameters are put into m.  For paths without a route. */
+const molt_group *mo_group_for_path(const molt_server *s, molt_str path, mo_match *m);
+
+#endif

@@ -1,0 +1,116 @@
+/* Fields of the answer: setting, adding, removing, and what they may hold.
+ *
+ * Nothing with CR, LF, NUL or another control byte ever becomes a field, so no
+ * value of a client can split an answer in two.  Fields keep their order. */
+#include "web/header.h"
+
+#include <errno.h>
+
+#include "base/str.h"
+#include "web/request.h"
+
+bool mo_is_token(const char *s)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++) {
+		char l = mo_lower(*s);
+
+		if (!(l >= 'a' && l <= 'z') && !mo_is_digit(*s) && !strchr("!#$%&'*+-.^_`|~", *s))
+			return false;
+	}
+	return true;
+}
+
+bool mo_is_field_value(const char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_ours(molt_str name)
+{
+	return mo_str_eq_ci(name, MO_STR("Content-Length")) ||
+	       mo_str_eq_ci(name, MO_STR("Transfer-Encoding")) ||
+	       mo_str_eq_ci(name, MO_STR("Connection")) || mo_str_eq_ci(name, MO_STR("Date"));
+}
+
+static int check_field(const molt_req *r, const char *name, const char *value)
+{
+	(void)mo_web_of(r);
+	if (!name || !mo_is_token(name) || (value && !mo_is_field_value(value)))
+		return -EINVAL;
+	if (is_ours(mo_str(name)))
+		return -EPERM;
+	return r->head_sent ? -EALREADY : 0;
+}
+
+static molt_str copy(molt_req *r, molt_str s)
+{
+	return mo_strn(mo_arena_strndup(&r->arena, s.ptr, s.len), s.len);
+}
+
+const char *mo_res_get(const molt_req *r, const char *name)
+{
+	for (const mo_out_field *f = r->out_fields; f; f = f->next) {
+		if (mo_str_eq_ci(f->name, mo_str(name)))
+			return f->value.ptr;
+	}
+	return NULL;
+}
+
+void mo_res_add(molt_req *r, const char *name, const char *value)
+{
+	mo_out_field *f = mo_arena_alloc(&r->arena, sizeof(*f));
+
+	*f = (mo_out_field){ .name = copy(r, mo_str(name)),
+			     .value = copy(r, mo_str_trim(mo_str(value))) };
+	*r->out_tail = f;
+	r->out_tail = &f->next;
+}
+
+void mo_res_set(molt_req *r, const char *name, const char *value)
+{
+	mo_out_field **at = &r->out_fields;
+	bool done = value == NULL;
+
+	while (*at) {
+		mo_out_field *f = *at;
+
+		if (!mo_str_eq_ci(f->name, mo_str(name))) {
+			at = &f->next;
+		} else if (done) {
+			*at = f->next;
+		} else {
+			f->value = copy(r, mo_str_trim(mo_str(value)));
+			done = true;
+			at = &f->next;
+		}
+	}
+	r->out_tail = at;
+	if (!done)
+		mo_res_add(r, name, value);
+}
+
+int molt_res_header(molt_req *r, const char *name, const char *value)
+{
+	int err = check_field(r, name, value);
+
+	if (!err)
+		mo_res_set(r, name, value);
+	return err;
+}
+
+int molt_res_header_add(molt_req *r, const char *name, const char *value)
+{
+	int err = value ? check_field(r, name, value) : -EINVAL;
+
+	if (!err)
+		mo_res_add(r, name, value);
+	return err;
+}

@@ -1,0 +1,16 @@
+/* Fields of the answer, and what names and values may hold. */
+#ifndef MO_WEB_HEADER_H
+#define MO_WEB_HEADER_H
+
+#include "molt.h"
+
+bool mo_is_token(const char *s);       /* RFC 9110 section 5.6.2; not "" */
+bool mo_is_field_value(const char *s); /* no control bytes but the tab */
+
+/* Sets, replaces or removes (NULL) a field, adds one, gives the first one's
+ * value or NULL.  None of them checks: name and value are known to be fit. */
+void mo_res_set(molt_req *r, const char *name, const char *value);
+void mo_res_add(molt_req *r, const char *name, const char *value);
+const char *mo_res_get(const molt_req *r, const char *name);
+
+#endif

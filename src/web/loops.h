@@ -1,0 +1,22 @@
+/* The event loops that serve: shared by all servers of the process. */
+#ifndef MO_WEB_LOOPS_H
+#define MO_WEB_LOOPS_H
+
+#include "rt/loop.h"
+
+/* Starts count loops (0: as many as the CPUs we may use) once; later calls do
+ * nothing.  -errno from the system. */
+int mo_loops_start(int count);
+int mo_loops_count(void);
+mo_loop *mo_loops_get(int i);
+
+/* Runs fn(loop, arg) on every loop and waits until each has, at most timeout ms
+ * (a handler may block a loop): false then, and fn still runs later, so arg
+ * must outlive that.  From any thread but a serving loop's; in a coroutine of
+ * the control loop it parks. */
+bool mo_loops_run(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeout);
+
+/* Ends and frees them; every connection must be closed. */
+void mo_loops_stop(void);
+
+#endif

@@ -1,0 +1,317 @@
+/* The process as one service; see process.h. */
+#include "web/process.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/receipt.h"
+#include "gen/start.h"
+#include "gen/successor.h"
+#include "rt/park.h"
+#include "web/loops.h"
+#include "web/server.h"
+#include "web/server_start.h"
+
+#ifndef MO_VERSION
+#error "the build defines MO_VERSION"
+#endif
+
+#define EACH_SERVER(s) for (molt_server *s = mo_servers(); s; s = s->next)
+
+/* ---- what gen asks -------------------------------------------------------------- */
+
+static const char *restartable(void)
+{
+	EACH_SERVER(s)
+		if (s->set.graceful && s->state == MO_SERVER_STARTED)
+			return NULL;
+	return "graceful restart is off; switch it on by graceful: true or molt_server_set_graceful()";
+}
+
+static size_t listeners(mo_gen_listener *out, size_t max)
+{
+	size_t n = 0;
+
+	EACH_SERVER(s)
+	{
+		if (s->state != MO_SERVER_STARTED)
+			continue;
+		for (size_t i = 0; i < s->nendpoints; i++, n++)
+			if (n < max)
+				out[n] = (mo_gen_listener){ s->name, s->endpoints[i].listener };
+	}
+	return n;
+}
+
+static void accept_all(bool on)
+{
+	EACH_SERVER(s)
+		mo_start_accept(s, on);
+}
+
+static void announce_close(void)
+{
+	EACH_SERVER(s)
+		atomic_store(&s->http.draining, true);
+}
+
+static void close_listeners(bool remove_paths)
+{
+	EACH_SERVER(s)
+	{
+		if (s->state != MO_SERVER_STARTED)
+			continue;
+		mo_start_close_listeners(s, remove_paths);
+		s->state = MO_SERVER_DRAINING;
+	}
+}
+
+static mo_gen_load load(void)
+{
+	mo_gen_load sum = { 0 };
+
+	EACH_SERVER(s)
+	{
+		sum.connections += (size_t)atomic_load(&s->http.connections);
+		sum.requests += (size_t)atomic_load(&s->http.requests);
+	}
+	return sum;
+}
+
+static void close_idle_on(mo_loop *l, void *server)
+{
+	mo_conns_close_idle(l, server);
+}
+
+static void close_idle(void)
+{
+	mo_loops_run(close_idle_on, NULL, MOLT_SECOND);
+}
+
+static _Atomic unsigned cut_count;
+
+static void cut_on(mo_loop *l, void *server)
+{
+	atomic_fetch_add(&cut_count, mo_conns_cut(l, server));
+}
+
+static unsigned cut(void)
+{
+	atomic_store(&cut_count, 0);
+	mo_loops_run(cut_on, NULL, MOLT_SECOND);
+	return atomic_load(&cut_count);
+}
+
+static bool stop(molt_time grace)
+{
+	molt_time deadline = mo_deadline(grace);
+
+	for (;;) {
+		mo_gen_load now = load();
+
+		if (now.connections == 0 && now.requests == 0)
+			break;
+		if (mo_left(deadline) == 0)
+			return false;
+		mo_co_sleep(2);
+	}
+	mo_loops_stop();
+	return true;
+}
+
+#define LONGEST(name, member)                                                                      \
+	static molt_time name(void)                                                                \
+	{                                                                                          \
+		molt_time t = 0;                                                                   \
+                                                                                                   \
+		EACH_SERVER(s)                                                                     \
+		{                                                                                  \
+			if (s->set.member < 0)                                                     \
+				return MOLT_FOREVER;                                               \
+			if (s->set.member > t)                                                     \
+				t = s->set.member;                                                 \
+		}                                                                                  \
+		return t;                                                                          \
+	}
+LONGEST(drain_timeout, drain_timeout)
+LONGEST(shutdown_timeout, shutdown_timeout)
+LONGEST(ready_timeout, ready_timeout)
+
+static void log_listening(const char *verb)
+{
+	EACH_SERVER(s)
+		if (s->state == MO_SERVER_STARTED)
+			mo_start_log_listening(s, verb);
+}
+
+static const mo_gen_host host = {
+	.restartable = restartable,
+	.listeners = listeners,
+	.accept = accept_all,
+	.announce_close = announce_close,
+	.close_listeners = close_listeners,
+	.load = load,
+	.close_idle = close_idle,
+	.cut = cut,
+	.stop = stop,
+	.drain_timeout = drain_timeout,
+	.shutdown_timeout = shutdown_timeout,
+	.ready_timeout = ready_timeout,
+	.log_listening = log_listening,
+};
+
+const mo_gen_host *mo_process_host(void)
+{
+	return &host;
+}
+
+/* ---- the public functions --------------------------------------------------------- */
+
+int molt_restart(const char *exe)
+{
+	return mo_control_restart(exe);
+}
+
+int molt_shutdown(void)
+{
+	return mo_control_shutdown();
+}
+
+int molt_wait(void)
+{
+	int rc = mo_control_wait();
+
+	mo_control_stop();
+	mo_servers_free();
+	return rc;
+}
+
+char *molt_receipt(void)
+{
+	json_t *last = mo_receipts_last();
+	char *text = last ? json_dumps(last, JSON_INDENT(2)) : NULL;
+
+	json_decref(last);
+	return text;
+}
+
+void molt_process_get(molt_process_info *out)
+{
+	mo_gen_info info;
+	mo_gen_load now = load();
+
+	mo_control_info(&info);
+	*out = (molt_process_info){ .pid = (int)getpid(),
+				    .parent_generation_pid = info.predecessor_pid,
+				    .generation = info.generation,
+				    .draining = info.state == MO_GEN_DRAINING ||
+						info.state == MO_GEN_STOPPING,
+				    .connections = now.connections,
+				    .requests = now.requests };
+}
+
+const char *molt_version(void)
+{
+	return MO_VERSION;
+}
+
+const char *molt_strerror(int err)
+{
+	return strerror(err < 0 ? -err : err);
+}
+
+unsigned mo_process_generation(void)
+{
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	return info.generation;
+}
+
+/* ---- one server alone ---------------------------------------------------------------- */
+
+static void stop_server(void *arg)
+{
+	molt_server *s = arg;
+	molt_time deadline = mo_deadline(s->set.shutdown_timeout);
+
+	mo_start_accept(s, false);
+	mo_start_close_listeners(s, true);
+	s->state = MO_SERVER_DRAINING;
+	atomic_store(&s->http.draining, true);
+	mo_loops_run(close_idle_on, &s->http, MOLT_SECOND);
+	while (atomic_load(&s->http.connections) > 0 && mo_left(deadline) > 0)
+		mo_co_sleep(20);
+	mo_loops_run(cut_on, &s->http, MOLT_SECOND);
+	s->state = MO_SERVER_STOPPED;
+	mo_info("server %s shutdown", s->name);
+	EACH_SERVER(other)
+		if (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING)
+			return;
+	mo_control_shutdown();
+}
+
+int molt_server_stop(molt_server *s)
+{
+	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
+	if (s->state != MO_SERVER_STARTED)
+		return -EINVAL;
+	return mo_loop_spawn(mo_control_loop(), stop_server, s) ? 0 : -EBUSY;
+}
+
+/* ---- status ----------------------------------------------------------------------------- */
+
+static json_t *server_status(const molt_server *s)
+{
+	static const char *const states[] = { "new", "started", "draining", "stopped" };
+	static const char *const classes[] = { "", "1xx", "2xx", "3xx", "4xx", "5xx" };
+	json_t *list = json_array(), *answers = json_object();
+
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		const mo_endpoint *e = &s->endpoints[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:b}", "address", e->text, "bound",
+						      e->listener ? e->listener->bound : NULL,
+						      "https", (int)e->https));
+	}
+	for (size_t i = 2; i < MO_COUNTOF(classes); i++)
+		json_object_set_new(answers, classes[i],
+				    json_integer((json_int_t)atomic_load(&s->http.by_class[i])));
+	return json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:I, s:I, s:o}", "name", s->name, "graceful",
+			 (int)s->set.graceful, "state", states[s->state], "listeners", list,
+			 "connections", atomic_load(&s->http.connections), "requests",
+			 atomic_load(&s->http.requests), "total_requests",
+			 (json_int_t)atomic_load(&s->http.total_requests), "total_connections",
+			 (json_int_t)atomic_load(&s->http.total_connections), "answers", answers);
+}
+
+json_t *mo_process_status(void)
+{
+	const mo_start *start = mo_start_get();
+	json_t *servers = json_array(), *draining = json_null();
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	mo_servers_lock();
+	EACH_SERVER(s)
+		json_array_append_new(servers, server_status(s));
+	mo_servers_unlock();
+	if (info.predecessor_alive)
+		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
+				     info.predecessor_pid);
+	return json_pack("{s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:i, s:o}", "pid",
+			 (int)getpid(), "generation", (int)info.generation, "predecessor_pid",
+			 info.predecessor_pid, "successor_pid", info.successor_pid, "exe", start->exe,
+			 "build", start->build, "version", MO_VERSION, "uptime_ms",
+			 (json_int_t)(mo_now() - info.since), "state",
+			 mo_gen_state_name(info.state), "draining_generation", draining, "servers",
+			 servers, "loops", mo_loops_count(), "receipts", mo_receipts_all());
+}

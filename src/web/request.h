@@ -1,0 +1,71 @@
+/* What the web layer keeps of a request, r->web.
+ *
+ * Made by dispatch.c on the loop, before the handler's coroutine; read and
+ * changed by req.c, body.c and res.c, by one thread at a time (the loop, or the
+ * pool thread of a .blocking route).  It lies in the request's arena. */
+#ifndef MO_WEB_REQUEST_H
+#define MO_WEB_REQUEST_H
+
+#include "base/check.h"
+#include "http/url.h"
+#include "web/group.h"
+#include "web/header.h"
+
+typedef struct mo_value {
+	struct mo_value *next;
+	const char *key;
+	void *value;
+	void (*release)(void *);
+} mo_value;
+
+/* Fields of one name, joined. */
+typedef struct mo_joined {
+	struct mo_joined *next;
+	molt_str name;
+	const char *value;
+} mo_joined;
+
+typedef struct mo_web {
+	molt_req *req;
+	molt_server *server;
+	/* The chain: group's middleware, then last.  at: who is next; beyond the
+	 * end when molt_next() has nothing more to run. */
+	const molt_group *group;
+	molt_handler *last;
+	const mo_route *route; /* NULL: the answer is the library's own */
+	unsigned at;
+	bool error_page; /* the body was made by molt_res_error() */
+	/* First failure of writing, -EPIPE or -ETIMEDOUT; every later write gives it. */
+	int failed;
+
+	/* Readers' results, made when first asked for. */
+	molt_str path; /* decoded, or as received when it cannot be */
+	const char *host, *client_ip, *id;
+	mo_joined *joined;
+	mo_pair *query, *cookies, *form;
+	mo_part *parts;
+	bool has_query, has_cookies, has_form;
+	bool has_body; /* body and body_error are final */
+	int body_error;
+	mo_buf body;    /* freed with the arena */
+	size_t body_at; /* molt_req_read() goes on here */
+	mo_value *values;
+	uint32_t decoded; /* bit i: match.params[i] is decoded and NUL-terminated */
+
+	mo_match match; /* last: not zeroed */
+} mo_web;
+
+static inline mo_web *mo_web_of(const molt_req *r)
+{
+	MO_MAGIC_OK(r, MO_REQ_MAGIC);
+	return r->web;
+}
+
+/* error_page.c: replaces the body and its type by a small page about r->status,
+ * in HTML when the client prefers that.  why may be NULL. */
+void mo_error_page(molt_req *r, const char *why);
+
+/* res.c: gives a body without Content-Type the usual one. */
+void mo_res_default_type(molt_req *r);
+
+#endif

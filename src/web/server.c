@@ -1,0 +1,272 @@
+/* Servers by name, and the set-up functions of the public API; see server.h.
+ * Starting one is in server_start.c. */
+#include "web/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/addr.h"
+#include "web/config.h"
+#include "web/server_start.h"
+
+static struct {
+	pthread_mutex_t lock;
+	molt_server *first;
+} registry = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+molt_server *mo_servers(void)
+{
+	return registry.first;
+}
+
+void mo_servers_lock(void)
+{
+	pthread_mutex_lock(&registry.lock);
+}
+
+void mo_servers_unlock(void)
+{
+	pthread_mutex_unlock(&registry.lock);
+}
+
+static bool good_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+	return n > 0 && n <= 63 && name[n] == '\0';
+}
+
+static molt_server *server_new(const char *name)
+{
+	molt_server *s = mo_calloc(1, sizeof(*s));
+
+	s->magic = MO_SERVER_MAGIC;
+	s->name = mo_strdup(name);
+	mo_settings_init(&s->set);
+	mo_config_fill(name, &s->set);
+	s->root = mo_group_root_new(s);
+	if (!good_name(name))
+		mo_server_fail(s, -EINVAL,
+			       "a server's name is 1 to 63 letters, digits, '-' or '_', not \"%s\"",
+			       name);
+	return s;
+}
+
+molt_server *molt_server_get(const char *name)
+{
+	molt_server **at, *s;
+
+	if (!name)
+		name = "default";
+	pthread_mutex_lock(&registry.lock);
+	for (at = &registry.first; *at; at = &(*at)->next)
+		if (strcmp((*at)->name, name) == 0)
+			break;
+	if (!*at)
+		*at = server_new(name);
+	s = *at;
+	pthread_mutex_unlock(&registry.lock);
+	return s;
+}
+
+void mo_servers_free(void)
+{
+	pthread_mutex_lock(&registry.lock);
+	while (registry.first) {
+		molt_server *s = registry.first;
+
+		registry.first = s->next;
+		mo_start_close(s);
+		mo_group_tree_free(s->root);
+		mo_router_free(s->router);
+		mo_access_log_close(s);
+		mo_settings_fini(&s->set);
+		free(s->admin_path);
+		free(s->http.server_field);
+		free(s->failure_why);
+		free(s->name);
+		s->magic = 0;
+		free(s);
+	}
+	pthread_mutex_unlock(&registry.lock);
+}
+
+int mo_server_fail(molt_server *s, int code, const char *fmt, ...)
+{
+	mo_buf b = { 0 };
+	va_list ap;
+
+	if (s->failure == 0) {
+		va_start(ap, fmt);
+		mo_buf_vfmt(&b, fmt, ap);
+		va_end(ap);
+		s->failure = code;
+		s->failure_why = mo_strdup(mo_buf_cstr(&b));
+		mo_buf_free(&b);
+	}
+	return code;
+}
+
+const char *molt_server_error(molt_server *s)
+{
+	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
+	return s->failure_why;
+}
+
+int mo_server_check_new(molt_server *s)
+{
+	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
+	if (s->state == MO_SERVER_NEW)
+		return 0;
+	return mo_server_fail(s, -EBUSY, "server %s was changed after it had been started",
+			      s->name);
+}
+
+/* ---- options --------------------------------------------------------------- */
+
+static void set_text(char **field, const char *text)
+{
+	char *copy = mo_strdup(text);
+
+	free(*field);
+	*field = copy;
+}
+
+/* The defaults again, and over them what o says. */
+int molt_server_configure(molt_server *s, const molt_server_opts *o)
+{
+	mo_settings d;
+	char *why = NULL;
+	int rc = mo_server_check_new(s);
+
+	if (rc < 0)
+		return rc;
+	mo_settings_init(&d);
+	s->set.loops = o->workers;
+#define TAKE(member, option) s->set.member = o->option ? (int64_t)o->option : d.member
+	TAKE(stack_size, stack_size);
+	TAKE(max_header, max_header);
+	TAKE(max_body, max_body);
+	TAKE(max_connections, max_connections);
+	TAKE(header_timeout, header_timeout);
+	TAKE(body_timeout, body_timeout);
+	TAKE(read_timeout, read_timeout);
+	TAKE(write_timeout, write_timeout);
+	TAKE(idle_timeout, idle_timeout);
+	TAKE(drain_timeout, drain_timeout);
+	TAKE(shutdown_timeout, shutdown_timeout);
+	TAKE(ready_timeout, ready_timeout);
+#undef TAKE
+	set_text(&s->set.server_agent, o->server_name);
+	s->set.keep_alive = !o->no_keep_alive;
+	mo_settings_fini(&d);
+	rc = mo_settings_check(&s->set, &why);
+	if (rc < 0)
+		mo_server_fail(s, rc, "%s", why);
+	free(why);
+	return rc;
+}
+
+int molt_server_set_graceful(molt_server *s, bool on)
+{
+	int rc = mo_server_check_new(s);
+
+	if (rc == 0)
+		s->set.graceful = on;
+	return rc;
+}
+
+/* ---- addresses --------------------------------------------------------------- */
+
+/* ":0" means another port each time and may stand several times. */
+static bool same_endpoint(const mo_endpoint *e, const mo_addr *addr)
+{
+	mo_addr other;
+
+	return mo_addr_parse(e->text, &other) == 0 && mo_addr_equal(&other, addr) &&
+	       (addr->u.sa.sa_family == AF_UNIX || mo_addr_port(addr) != 0);
+}
+
+int mo_server_add_endpoint(molt_server *s, const char *text, const molt_listen_opts *o)
+{
+	mo_endpoint *e;
+	mo_addr addr;
+	int rc = mo_addr_parse(text, &addr);
+
+	if (rc < 0)
+		return mo_server_fail(s, rc,
+				      "\"%s\" is no address; write \":80\", \"127.0.0.1:80\", "
+				      "\"[::1]:80\" or \"unix:/path\"",
+				      text);
+	for (size_t i = 0; i < s->nendpoints; i++)
+		if (same_endpoint(&s->endpoints[i], &addr))
+			return mo_server_fail(s, -EEXIST, "address %s was added twice", text);
+	if (o && !o->cert != !o->key)
+		return mo_server_fail(s, -EINVAL, "address %s: a certificate needs its key", text);
+	s->endpoints = mo_realloc(s->endpoints, (s->nendpoints + 1) * sizeof(*e));
+	e = &s->endpoints[s->nendpoints++];
+	*e = (mo_endpoint){ .text = mo_strdup(text) };
+	if (o) {
+		e->cert = mo_strdup(o->cert);
+		e->key = mo_strdup(o->key);
+		e->https = o->cert != NULL;
+		e->backlog = o->backlog;
+	}
+	return 0;
+}
+
+int molt_server_listen(molt_server *s, const char *addr, const molt_listen_opts *o)
+{
+	int rc = mo_server_check_new(s);
+
+	if (rc == 0 && !addr)
+		rc = mo_server_fail(s, -EINVAL, "molt_server_listen: no address");
+	return rc < 0 ? rc : mo_server_add_endpoint(s, addr, o);
+}
+
+int molt_server_set_port(molt_server *s, int port)
+{
+	char text[16];
+
+	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
+	if (port < 0 || port > 65535)
+		return mo_server_fail(s, -EINVAL, "port %d is not in 0 to 65535", port);
+	snprintf(text, sizeof(text), ":%d", port);
+	return molt_server_listen(s, text, NULL);
+}
+
+int molt_server_enable_https(molt_server *s, const char *cert, const char *key)
+{
+	int rc = mo_server_check_new(s);
+
+	if (rc == 0 && (!cert || !key))
+		rc = mo_server_fail(s, -EINVAL, "molt_server_enable_https: give a certificate and its key");
+	if (rc < 0)
+		return rc;
+	set_text(&s->set.https_cert, cert);
+	set_text(&s->set.https_key, key);
+	return 0;
+}
+
+int molt_server_port(molt_server *s, int nth)
+{
+	const mo_listener *l = NULL;
+	int port = -ENOENT;
+
+	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
+	if (nth < 0 || s->state == MO_SERVER_NEW)
+		return -ENOENT;
+	mo_servers_lock();
+	if ((size_t)nth < s->nendpoints)
+		l = s->endpoints[nth].listener;
+	if (l)
+		port = l->addr.u.sa.sa_family == AF_UNIX ? -ENOTSUP : mo_addr_port(&l->addr);
+	mo_servers_unlock();
+	return port;
+}

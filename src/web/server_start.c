@@ -1,0 +1,393 @@
+/* Starting a server; see server_start.h.
+ *
+ *   step       what                                         undone by
+ *   settle     file, calls and environment become settings  -
+ *   endpoints  the list of addresses                        -
+ *   open       certificates read, listeners taken or bound  mo_start_close
+ *   compile    routes, middleware, limits, logs             -
+ *   attach     an acceptor on each loop, still paused       mo_start_close_listeners
+ *   accept     first generation: at once; successor: at the commit */
+#include "web/server_start.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "gen/control.h"
+#include "gen/successor.h"
+#include "web/config.h"
+#include "web/loops.h"
+#include "web/process.h"
+
+/* ---- settle ------------------------------------------------------------------ */
+
+/* Which addresses win: the environment's, else the program's, else the file's. */
+typedef struct wanted {
+	char *file_http, *file_https; /* owned; from the file */
+} wanted;
+
+static int settle(molt_server *s, wanted *w)
+{
+	char *why = NULL;
+	int rc;
+
+	if (mo_config_error())
+		return mo_server_fail(s, -EINVAL, "the configuration was refused: %s",
+				      mo_config_error());
+	w->file_http = s->set.address;
+	w->file_https = s->set.https_addr;
+	s->set.address = s->set.https_addr = NULL;
+	rc = mo_config_env(s->name, &s->set, &why);
+	if (rc == 0)
+		rc = mo_settings_check(&s->set, &why);
+	if (rc == 0)
+		rc = mo_config_logger(&why);
+	if (rc < 0)
+		mo_server_fail(s, rc, "%s", why);
+	free(why);
+	return rc;
+}
+
+static int add_list(molt_server *s, const char *list, bool https)
+{
+	molt_str rest = mo_str(list);
+	int rc = 0;
+
+	while (rest.ptr && rc == 0) {
+		molt_str one = mo_str_trim(mo_str_split(&rest, ','));
+		char *text = mo_strndup(one.ptr, one.len);
+
+		if (one.len)
+			rc = mo_server_add_endpoint(s, text, NULL);
+		if (one.len && rc == 0)
+			s->endpoints[s->nendpoints - 1].https = https;
+		free(text);
+	}
+	return rc;
+}
+
+static void free_endpoint(mo_endpoint *e)
+{
+	mo_listener_close(e->listener);
+	mo_tls_unref(e->tls);
+	free(e->text);
+	free(e->cert);
+	free(e->key);
+	free(e->acceptors);
+}
+
+/* Drops the program's endpoints of one kind, which the environment replaces. */
+static void drop_endpoints(molt_server *s, bool https)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		if (s->endpoints[i].https == https)
+			free_endpoint(&s->endpoints[i]);
+		else
+			s->endpoints[kept++] = s->endpoints[i];
+	}
+	s->nendpoints = kept;
+}
+
+static bool has_endpoint(const molt_server *s, bool https)
+{
+	for (size_t i = 0; i < s->nendpoints; i++)
+		if (s->endpoints[i].https == https)
+			return true;
+	return false;
+}
+
+static int choose(molt_server *s, const char *env, const char *file, bool https)
+{
+	if (env) {
+		drop_endpoints(s, https);
+		return add_list(s, env, https);
+	}
+	if (!has_endpoint(s, https) && file)
+		return add_list(s, file, https);
+	return 0;
+}
+
+/* A certificate without an HTTPS address makes the plain addresses HTTPS, as
+ * GoFrame does; with one, both kinds stand side by side. */
+static int endpoints(molt_server *s, const wanted *w)
+{
+	int rc = choose(s, s->set.address, w->file_http, false);
+
+	if (rc == 0)
+		rc = choose(s, s->set.https_addr, w->file_https, true);
+	if (rc == 0 && s->nendpoints == 0)
+		rc = add_list(s, ":0", false);
+	if (rc < 0)
+		return rc;
+	if (s->set.https_cert && !has_endpoint(s, true))
+		for (size_t i = 0; i < s->nendpoints; i++)
+			s->endpoints[i].https = true;
+	for (size_t i = 0; i < s->nendpoints; i++)
+		if (s->endpoints[i].https && !s->endpoints[i].cert && !s->set.https_cert)
+			return mo_server_fail(s, -EINVAL,
+					      "HTTPS on %s needs httpsCertPath and httpsKeyPath",
+					      s->endpoints[i].text);
+	return 0;
+}
+
+/* ---- open ---------------------------------------------------------------------- */
+
+static int open_tls(molt_server *s, mo_endpoint *e)
+{
+	const char *cert = e->cert ? e->cert : s->set.https_cert;
+	const char *key = e->cert ? e->key : s->set.https_key;
+	char *why = NULL;
+	int rc;
+
+	if (!e->https)
+		return 0;
+	rc = mo_tls_new(cert, key, &e->tls, &why);
+	if (rc < 0)
+		mo_server_fail(s, rc, "HTTPS on %s: %s", e->text, why);
+	free(why);
+	return rc;
+}
+
+static int open_listener(molt_server *s, mo_endpoint *e)
+{
+	int backlog = e->backlog ? e->backlog : (int)s->set.backlog;
+	char *why = NULL;
+	int rc;
+
+	e->listener = mo_successor_take(s->name, e->text);
+	if (e->listener) {
+		mo_listener_set_backlog(e->listener, backlog);
+		return 0;
+	}
+	rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
+	if (rc < 0)
+		mo_server_fail(s, rc, "%s", why);
+	else
+		mo_successor_count_bound();
+	free(why);
+	return rc;
+}
+
+static int open_all(molt_server *s)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < s->nendpoints && rc == 0; i++)
+		rc = open_tls(s, &s->endpoints[i]);
+	for (size_t i = 0; i < s->nendpoints && rc == 0; i++)
+		rc = open_listener(s, &s->endpoints[i]);
+	return rc;
+}
+
+void mo_start_close(molt_server *s)
+{
+	for (size_t i = 0; i < s->nendpoints; i++)
+		free_endpoint(&s->endpoints[i]);
+	free(s->endpoints);
+	s->endpoints = NULL;
+	s->nendpoints = 0;
+}
+
+/* ---- compile ------------------------------------------------------------------- */
+
+static int prepare_routes(molt_server *s)
+{
+	char *why = NULL;
+	int rc = 0;
+
+	if (s->set.server_root)
+		rc = molt_static(s->root, "/", s->set.server_root,
+				 &(molt_static_opts){ .index = s->set.index_files,
+						      .list = s->set.index_folder });
+	if (rc == 0)
+		rc = mo_admin_mount(s);
+	if (rc == 0)
+		rc = mo_groups_compile(s);
+	if (rc == 0)
+		rc = mo_access_log_open(s, &why);
+	if (rc < 0 && s->failure == 0)
+		mo_server_fail(s, rc, "%s", why ? why : molt_strerror(rc));
+	free(why);
+	return rc;
+}
+
+static void prepare_limits(molt_server *s)
+{
+	const mo_settings *set = &s->set;
+
+	s->http.lim = (mo_http_limits){ .max_header = (size_t)set->max_header,
+					.max_target = (size_t)set->max_header / 2,
+					.max_body = (size_t)set->max_body,
+					.stack_size = (size_t)set->stack_size,
+					.max_fields = 100,
+					.max_connections = (int)set->max_connections,
+					.header_timeout = set->header_timeout,
+					.body_timeout = set->body_timeout,
+					.read_timeout = set->read_timeout,
+					.write_timeout = set->write_timeout,
+					.idle_timeout = set->idle_timeout,
+					.keep_alive = set->keep_alive };
+	s->http.app = mo_web_app;
+	s->http.server_field = mo_strdup(set->server_agent);
+	s->http.owner = s;
+}
+
+/* ---- attach and accept ----------------------------------------------------------- */
+
+static void attach_on(mo_loop *l, void *arg)
+{
+	molt_server *s = arg;
+
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		mo_endpoint *e = &s->endpoints[i];
+
+		e->acceptors[l->index] = mo_acceptor_new(l, e->listener, e->tls, &s->http);
+	}
+}
+
+static void attach(molt_server *s)
+{
+	for (size_t i = 0; i < s->nendpoints; i++)
+		s->endpoints[i].acceptors =
+			mo_calloc((size_t)mo_loops_count(), sizeof(mo_acceptor *));
+	MO_CHECK(mo_loops_run(attach_on, s, 10 * MOLT_SECOND));
+}
+
+static void resume_on(mo_loop *l, void *arg)
+{
+	molt_server *s = arg;
+
+	for (size_t i = 0; i < s->nendpoints; i++)
+		mo_acceptor_resume(s->endpoints[i].acceptors[l->index]);
+}
+
+static void pause_on(mo_loop *l, void *arg)
+{
+	molt_server *s = arg;
+
+	for (size_t i = 0; i < s->nendpoints; i++)
+		mo_acceptor_pause(s->endpoints[i].acceptors[l->index]);
+}
+
+/* A loop that a handler blocks for longer than this accepts nothing meanwhile,
+ * and both generations may accept at once: the switch need not wait for it. */
+#define ACCEPT_TIMEOUT MOLT_SECOND
+
+void mo_start_accept(molt_server *s, bool on)
+{
+	if (s->state != MO_SERVER_STARTED || s->nendpoints == 0)
+		return;
+	if (!mo_loops_run(on ? resume_on : pause_on, s, ACCEPT_TIMEOUT))
+		mo_warn("a loop is blocked by a handler; server %s goes on without it", s->name);
+}
+
+static void detach_on(mo_loop *l, void *arg)
+{
+	molt_server *s = arg;
+
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		mo_acceptor *a = s->endpoints[i].acceptors[l->index];
+
+		s->endpoints[i].acceptors[l->index] = NULL;
+		if (a)
+			mo_acceptor_free(a);
+	}
+}
+
+void mo_start_close_listeners(molt_server *s, bool remove_paths)
+{
+	bool all = s->state == MO_SERVER_NEW || mo_loops_run(detach_on, s, ACCEPT_TIMEOUT);
+
+	mo_servers_lock();
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		mo_listener *l = s->endpoints[i].listener;
+
+		if (l && remove_paths)
+			mo_listener_remove_path(l);
+		/* A blocked loop still watches it: it is closed with the process. */
+		if (all) {
+			s->endpoints[i].listener = NULL;
+			mo_listener_close(l);
+		}
+	}
+	mo_servers_unlock();
+}
+
+void mo_start_log_listening(molt_server *s, const char *verb)
+{
+	for (size_t i = 0; i < s->nendpoints; i++)
+		mo_info("%s server %s listening on [%s]", s->endpoints[i].https ? "https" : "http",
+			verb, s->endpoints[i].listener->bound);
+}
+
+/* ---- start ------------------------------------------------------------------------ */
+
+static int start(molt_server *s)
+{
+	wanted w = { 0 };
+	char *why = NULL;
+	int rc = settle(s, &w);
+
+	if (rc == 0)
+		rc = endpoints(s, &w);
+	free(w.file_http);
+	free(w.file_https);
+	if (rc == 0)
+		rc = mo_successor_begin(&why);
+	if (why)
+		mo_server_fail(s, rc, "%s", why);
+	free(why);
+	if (rc == 0)
+		rc = open_all(s);
+	if (rc == 0)
+		rc = prepare_routes(s);
+	if (rc < 0)
+		return rc;
+	prepare_limits(s);
+	rc = mo_control_start(mo_process_host());
+	if (rc == 0)
+		rc = mo_loops_start((int)s->set.loops);
+	if (rc < 0)
+		return mo_server_fail(s, rc, "cannot start threads: %s", strerror(-rc));
+	attach(s);
+	return 0;
+}
+
+int molt_server_start(molt_server *s)
+{
+	int rc = mo_server_check_new(s);
+
+	if (rc == 0)
+		rc = s->failure;
+	if (rc == 0)
+		rc = start(s);
+	if (rc < 0) {
+		mo_error("server %s cannot start: %s", s->name, s->failure_why);
+		mo_successor_failed(s->failure_why);
+		if (s->state == MO_SERVER_NEW)
+			mo_start_close(s);
+		return rc;
+	}
+	s->state = MO_SERVER_STARTED;
+	if (s->set.dump_router_map)
+		mo_routes_dump(s);
+	if (!mo_successor_is()) {
+		mo_start_accept(s, true);
+		mo_start_log_listening(s, "started");
+		mo_control_serving();
+	}
+	return 0;
+}
+
+int molt_server_run(molt_server *s)
+{
+	int rc = molt_server_start(s);
+
+	return rc < 0 || molt_wait() < 0;
+}

@@ -1,0 +1,17 @@
+/* Starting a server: from its settings to accepting connections.  The other
+ * half of server.c; see there for who owns what. */
+#ifndef MO_WEB_SERVER_START_H
+#define MO_WEB_SERVER_START_H
+
+#include "web/server.h"
+
+/* Closes listeners and forgets endpoints; loops must be gone or never saw them. */
+void mo_start_close(molt_server *s);
+/* On every loop; returns when done. */
+void mo_start_accept(molt_server *s, bool on);
+/* Frees the acceptors on their loops, then closes the listeners. */
+void mo_start_close_listeners(molt_server *s, bool remove_paths);
+/* "http server started listening on [:8199]", one line an address. */
+void mo_start_log_listening(molt_server *s, const char *verb);
+
+#endif

@@ -1,0 +1,163 @@
+"""Signals: TERM, INT, QUIT and HUP finish what runs and end the process, a
+second one ends it at once; USR1 and USR2 restart."""
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import procs  # noqa: E402
+from case import SLOW, Case, main, program  # noqa: E402
+from rawhttp import Broken  # noqa: E402
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+
+class Signals(Case):
+    def app(self, **env):
+        return self.server(program("test/programs/app"), env=env)
+
+    def begin(self, srv, path):
+        conn = self.connect(srv)
+        conn.send(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        time.sleep(0.2)
+        return conn
+
+    def test_each_of_them_finishes_what_runs(self):
+        for sig in ENDING:
+            with self.subTest(sig.name):
+                srv = self.app()
+                pid = srv.pid
+                running = self.begin(srv, b"/sleep?ms=1200")
+                stream = self.begin(srv, b"/stream?n=5&ms=200")
+                os.kill(pid, sig)
+                answer = running.answer()
+                self.assertEqual(answer.body, b"%d\n%d\n" % (pid, pid))
+                self.assertEqual(len(stream.answer().body.splitlines()), 5)
+                self.assertEqual(srv.exit_code(5), 0)
+                self.assertIn("server shutting down", srv.log())
+                self.assertIn("all servers shutdown", srv.log())
+
+    def test_idle_connections_do_not_hold_the_end(self):
+        srv = self.app()
+        idle = [self.connect(srv) for _ in range(10)]
+        for conn in idle:
+            conn.request("GET", "/")
+        start = time.monotonic()
+        os.kill(srv.pid, signal.SIGTERM)
+        self.assertEqual(srv.exit_code(5), 0)
+        self.assertLess(time.monotonic() - start, 2 * SLOW)
+
+    def test_an_answer_in_the_shutdown_announces_the_close(self):
+        srv = self.app()
+        running = self.begin(srv, b"/sleep?ms=600")
+        os.kill(srv.pid, signal.SIGTERM)
+        answer = running.answer()
+        self.assertTrue(answer.closes, answer)
+        self.assertTrue(running.closed())
+
+    def test_new_connections_are_refused_in_the_shutdown(self):
+        srv = self.app()
+        running = self.begin(srv, b"/sleep?ms=1500")
+        port = srv.port
+        os.kill(srv.pid, signal.SIGTERM)
+        srv.wait_log("server shutting down")
+        time.sleep(0.3)
+        with self.assertRaises(ConnectionError):
+            self.connect(port).request("GET", "/")
+        self.assertEqual(running.answer().status, 200)
+
+    def test_a_second_one_ends_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)):
+            srv = self.app()
+            running = self.begin(srv, b"/sleep?ms=8000")
+            os.kill(srv.pid, first)
+            time.sleep(0.3)
+            self.assertTrue(procs.alive(srv.pid))
+            start = time.monotonic()
+            os.kill(srv.pid, second)
+            srv.exit_code(5)
+            self.assertLess(time.monotonic() - start, 2.5 * SLOW)
+            with self.assertRaises((Broken, ConnectionResetError)):
+                running.answer()
+
+    def test_the_shutdown_has_a_deadline(self):
+        srv = self.app(MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT="1s")
+        self.begin(srv, b"/sleep?ms=20000")
+        start = time.monotonic()
+        os.kill(srv.pid, signal.SIGTERM)
+        srv.exit_code(8)
+        took = time.monotonic() - start
+        self.assertGreater(took, 0.8)
+        self.assertLess(took, 4 * SLOW)
+        self.assertRegex(srv.log(), r"1 running request was cut")
+
+    def test_the_events_come_in_order(self):
+        srv = self.app()
+        os.kill(srv.pid, signal.SIGTERM)
+        srv.exit_code()
+        log = srv.log()
+        places = [log.index("event " + e) for e in ("ready", "drain", "exit")]
+        self.assertEqual(places, sorted(places))
+
+    def test_usr1_and_usr2_restart(self):
+        for sig in (signal.SIGUSR1, signal.SIGUSR2):
+            srv = self.app()
+            old = srv.pid
+            new = srv.restart(sig)
+            self.assertNotEqual(new, old)
+            self.assertEqual(self.serving_pid(srv), new)
+            self.assertIn("server reloading", srv.log())
+            self.assertTrue(procs.wait_gone(old, 5 * SLOW))
+            os.kill(new, signal.SIGTERM)
+            self.assertTrue(srv.wait_empty(5))
+            self.assertEqual(procs.exit_status(new), 0)
+
+    def test_without_graceful_usr1_only_says_so(self):
+        srv = self.app(MOLT_SERVER_GRACEFUL="false")
+        for sig in (signal.SIGUSR1, signal.SIGUSR2):
+            since = srv.mark()
+            os.kill(srv.pid, sig)
+            srv.wait_log(r"\[WARN\].*graceful", since=since)
+        self.assertEqual(self.serving_pid(srv), srv.pid)
+        self.assertEqual(len(srv.generations()), 1)
+
+    def test_a_signal_right_at_the_start_is_not_lost_and_kills_nothing_half(self):
+        for delay in (0, 0.002, 0.01, 0.03):
+            srv = self.spawned(program("test/programs/app"))
+            time.sleep(delay)
+            os.kill(srv.proc.pid, signal.SIGTERM)
+            self.assertIn(srv.exit_code(5), (0, -signal.SIGTERM), srv.log())
+
+    def test_a_storm_of_signals_harms_nothing(self):
+        srv = self.app()
+
+        def storm():
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                for pid in srv.pids():
+                    try:
+                        os.kill(pid, signal.SIGUSR1)
+                    except ProcessLookupError:
+                        pass
+                time.sleep(0.01)
+
+        thread = threading.Thread(target=storm)
+        thread.start()
+        while thread.is_alive():
+            self.assertEqual(self.fetch(srv, "/build").body, b"1\n")
+        thread.join()
+        time.sleep(1)
+        self.assertEqual(self.text(srv, "/build"), "1\n")
+
+    def test_sigpipe_and_sigchld_end_nobody(self):
+        srv = self.app()
+        os.kill(srv.pid, signal.SIGPIPE)
+        os.kill(srv.pid, signal.SIGCHLD)
+        time.sleep(0.2)
+        self.assertEqual(self.text(srv, "/build"), "1\n")
+
+
+if __name__ == "__main__":
+    main()

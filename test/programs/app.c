@@ -1,0 +1,38 @@
+/* The test application's main(): see app.h.
+ * Usage: app [config.yaml]; everything else comes from the environment. */
+#include "app.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int app_number(molt_req *r, const char *name, int fallback)
+{
+	const char *text = molt_req_query(r, name);
+
+	return text && *text ? atoi(text) : fallback;
+}
+
+static void say_event(void *arg)
+{
+	molt_log(MOLT_INFO, "event %s", (const char *)arg);
+}
+
+int main(int argc, char **argv)
+{
+	const char *config = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+	molt_server *s;
+
+	if (config && molt_config_load(config) != 0)
+		return 1;
+	s = molt_server_get(NULL);
+	app_http_routes(s);
+	app_wait_routes(s);
+	app_process_routes(s);
+	molt_on(MOLT_ON_READY, say_event, app_text("ready"));
+	molt_on(MOLT_ON_RESTART, say_event, app_text("restart"));
+	molt_on(MOLT_ON_DRAIN, say_event, app_text("drain"));
+	molt_on(MOLT_ON_EXIT, say_event, app_text("exit"));
+	molt_server_set_graceful(s, true);
+	molt_server_enable_admin(s, NULL);
+	return molt_server_run(s);
+}

@@ -1,0 +1,26 @@
+/* The test application: one route for each thing that the tests look at and the
+ * demo does not have.  Built twice, with BUILD "1" and "2", to be replaced by a
+ * newer version of itself. */
+#ifndef TEST_APP_H
+#define TEST_APP_H
+
+#include <molt.h>
+
+#ifndef BUILD
+#define BUILD "1"
+#endif
+
+/* A text as the void * argument of a callback, which only reads it. */
+static inline void *app_text(const char *text)
+{
+	return (void *)(uintptr_t)text;
+}
+
+/* The number in query parameter name; fallback when there is none. */
+int app_number(molt_req *r, const char *name, int fallback);
+
+void app_http_routes(molt_server *s);    /* requests, answers, routing */
+void app_wait_routes(molt_server *s);    /* handlers that wait, block, stream */
+void app_process_routes(molt_server *s); /* what the process is and does */
+
+#endif

@@ -1,0 +1,119 @@
+/* Routes that tell what the process is, and that restart or end it. */
+#include "app.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void pid(molt_req *r)
+{
+	molt_res_printf(r, "%d\n", getpid());
+}
+
+static void info(molt_req *r)
+{
+	molt_process_info i;
+
+	molt_process_get(&i);
+	molt_res_header(r, "Content-Type", "application/json");
+	molt_res_printf(r,
+			"{\"pid\":%d,\"parent\":%d,\"generation\":%u,\"draining\":%s,"
+			"\"connections\":%zu,\"requests\":%zu,\"build\":\"%s\"}",
+			i.pid, i.parent_generation_pid, i.generation, i.draining ? "true" : "false",
+			i.connections, i.requests, BUILD);
+}
+
+static void environment(molt_req *r)
+{
+	for (char **e = environ; *e; e++)
+		molt_res_puts(r, *e);
+}
+
+/* The arguments, one a line. */
+static void arguments(molt_req *r)
+{
+	FILE *f = fopen("/proc/self/cmdline", "r");
+	int c;
+
+	while (f && (c = getc(f)) != EOF)
+		molt_res_printf(r, "%c", c ? c : '\n');
+	if (f)
+		fclose(f);
+}
+
+static void directory(molt_req *r)
+{
+	char path[4096];
+	mode_t mask = umask(022);
+
+	umask(mask);
+	molt_res_printf(r, "%s\n%04o\n", getcwd(path, sizeof(path)) ? path : "?", (unsigned)mask);
+}
+
+struct command {
+	const char *text;
+	char out[60000];
+	size_t len;
+};
+
+static void run_command(void *arg)
+{
+	struct command *c = arg;
+	FILE *p = popen(c->text, "r");
+
+	if (!p)
+		return;
+	c->len = fread(c->out, 1, sizeof(c->out), p);
+	pclose(p);
+}
+
+/* Runs the bound command as a child: what does it inherit? */
+static void child(molt_req *r)
+{
+	struct command *c = molt_alloc(r, sizeof(*c));
+
+	c->text = molt_req_arg(r);
+	molt_block(run_command, c);
+	molt_res_write(r, c->out, c->len);
+}
+
+/* molt_restart(), answered after the fact. */
+static void restart(molt_req *r)
+{
+	int err = molt_restart(molt_req_query(r, "exe"));
+
+	molt_res_printf(r, "%d %s\n", err, err ? molt_strerror(err) : "serves");
+}
+
+static void receipt(molt_req *r)
+{
+	char *text = molt_receipt();
+
+	molt_res_json(r, 200, text ? text : "null");
+	free(text);
+}
+
+static void end(molt_req *r)
+{
+	molt_res_printf(r, "%d\n", molt_shutdown());
+}
+
+void app_process_routes(molt_server *s)
+{
+	molt_group *g = molt_routes(s);
+
+	molt_bind(g, "/pid", pid, NULL);
+	molt_bind(g, "/info", info, NULL);
+	molt_bind(g, "/environ", environment, NULL);
+	molt_bind(g, "/argv", arguments, NULL);
+	molt_bind(g, "/cwd", directory, NULL);
+	molt_bind(g, "/child-env", child, app_text("env"));
+	molt_bind(g, "/child-fds", child, app_text("ls -l /proc/self/fd"));
+	molt_bind(g, "/restart", restart, NULL);
+	molt_bind(g, "/receipt", receipt, NULL);
+	molt_bind(g, "/shutdown", end, NULL);
+}

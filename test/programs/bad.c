@@ -1,0 +1,151 @@
+/* Programs that must never become the serving generation.  One source: what it
+ * does is the name that its file was copied to. */
+#include <errno.h>
+#include <molt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void serve_never(molt_server *s)
+{
+	molt_server_start(s);
+	for (;;)
+		pause();
+}
+
+static int exit_later(molt_server *s)
+{
+	sleep(1);
+	fprintf(stderr, "cannot open the database: no such file\n");
+	return 1;
+}
+
+static int crash(molt_server *s)
+{
+	signal(SIGSEGV, SIG_DFL);
+	raise(SIGSEGV);
+	return 0;
+}
+
+static int hang(molt_server *s)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+/* A hang that no polite signal ends. */
+static int hang_deaf(molt_server *s)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	return hang(s);
+}
+
+static int never_ready(molt_server *s)
+{
+	serve_never(s);
+	return 0;
+}
+
+/* The file lies beside the program. */
+static const char *beside(const char *name)
+{
+	static char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 100);
+	char *slash;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	strcpy(slash ? slash + 1 : path, name);
+	return path;
+}
+
+static int bad_config(molt_server *s)
+{
+	return molt_config_load(beside("bad.yaml")) ? 1 : molt_server_run(s);
+}
+
+/* Wants one more address, which another process has. */
+static int cannot_bind(molt_server *s)
+{
+	char address[64] = "";
+	FILE *f = fopen(beside("busy_address"), "r");
+
+	if (!f || !fgets(address, sizeof(address), f))
+		return 2;
+	fclose(f);
+	unsetenv("MOLT_SERVER_ADDRESS"); /* it would win over what comes now */
+	address[strcspn(address, "\n")] = '\0';
+	molt_server_listen(s, address, NULL);
+	return molt_server_run(s);
+}
+
+/* Reports success without ever having served. */
+static int exit_zero(molt_server *s)
+{
+	return 0;
+}
+
+/* Writes nonsense to every socket that it inherited, then waits. */
+static int babble(molt_server *s)
+{
+	static const char words[] = "{\"type\":\"ready\",\"lies\":[[[[";
+
+	for (int fd = 3; fd < 64; fd++)
+		send(fd, words, sizeof(words) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return hang(s);
+}
+
+/* Closes everything that it inherited, as daemons do, then works on. */
+static int close_all(molt_server *s)
+{
+	for (int fd = 3; fd < 256; fd++)
+		close(fd);
+	return hang(s);
+}
+
+static int no_listener(molt_server *s)
+{
+	unsetenv("MOLT_SERVER_ADDRESS");
+	return molt_server_run(s);
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(molt_server *s);
+} ways[] = {
+	{ "exit_later", exit_later },
+	{ "crash", crash },
+	{ "hang", hang },
+	{ "hang_deaf", hang_deaf },
+	{ "never_ready", never_ready },
+	{ "bad_config", bad_config },
+	{ "cannot_bind", cannot_bind },
+	{ "exit_zero", exit_zero },
+	{ "babble", babble },
+	{ "close_all", close_all },
+	{ "no_listener", no_listener },
+};
+
+int main(void)
+{
+	molt_server *s = molt_server_get(NULL);
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	const char *slash;
+
+	exe[n > 0 ? n : 0] = '\0';
+	slash = strrchr(exe, '/');
+	molt_server_set_graceful(s, true);
+	for (size_t i = 0; slash && i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(slash + 1, ways[i].name) == 0)
+			return ways[i].fn(s);
+	}
+	fprintf(stderr, "bad: copy me to the name of a way to fail\n");
+	return 64;
+}

@@ -1,0 +1,113 @@
+/* Messages between generations: whole or refused, descriptors owned by who
+ * receives them (src/gen/wire.c). */
+#include "unit.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "gen/wire.h"
+
+static void a_message_arrives_whole_with_the_senders_pid(void **state)
+{
+	mo_wire_msg m;
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s, s:i}", "type", "ready", "n", 7), NULL, 0), 0);
+	assert_int_equal(mo_wire_recv(a, &m), 1);
+	assert_string_equal(m.type, "ready");
+	assert_int_equal(mo_json_int(m.body, "n"), 7);
+	assert_string_equal(mo_json_str(m.body, "absent"), "");
+	assert_int_equal(m.pid, getpid());
+	mo_wire_free(&m);
+	close(a);
+	close(b);
+}
+
+static void descriptors_arrive_close_on_exec_and_work(void **state)
+{
+	int fds[MO_WIRE_FDS], a, b, pipe_fds[2];
+	mo_wire_msg m;
+	char c = 0;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	assert_int_equal(pipe(pipe_fds), 0);
+	for (int i = 0; i < MO_WIRE_FDS; i++)
+		fds[i] = pipe_fds[1];
+	assert_int_equal(mo_wire_send(a, json_pack("{s:s}", "type", "x"), fds, MO_WIRE_FDS), 0);
+	assert_int_equal(mo_wire_recv(b, &m), 1);
+	assert_int_equal(m.nfds, MO_WIRE_FDS);
+	for (int i = 0; i < m.nfds; i++)
+		assert_true(fcntl(m.fds[i], F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(write(m.fds[MO_WIRE_FDS - 1], "k", 1), 1);
+	assert_int_equal(read(pipe_fds[0], &c, 1), 1);
+	assert_int_equal(c, 'k');
+	c = (char)m.fds[0];
+	mo_wire_free(&m);
+	assert_int_equal(fcntl(c, F_GETFD), -1);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	close(a);
+	close(b);
+}
+
+static void what_is_no_message_is_refused(void **state)
+{
+	static const char *const bad[] = { "", "x", "[]", "{}", "{\"type\":1}", "{\"type\":\"a\"",
+					   "{\"type\":\"a\",\"type\":\"b\"}" };
+	mo_wire_msg m;
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	for (size_t i = 1; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_true(send(b, bad[i], strlen(bad[i]), 0) >= 0);
+		assert_int_equal(mo_wire_recv(a, &m), -EBADMSG);
+	}
+	close(a);
+	close(b);
+}
+
+static void a_message_longer_than_the_limit_is_refused_on_both_sides(void **state)
+{
+	static char big[MO_WIRE_MAX + 100];
+	mo_wire_msg m;
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	memset(big, 'x', sizeof(big) - 1);
+	assert_int_equal(mo_wire_send(a, json_pack("{s:s, s:s}", "type", "x", "v", big), NULL, 0),
+			 -EMSGSIZE);
+	memcpy(big, "{\"type\":\"x\",\"v\":\"", 17);
+	big[sizeof(big) - 3] = '"';
+	big[sizeof(big) - 2] = '}';
+	assert_true(send(a, big, sizeof(big) - 1, 0) > 0);
+	assert_int_equal(mo_wire_recv(b, &m), -EBADMSG);
+	close(a);
+	close(b);
+}
+
+static void the_end_of_the_other_side_is_told_from_silence(void **state)
+{
+	mo_wire_msg m;
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	assert_int_equal(mo_wire_recv(a, &m), -EAGAIN);
+	close(b);
+	assert_int_equal(mo_wire_recv(a, &m), 0);
+	assert_int_equal(mo_wire_send(a, json_pack("{s:s}", "type", "x"), NULL, 0), -EPIPE);
+	close(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_message_arrives_whole_with_the_senders_pid),
+		cmocka_unit_test(descriptors_arrive_close_on_exec_and_work),
+		cmocka_unit_test(what_is_no_message_is_refused),
+		cmocka_unit_test(a_message_longer_than_the_limit_is_refused_on_both_sides),
+		cmocka_unit_test(the_end_of_the_other_side_is_told_from_silence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

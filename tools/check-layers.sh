@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The layer rule: a file includes only from its own layer and from those left of
+# it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, and
+# only web and cli may include it.  Prints each line that breaks it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+declare -A may=(
+	[base]="base"
+	[rt]="base rt"
+	[net]="base rt net"
+	[http]="base rt net http"
+	[gen]="base rt net gen"
+	[web]="base rt net http gen web"
+	[cli]="base rt net http gen web cli"
+)
+
+bad=0
+while IFS=: read -r file line text; do
+	layer=${file#src/}
+	layer=${layer%%/*}
+	used=$(sed -E 's/.*#[[:space:]]*include[[:space:]]*"([^"]*)".*/\1/' <<<"$text")
+	[ "$used" = molt.h ] && continue
+	case " ${may[$layer]:-} " in
+	*" ${used%%/*} "*) [ "$used" != "${used%%/*}" ] && continue ;;
+	esac
+	echo "$file:$line: layer \"$layer\" may not include \"$used\""
+	bad=1
+done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.[chS]')
+exit "$bad"
