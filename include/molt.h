@@ -212,19 +212,31 @@ MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
 /* Patterns: "/users/{id}" one segment; "/files/{path...}" the rest (may be
  * empty); "GET /x" or "GET,POST /x" limits methods; "api.example.com/x" limits
  * hosts.  GoFrame's forms are read too: "/users/:id", "/files/" + "*path",
- * "GET:/x".  A pattern without methods takes all; GET takes HEAD.  The most
- * specific pattern wins whatever the order: literal before {name} before
- * {name...}, a host before none, a method before none.  Two patterns that match
- * the same requests are -EEXIST; -EINVAL for one that cannot be read. */
+ * "GET:/x".  A segment may mix: "/{name}.{ext}", "/admin-{page}"; the first
+ * names take as much as they can.  {name} takes at least one byte;
+ * "/files/{path...}" takes "/files" too.  A pattern without methods takes all but
+ * TRACE; GET takes HEAD.  In a group, "" is the prefix itself.  The most specific
+ * pattern wins whatever the order: a host before none, then segment by segment
+ * literal before mixed before {name} before {name...}, then a method before none;
+ * a pattern of another method never hides one that takes the request.  Two
+ * patterns that match the same requests are -EEXIST; -EINVAL for one that cannot
+ * be read, has over 16 names or 64 segments, or names CONNECT.
+ *
+ * Without a route: 404; 405 with Allow when the path is bound with other methods;
+ * OPTIONS is answered with 204 and Allow; 501 for methods that no route knows, and
+ * CONNECT.  Paths are compared exactly, but a GET or HEAD of "/x/" where only "/x"
+ * is bound, or the reverse, is sent there with 308.  A path with a bad escape, or
+ * one that leads above the root, is a 400. */
 MOLT_API int molt_bind(molt_group *g, const char *pattern, molt_handler *h, void *arg);
 
 typedef struct molt_route_opts {
 	bool blocking;	    /* run on a pool thread: plain blocking calls are fine */
-	size_t stack_size;  /* 0: the server's                                   */
+	size_t stack_size;  /* 0: the server's; 16 KiB to 64 MiB                 */
 	size_t max_body;    /* 0: the server's                                   */
 	bool stream_body;   /* read with molt_req_read(); not held to the server's
 			       max_body, only to this route's                    */
-	molt_time timeout;  /* writes fail with -ETIMEDOUT after it; 0: none     */
+	molt_time timeout;  /* writes fail with -ETIMEDOUT after it, and the client gets
+			       503, or a cut answer when it has begun; 0: none */
 } molt_route_opts;
 MOLT_API int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *arg,
 			    const molt_route_opts *o);
@@ -235,12 +247,21 @@ MOLT_API molt_group *molt_routes(molt_server *s); /* the root group */
  * calls fail with -EINVAL. */
 MOLT_API molt_group *molt_group_new(molt_group *parent, const char *prefix);
 /* Runs middleware before every handler of g and of its subgroups, in call
- * order, whenever those were bound. */
+ * order, whenever those were bound.  It also runs before the library's own
+ * answers (404, 405, OPTIONS, the 308 of a trailing slash) below g's prefix, so
+ * that nobody learns behind a login what is bound; the root's runs for every
+ * request.  Of several groups with one prefix, the first made has the paths that
+ * none of them bound. */
 MOLT_API int molt_group_use(molt_group *g, molt_handler *middleware);
 /* Runs h to make the body of answers with that status (400 to 599) that have no
- * body yet or were made by molt_res_error(), below g's prefix. */
+ * body yet or were made by molt_res_error(), below g's prefix; the deepest group
+ * that has one, and of one group the last given.  An error that nobody made a
+ * body for gets a small page, in HTML when Accept prefers it, unless the handler
+ * set a Content-Type. */
 MOLT_API int molt_group_on_status(molt_group *g, int status, molt_handler *h);
-MOLT_API void molt_next(molt_req *r); /* inside middleware: run the rest, then return. [parks] */
+/* Inside middleware: runs the rest, then returns.  Only the first call of each
+ * middleware does.  [parks] */
+MOLT_API void molt_next(molt_req *r);
 
 typedef struct molt_static_opts {
 	const char *index; /* comma list; NULL: "index.html,index.htm"           */
@@ -260,7 +281,9 @@ MOLT_API const char *molt_req_method(const molt_req *r); /* "GET"               
 MOLT_API const char *molt_req_path(const molt_req *r);	 /* decoded once, no "//", "." or ".." */
 MOLT_API const char *molt_req_target(const molt_req *r); /* as received           */
 MOLT_API const char *molt_req_host(const molt_req *r);	 /* without port, lower case; "" when HTTP/1.0 sent none */
-MOLT_API const char *molt_req_param(const molt_req *r, const char *name);  /* of the route; NULL */
+/* Of the route; NULL.  In {name} an encoded slash has become one ("a%2Fb" is
+ * "a/b": no file name without a check); in {name...} it stays "%2F". */
+MOLT_API const char *molt_req_param(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_query(const molt_req *r, const char *name);  /* first one; NULL */
 /* A field of an urlencoded or multipart form, the first one; reads the body
  * when needed; NULL when there is none or the body cannot be read.  [parks] */
@@ -284,10 +307,12 @@ MOLT_API bool molt_req_draining(const molt_req *r); /* a restart or shutdown is 
 MOLT_API void *molt_req_arg(const molt_req *r);	    /* arg given to molt_bind() */
 MOLT_API molt_server *molt_req_server(const molt_req *r);
 
-/* The whole body, read now if it was not yet.  -E2BIG (413 is set as the
- * status), -ECONNRESET, -ETIMEDOUT, -EBADMSG (bad framing).  [parks] */
+/* The whole body, read now if it was not yet (what molt_req_read() left of it).
+ * -E2BIG (413 is set as the status), -ETIMEDOUT (408), -EBADMSG (bad framing,
+ * 400), -ECONNRESET.  A failure stays.  [parks] */
 MOLT_API int molt_req_body(molt_req *r, molt_str *out);
-/* Up to n bytes of the body; 0 at the end; <0 as molt_req_body().  [parks] */
+/* Up to n bytes of the body; 0 at the end; <0 as molt_req_body(), whose bytes it
+ * gives when that was called before.  [parks] */
 MOLT_API long molt_req_read(molt_req *r, void *buf, size_t n);
 
 /* Values handed from middleware to handler; release(value), when not NULL, runs
@@ -299,7 +324,8 @@ MOLT_API void *molt_req_get(const molt_req *r, const char *key);
 /* Output is buffered and sent with Content-Length when the handler returns;
  * after molt_res_flush() it is chunked (RFC 9112 section 7.1).  When the client
  * has gone, writes do nothing and return -EPIPE; ignoring that is safe.  After
- * the head was sent, functions that would change it return -EALREADY. */
+ * the head was sent, functions that would change it return -EALREADY.  A body
+ * without Content-Type is "text/plain; charset=utf-8". */
 
 MOLT_API int molt_res_status(molt_req *r, int status); /* 200 to 599; default 200 */
 MOLT_API int molt_res_get_status(const molt_req *r);
@@ -312,12 +338,16 @@ MOLT_API int molt_res_header_add(molt_req *r, const char *name, const char *valu
 MOLT_API int molt_res_write(molt_req *r, const void *buf, size_t n);
 MOLT_API int molt_res_puts(molt_req *r, const char *line); /* adds '\n' */
 MOLT_API int molt_res_printf(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
+/* These three set status and type and append to the body. */
 MOLT_API int molt_res_text(molt_req *r, int status, const char *text);
 MOLT_API int molt_res_html(molt_req *r, int status, const char *html);
 MOLT_API int molt_res_json(molt_req *r, int status, const char *json); /* already encoded */
-/* Replaces the body by an error page with the status and, when not NULL, why. */
+/* Replaces the body by an error page with the status (400 to 599) and, when not
+ * NULL, why. */
 MOLT_API int molt_res_error(molt_req *r, int status, const char *why);
-MOLT_API int molt_res_redirect(molt_req *r, int status, const char *location); /* 300 to 399 */
+/* 300 to 399; without a body.  -EINVAL for a location that begins with two
+ * slashes or backslashes, which would lead to another host: write the scheme. */
+MOLT_API int molt_res_redirect(molt_req *r, int status, const char *location);
 /* Answers with a file: type by its name, ranges, ETag, conditions.  The path is
  * the program's own choice and is not checked.  -ENOENT, -EACCES, -EISDIR leave
  * the response as it was.  [parks] */
@@ -330,7 +360,10 @@ typedef struct molt_cookie {
 	molt_time max_age; /* 0: session; <0: delete it now */
 	bool secure, http_only;
 } molt_cookie;
-MOLT_API int molt_res_cookie(molt_req *r, const molt_cookie *c); /* RFC 6265 section 4.1 */
+/* RFC 6265 section 4.1.  -EINVAL for what browsers would drop or misread: bytes
+ * that do not belong, over 4096 bytes, SameSite=None or __Secure- without secure,
+ * __Host- without secure and path "/" or with a domain. */
+MOLT_API int molt_res_cookie(molt_req *r, const molt_cookie *c);
 
 /* Appends s to the output as a JSON string, quotes included; bytes that are no
  * UTF-8 become U+FFFD. */
@@ -353,7 +386,8 @@ MOLT_API int molt_block(void (*fn)(void *arg), void *arg);
 MOLT_API void *molt_alloc(molt_req *r, size_t n); /* zeroed; aligned for any type */
 MOLT_API char *molt_strdup(molt_req *r, const char *s);
 MOLT_API char *molt_fmt(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
-MOLT_API void molt_defer(molt_req *r, void (*fn)(void *), void *arg); /* last in, first run */
+/* Runs fn(arg) when the request has ended; last in, first run.  fn must not park. */
+MOLT_API void molt_defer(molt_req *r, void (*fn)(void *), void *arg);
 
 /* ---- configuration and logging --------------------------------------- */
 

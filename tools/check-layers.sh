@@ -19,7 +19,8 @@ bad=0
 while IFS=: read -r file line text; do
 	layer=${file#src/}
 	layer=${layer%%/*}
-	used=$(sed -E 's/.*#[[:space:]]*include[[:space:]]*"([^"]*)".*/\1/' <<<"$text")
+	used=${text#*\"}
+	used=${used%%\"*}
 	[ "$used" = molt.h ] && continue
 	case " ${may[$layer]:-} " in
 	*" ${used%%/*} "*) [ "$used" != "${used%%/*}" ] && continue ;;

@@ -41,6 +41,12 @@ static int64_t day_number(const calendar *c)
 	return days_to_march(year) + (153 * shifted + 2) / 5 + c->day - 1;
 }
 
+/* What four digits can say, and not before 1970. */
+static int64_t clamped(int64_t t)
+{
+	return t < 0 ? 0 : t > LAST_SECOND ? LAST_SECOND : t;
+}
+
 static void calendar_from_days(int64_t number, calendar *c)
 {
 	int64_t year = (number + 719468) * 400 / 146097;
@@ -205,14 +211,13 @@ time_t mo_date_parse(molt_str s)
 	if (c.day < 1 || c.day > month_length(c.year, c.month))
 		return -1;
 	t = day_number(&c) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
-	return (time_t)(t < 0 ? 0 : t);
+	return (time_t)clamped(t);
 }
 
 void mo_date_format(time_t t, char out[30])
 {
-	int64_t clamped = t < 0 ? 0 : t > LAST_SECOND ? LAST_SECOND : t;
-	int64_t number = clamped / 86400;
-	int in_day = (int)(clamped % 86400);
+	int64_t second = clamped(t), number = second / 86400;
+	int in_day = (int)(second % 86400);
 	char line[96];
 	calendar c;
 

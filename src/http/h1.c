@@ -340,9 +340,11 @@ static void all_sent(mo_conn *c)
 	h->unsent = 0;
 }
 
+/* TLS says that this is the end; for TCP the close says it. */
 static void close_politely(mo_conn *c)
 {
-	(void)c->stream->ops->finish(c->stream);
+	if (c->tls)
+		(void)c->stream->ops->finish(c->stream);
 	mo_conn_close(c);
 }
 

@@ -96,7 +96,7 @@ int mo_h1_target(mo_head *h)
 {
 	if (mo_str_eq(h->method, MO_STR("CONNECT"))) {
 		h->host = h->target;
-		return !h->has_query && mo_h1_authority(h->target, true) ? 0 : -400;
+		return mo_h1_authority(h->target, true) ? 0 : -400;
 	}
 	if (h->path.len > 0 && h->path.ptr[0] == '/')
 		return 0;

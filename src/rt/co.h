@@ -20,8 +20,9 @@ typedef struct mo_co mo_co;
 typedef struct mo_loop mo_loop;
 
 /* A coroutine that will run fn(arg) when first resumed.  stack: bytes wanted
- * (0: 64 KiB; at least 16 KiB), rounded up to a power of two.  NULL when no stack can be had (limits of
- * the system): the caller refuses the work. */
+ * (0: 64 KiB), rounded up to a power of two, at least 16 KiB.  NULL when no
+ * stack can be had (over 1 GiB, limits of the system): the caller refuses the
+ * work. */
 mo_co *mo_co_new(mo_loop *loop, size_t stack, void (*fn)(void *), void *arg);
 
 /* Runs it until it yields or ends.  true: it ended, co is gone. */

@@ -4,9 +4,12 @@
  * control words of SSE and x87 (rounding and masks belong to the coroutine).
  * The control words are loaded only when they differ: fldcw is slow.
  *
- * Both functions begin with endbr64, so the code runs under indirect branch
- * tracking, which the property note at the end says.  The note does not claim
- * shadow stacks: the loader then leaves them off for the program. */
+ * The way back is a jump, not a return: the processor would predict a return to
+ * the caller on the old stack, wrongly each time (45 ns a round trip, not 13).
+ *
+ * Under indirect branch tracking endbr64 and notrack make the code legal, which
+ * the property note at the end says.  The note does not claim shadow stacks:
+ * the loader then leaves them off for the program. */
 	.text
 	.globl	mo_ctx_switch
 	.hidden	mo_ctx_switch
@@ -35,18 +38,21 @@ mo_ctx_switch:
 	.cfi_rel_offset r15, 0
 	subq	$8, %rsp
 	.cfi_adjust_cfa_offset 8
-	movl	$0, 4(%rsp)
 	stmxcsr	(%rsp)
 	fnstcw	4(%rsp)
-	movq	(%rsp), %rax
+	movl	(%rsp), %eax
+	movzwl	4(%rsp), %ecx
 	movq	%rsp, (%rdi)
 	/* From here the frame is one of the same shape on the other stack. */
 	movq	(%rsi), %rsp
-	cmpq	(%rsp), %rax
+	cmpl	(%rsp), %eax
 	je	1f
 	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
 1:
+	cmpw	4(%rsp), %cx
+	je	2f
+	fldcw	4(%rsp)
+2:
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	popq	%r15
@@ -67,7 +73,10 @@ mo_ctx_switch:
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore rbp
-	ret
+	popq	%rdx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register rip, rdx
+	notrack jmp *%rdx
 	.cfi_endproc
 	.size	mo_ctx_switch, . - mo_ctx_switch
 

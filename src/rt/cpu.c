@@ -24,9 +24,16 @@ int mo_cpu_of_quota(int64_t quota, int64_t period)
 	return whole > CPUS_MOST ? CPUS_MOST : (int)whole;
 }
 
+static molt_str first_line(const char *text)
+{
+	molt_str rest = mo_str(text);
+
+	return mo_str_trim(mo_str_split(&rest, '\n'));
+}
+
 int mo_cpu_of_max(const char *text)
 {
-	molt_str rest = mo_str_trim(mo_str(text));
+	molt_str rest = first_line(text);
 	molt_str quota = mo_str_split(&rest, ' ');
 	uint64_t q, p = 100000;
 
@@ -111,8 +118,8 @@ static int limit_in_v1(const char *dir)
 	if (!read_in(dir, "cpu.cfs_quota_us", quota, sizeof(quota)) ||
 	    !read_in(dir, "cpu.cfs_period_us", period, sizeof(period)))
 		return 0;
-	if (!mo_str_u64(mo_str_trim(mo_str(quota)), INT64_MAX, &q) || /* "-1" */
-	    !mo_str_u64(mo_str_trim(mo_str(period)), INT64_MAX, &p))
+	if (!mo_str_u64(first_line(quota), INT64_MAX, &q) || /* "-1" */
+	    !mo_str_u64(first_line(period), INT64_MAX, &p))
 		return 0;
 	return mo_cpu_of_quota((int64_t)q, (int64_t)p);
 }

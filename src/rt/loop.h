@@ -39,8 +39,8 @@ mo_loop *mo_loop_new(int index); /* NULL with errno: the system gave no descript
 int mo_loop_start(mo_loop *l, const char *thread_name); /* -errno from the system */
 /* Instead of mo_loop_start(): the calling thread runs it until it was stopped. */
 void mo_loop_run(mo_loop *l);
-void mo_loop_stop(
-	mo_loop *l); /* [any] asks; all handles of upper layers must get closed by themselves */
+/* Asks it to end; the upper layers' handles must get closed by themselves. [any] */
+void mo_loop_stop(mo_loop *l);
 void mo_loop_free(mo_loop *l); /* joins the thread; NULL is accepted */
 
 mo_loop *mo_loop_self(void);       /* of this thread, or NULL */

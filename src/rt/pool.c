@@ -26,7 +26,7 @@
 #include "rt/loop_private.h"
 #include "rt/thread.h"
 
-#define THREAD_STACK ((size_t)1 << 20)
+#define THREAD_STACK (((size_t)1 << 20) * MO_STACK_SCALE)
 #define IDLE_SECONDS 10
 
 typedef struct job {

@@ -27,6 +27,10 @@
 #define MO_TSAN 0
 #endif
 
+/* Frames with red zones and shadow calls are several times larger, and the
+ * checkers keep data of their own at the top of a thread's stack. */
+#define MO_STACK_SCALE (MO_ASAN || MO_TSAN ? 4u : 1u)
+
 #if MO_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>

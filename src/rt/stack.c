@@ -26,8 +26,6 @@
 #define SLAB_STACKS 64u
 #define SLAB_BYTES ((size_t)4 << 20)
 #define GUARD_LEAST ((size_t)16 << 10)
-/* Frames with red zones and shadow calls are several times larger. */
-#define SCALE (MO_ASAN || MO_TSAN ? 4u : 1u)
 
 typedef struct mo_slab {
 	struct mo_slab *next;
@@ -154,7 +152,7 @@ static unsigned class_of(size_t *size)
 		got <<= 1;
 		class ++;
 	}
-	*size = got * SCALE;
+	*size = got * MO_STACK_SCALE;
 	return class;
 }
 

@@ -89,7 +89,9 @@ int molt_req_body(molt_req *r, molt_str *out)
 		w->has_body = true;
 	if (!w->has_body)
 		mo_on_loop(body_on_loop, r);
-	*out = w->body_error ? (molt_str){ "", 0 } : mo_strn(mo_buf_cstr(&w->body), w->body.len);
+	*out = (molt_str){ "", 0 };
+	if (!w->body_error && w->body.len)
+		*out = mo_strn(mo_buf_cstr(&w->body), w->body.len);
 	return w->body_error;
 }
 

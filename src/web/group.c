@@ -89,7 +89,7 @@ static int check_new(molt_group *g)
 /* Remembers what the router or the pattern said; frees why. */
 static int fail_why(molt_group *g, int err, char *why)
 {
-	mo_server_fail(g->server, err, "%s", why ? why : molt_strerror(err));
+	mo_server_fail(g->server, err, "%s", why);
 	free(why);
 	return err;
 }

@@ -116,8 +116,10 @@ class Mistakes(Config):
     def test_an_unknown_key_is_named_with_file_and_line(self):
         self.refused("server:\n  address: ':0'\n  adress: ':1'\n", 3, "adress")
 
-    def test_an_unknown_section_is_named(self):
-        self.refused("server:\n  address: ':0'\nloger:\n  level: info\n", 3, "loger")
+    def test_other_sections_belong_to_the_program(self):
+        srv = self.demo("app:\n  title: mine\n  colours: [red, blue]\nserver:\n"
+                        "  address: '127.0.0.1:0'\n")
+        self.assertEqual(self.text(srv), "Hello!\n")
 
     def test_wrong_types_are_named(self):
         for value in ("keepAlive: maybe", "readTimeout: soon", "maxHeaderBytes: big",

@@ -103,7 +103,7 @@ FRAMING = [
     ("overflowing Content-Length", b"Content-Length: 18446744073709551619\r\n", (400, 413)),
     ("very long Content-Length", b"Content-Length: " + b"9" * 200 + b"\r\n", (400, 413)),
     ("space before Content-Length's colon", b"Content-Length : 3\r\n", (400,)),
-    ("unknown coding", b"Transfer-Encoding: gzip\r\n", (501,)),
+    ("unknown coding", b"Transfer-Encoding: gzip\r\n", (400, 501)),
     ("identity", b"Transfer-Encoding: identity\r\n", (400, 501)),
     ("gzip, chunked", b"Transfer-Encoding: gzip, chunked\r\n", (501,)),
     ("chunked is not the last", b"Transfer-Encoding: chunked, gzip\r\n", (400, 501)),

@@ -1,18 +1,26 @@
 """Static files: index, ranges, conditions, types, and nothing outside."""
+import email
 import email.utils
 import os
+import re
+import resource
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from case import Case, curl, main, program  # noqa: E402
+import certs  # noqa: E402
+from case import Case, curl, eventually, main, program  # noqa: E402
 
 
 class Static(Case):
+    settings = {}
+
     @classmethod
     def setUpClass(cls):
-        cls.base = cls.enterClassContext(_Tree())
+        cls.base = _Tree().__enter__()
+        cls.addClassCleanup(cls.base.__exit__)
         cls.srv = cls.shared_server(program("test/programs/app"), env={
-            "MOLT_SERVER_SERVERROOT": cls.base.root})
+            "MOLT_SERVER_SERVERROOT": cls.base.root, **cls.settings})
 
     def get(self, path, headers=(), method="GET"):
         return self.fetch(self.srv, path, method, headers)
@@ -42,7 +50,9 @@ class _Tree:
         return self
 
     def put(self, name, data):
-        with open(os.path.join(self.top, name), "wb") as f:
+        path = os.path.join(self.top, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
             f.write(data)
 
     def __exit__(self, *exc):
@@ -199,6 +209,228 @@ class FileAnswers(Static):
         self.assertEqual(self.get("/file?path=" + path, {"Range": "bytes=0-1"}).body, b"SE")
         self.assertEqual(self.get("/file?path=/no/such").status, 404)
         self.assertEqual(self.get("/file?path=/").status, 404)
+
+
+class Exact(Static):
+    """What is sent, byte by byte, with the connection used again behind it."""
+
+    def parts(self, path, field, conn):
+        """The (Content-Range, body) pairs of an answer of several ranges."""
+        answer = conn.request("GET", path, {"Range": field})
+        self.assertEqual(answer.status, 206, answer)
+        self.assertIsNone(answer.get("content-range"))
+        whole = b"Content-Type: " + answer.get("content-type").encode() + b"\r\n\r\n" + answer.body
+        message = email.message_from_bytes(whole)
+        self.assertTrue(message.is_multipart())
+        self.assertEqual(message.defects, [])
+        # The parser of mail may touch line ends; the bytes are cut out by hand.
+        boundary = b"--" + message.get_boundary().encode()
+        pieces = answer.body.split(boundary)
+        self.assertEqual((pieces[0], pieces[-1]), (b"", b"--\r\n"))
+        out = []
+        for piece in pieces[1:-1]:
+            head, _, data = piece.partition(b"\r\n\r\n")
+            self.assertTrue(data.endswith(b"\r\n"))
+            out.append((re.search(rb"Content-Range: ([^\r\n]+)", head).group(1).decode(), data[:-2]))
+        return out
+
+    def test_several_ranges_of_small_and_large_files(self):
+        big = bytes(range(256)) * 8192
+        conn = self.connect(self.srv)
+        self.assertEqual(self.parts("/a.txt", "bytes=0-1,50-51,-1", conn),
+                         [("bytes 0-1/100", b"01"), ("bytes 50-51/100", b"01"),
+                          ("bytes 99-99/100", b"9")])
+        self.assertEqual(self.parts("/big.bin", "bytes=1000000-1999999,5-5,-7000", conn),
+                         [("bytes 1000000-1999999/2097152", big[1000000:2000000]),
+                          ("bytes 5-5/2097152", b"\5"),
+                          ("bytes 2090152-2097151/2097152", big[-7000:])])
+        self.assertEqual(conn.request("GET", "/build").body, b"1\n")
+
+    def test_overlapping_ranges_are_one(self):
+        answer = self.get("/big.bin", {"Range": "bytes=" + ",".join(["0-99999"] * 16)})
+        self.assertEqual((answer.status, len(answer.body)), (206, 100000))
+        self.assertEqual(answer.get("content-range"), "bytes 0-99999/2097152")
+
+    def test_requests_in_a_row_get_their_answers_in_order(self):
+        conn = self.connect(self.srv)
+        get = "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n"
+        conn.send(get % ("/a.txt", "") + get % ("/big.bin", "Range: bytes=0-99999\r\n")
+                  + (get % ("/big.bin", "")).replace("GET", "HEAD") + get % ("/none", "")
+                  + get % ("/sub/", "If-None-Match: *\r\n") + get % ("/a.txt", "Range: bytes=-1\r\n"))
+        self.assertEqual(conn.answer().body, b"0123456789" * 10)
+        self.assertEqual(conn.answer().body, (bytes(range(256)) * 391)[:100000])
+        head = conn.answer("HEAD")
+        self.assertEqual((head.status, head.get("content-length")), (200, "2097152"))
+        self.assertEqual(conn.answer().status, 404)
+        self.assertEqual(conn.answer().status, 304)
+        self.assertEqual(conn.answer().body, b"9")
+
+    def test_http_1_0_gets_a_file_with_its_length(self):
+        conn = self.connect(self.srv)
+        conn.send("GET /big.bin HTTP/1.0\r\n\r\n")
+        answer = conn.answer()
+        self.assertEqual((answer.get("content-length"), len(answer.body)), ("2097152", 2097152))
+        self.assertTrue(conn.closed())
+
+    def test_the_redirect_to_a_directory_keeps_the_query(self):
+        answer = self.get("/sub?a=1&b=%20")
+        self.assertEqual((answer.status, answer.get("location")), (301, "/sub/?a=1&b=%20"))
+        os.makedirs(os.path.join(self.base.root, "d \\é"), exist_ok=True)
+        self.assertEqual(self.get("/d%20%5c%C3%A9").get("location"), "/d%20%5C%C3%A9/")
+
+    def test_types_by_ending(self):
+        for name, kind in (("x.js", "text/javascript; charset=utf-8"),
+                           ("x.MJS", "text/javascript; charset=utf-8"), ("x.svg", "image/svg+xml"),
+                           ("x.woff2", "font/woff2"), ("x.wasm", "application/wasm"),
+                           ("x.json", "application/json"), ("x", "application/octet-stream")):
+            self.base.put("root/" + name, b"x")
+            self.assertEqual(self.get("/" + name).get("content-type"), kind, name)
+
+
+class Changing(Static):
+    """Files that change, clients that leave."""
+
+    def slow(self, path):
+        conn = self.connect(self.srv, rcvbuf=65536)
+        conn.send("GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        return conn, conn.head()
+
+    def make(self, name, byte, size=12000000):
+        self.base.put("root/" + name, byte * size)
+        return os.path.join(self.base.root, name)
+
+    def test_a_file_that_grows_is_sent_with_the_announced_length(self):
+        path = self.make("grows.bin", b"g")
+        conn, answer = self.slow("/grows.bin")
+        with open(path, "ab") as f:
+            f.write(b"MORE" * 100000)
+        self.assertEqual(conn.body(answer), b"g" * 12000000)
+        self.assertEqual(conn.request("GET", "/build").body, b"1\n")
+
+    def test_a_file_that_is_replaced_is_sent_as_it_was(self):
+        path = self.make("replaced.bin", b"o")
+        conn, answer = self.slow("/replaced.bin")
+        with open(path + ".new", "wb") as f:
+            f.write(b"new")
+        os.rename(path + ".new", path)
+        self.assertEqual(conn.body(answer), b"o" * 12000000)
+        self.assertEqual(conn.request("GET", "/replaced.bin").body, b"new")
+
+    def test_ranges_of_a_file_that_shrinks_break_visibly(self):
+        path = self.make("ranges.bin", b"r")
+        conn = self.connect(self.srv, rcvbuf=65536)
+        conn.send("GET /ranges.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=0-0,100-\r\n\r\n")
+        answer = conn.head()
+        self.assertEqual(answer.status, 206)
+        os.truncate(path, 10)
+        with self.assertRaises((AssertionError, ConnectionResetError)):
+            conn.body(answer)
+        self.assertEqual(self.text(self.srv, "/build"), "1\n")
+
+    def test_a_slow_reader_holds_nobody_and_a_gone_one_leaves_nothing(self):
+        self.make("slow.bin", b"s")
+        fds = "/proc/%d/fd" % self.srv.pid
+        self.text(self.srv, "/build")
+        before = len(os.listdir(fds))
+        readers = [self.slow("/slow.bin")[0] for _ in range(20)]
+        start = time.monotonic()
+        self.assertEqual(self.get("/a.txt").status, 200)
+        self.assertLess(time.monotonic() - start, 2)
+        for conn in readers:
+            conn.close()
+        self.assertTrue(eventually(lambda: len(os.listdir(fds)) <= before), os.listdir(fds))
+
+    def test_no_descriptor_for_the_file_is_503_and_passes(self):
+        conn = self.connect(self.srv)
+        self.assertEqual(conn.request("GET", "/a.txt").status, 200)
+        limits = resource.prlimit(self.srv.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.srv.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            self.assertEqual(conn.request("GET", "/a.txt").status, 503)
+        finally:
+            resource.prlimit(self.srv.pid, resource.RLIMIT_NOFILE, limits)
+        self.assertEqual(conn.request("GET", "/a.txt").status, 200)
+
+    def test_a_release_is_switched_by_its_link(self):
+        top = self.directory()
+        for name in ("one", "two"):
+            os.mkdir(os.path.join(top, name))
+            with open(os.path.join(top, name, "x.txt"), "w") as f:
+                f.write(name)
+        current = os.path.join(top, "current")
+        os.symlink("one", current)
+        srv = self.server(program("test/programs/app"), env={"MOLT_SERVER_SERVERROOT": current})
+        conn = self.connect(srv)
+        self.assertEqual(conn.request("GET", "/x.txt").body, b"one")
+        os.symlink("two", current + ".new")
+        os.rename(current + ".new", current)
+        self.assertEqual(conn.request("GET", "/x.txt").body, b"two")
+        os.unlink(current)
+        self.assertEqual(conn.request("GET", "/x.txt").status, 404)
+
+
+class Listing(Static):
+    settings = {"MOLT_SERVER_INDEXFOLDER": "true"}
+
+    def test_a_page_with_what_can_be_served_and_nothing_else(self):
+        for name in ("a.txt", "ä.txt", ".hidden", "<b>&'\".txt", "javascript:1", "sub/x"):
+            self.base.put("root/list/" + name, b"x")
+        os.symlink("../../secret.txt", os.path.join(self.base.root, "list", "leads-out"))
+        os.symlink("../..", os.path.join(self.base.root, "list", "up"))
+        os.mkfifo(os.path.join(self.base.root, "list", "pipe"))
+        page = self.get("/list/")
+        self.assertEqual((page.status, page.get("content-type")), (200, "text/html; charset=utf-8"))
+        text = page.body.decode()
+        links = re.findall(r'href="([^"]*)"', text)
+        self.assertIn("a.txt", links)
+        self.assertIn("sub/", links)
+        self.assertIn("%C3%A4.txt", links)
+        self.assertIn("javascript%3A1", links)
+        self.assertNotIn("<b>", text)
+        for hidden in (".hidden", "pipe", "leads-out", '"up/"', "secret", self.base.top):
+            self.assertNotIn(hidden, text)
+        for link in links:
+            self.assertEqual(self.get("/list/" + link).status, 200, link)
+        self.assertEqual(links[:2], ["../", "sub/"])
+
+    def test_an_index_wins_and_the_parent_is_linked_below_the_root(self):
+        self.assertEqual(self.get("/sub/").body, b"<p>index</p>")
+        self.assertIn(b'href="../"', self.get("/empty/").body)
+        self.assertEqual(self.get("/empty").get("location"), "/empty/")
+
+    def test_a_large_directory_does_not_hold_other_requests(self):
+        large = os.path.join(self.base.root, "large")
+        os.mkdir(large)
+        for i in range(3000):
+            open(os.path.join(large, "%d" % i), "w").close()
+        conns = [self.connect(self.srv) for _ in range(8)]
+        for conn in conns:
+            conn.send("GET /large/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(self.get("/a.txt").status, 200)
+        for conn in conns:
+            self.assertEqual(conn.answer().body.count(b"<tr>"), 3002)
+
+
+class OverTls(Case):
+    def test_files_large_and_small_and_one_that_shrinks(self):
+        base = _Tree().__enter__()
+        self.addCleanup(base.__exit__)
+        crt, key = certs.make(self.directory())
+        srv = self.server(program("test/programs/app"), env={
+            "MOLT_SERVER_SERVERROOT": base.root, "MOLT_SERVER_HTTPSCERTPATH": crt,
+            "MOLT_SERVER_HTTPSKEYPATH": key})
+        conn = self.connect(srv, tls=True)
+        self.assertEqual(conn.request("GET", "/big.bin").body, bytes(range(256)) * 8192)
+        self.assertEqual(conn.request("GET", "/a.txt", {"Range": "bytes=-2"}).body, b"89")
+        path = os.path.join(base.root, "shrinks.bin")
+        base.put("root/shrinks.bin", b"x" * 12000000)
+        conn = self.connect(srv, tls=True, rcvbuf=65536)
+        conn.send("GET /shrinks.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = conn.head()
+        os.truncate(path, 10)
+        with self.assertRaises((AssertionError, OSError)):
+            conn.body(answer)
+        self.assertEqual(self.text(srv, "/build", tls=True), "1\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -235,6 +236,19 @@ static void on_loop(void (*fn)(void *), void *arg)
 	sem_destroy(&c.done);
 }
 
+static void set_limits(void *arg)
+{
+	srv.http.lim = *(mo_http_limits *)arg;
+}
+
+/* Changes one limit of the running server. */
+#define LIMIT(name, value)                                                                         \
+	do {                                                                                       \
+		mo_http_limits lim_ = srv.http.lim;                                                \
+		lim_.name = (value);                                                               \
+		on_loop(set_limits, &lim_);                                                        \
+	} while (0)
+
 static void count_conns(void *arg)
 {
 	*(mo_conn_counts *)arg = mo_conns_count(srv.loop, &srv.http);
@@ -351,8 +365,9 @@ static inline int dial_with(int rcvbuf)
 {
 	struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
 	struct sockaddr_in to = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (rcvbuf)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
 	to.sin_port = htons((uint16_t)mo_addr_port(&srv.listener->addr));

@@ -1,5 +1,4 @@
 /* Promises of http/date.c. */
-
 #include "unit.h"
 
 #include "base/str.h"
@@ -20,6 +19,7 @@ static void the_three_forms_are_read(void **state)
 	assert_int_equal(parse("Thu, 29 Feb 2024 23:59:59 GMT"), 1709251199);
 	assert_int_equal(parse("Fri, 31 Dec 9999 23:59:59 GMT"), 253402300799);
 	assert_int_equal(parse("Wed, 31 Dec 2008 23:59:60 GMT"), 1230768000);
+	assert_int_equal(parse("Fri, 31 Dec 9999 23:59:60 GMT"), 253402300799);
 }
 
 static void everything_else_is_no_date(void **state)

@@ -161,7 +161,7 @@ static void keep_alive_can_be_switched_off(void **state)
 	bool closes;
 	int fd;
 
-	srv.http.lim.keep_alive = false;
+	LIMIT(keep_alive, false);
 	fd = dial();
 	say(fd, HELLO);
 	assert_int_equal(hear_answer(fd, NULL, &closes), 200);
@@ -212,7 +212,7 @@ static void a_bad_head_behind_good_ones_does_not_take_their_answers(void **state
 
 static void an_unfinished_head_gets_408(void **state)
 {
-	srv.http.lim.header_timeout = 60;
+	LIMIT(header_timeout, 60);
 	refused_with("GET / HT", 8, 408);
 }
 
@@ -221,7 +221,7 @@ static void bytes_that_trickle_in_do_not_prolong_the_head(void **state)
 	molt_time began = mo_now();
 	int fd;
 
-	srv.http.lim.header_timeout = 100;
+	LIMIT(header_timeout, 100);
 	fd = dial();
 	say(fd, "GET /hello HTTP/1.1\r\n");
 	while (mo_now() - began < 2000 && say_n(fd, "X", 1)) {
@@ -239,7 +239,7 @@ static void an_idle_connection_is_closed_silently(void **state)
 {
 	int fd, kept;
 
-	srv.http.lim.idle_timeout = 60;
+	LIMIT(idle_timeout, 60);
 	fd = dial();
 	kept = dial();
 	say(kept, HELLO);
@@ -253,7 +253,7 @@ static void an_empty_line_between_requests_is_nothing(void **state)
 {
 	int fd;
 
-	srv.http.lim.header_timeout = 50;
+	LIMIT(header_timeout, 50);
 	fd = dial();
 	say(fd, HELLO "\r\n");
 	expect_answer(fd, 200, HELLO_BODY);
@@ -268,7 +268,7 @@ static void a_large_head_is_taken_when_allowed(void **state)
 	mo_buf text = { 0 };
 	int fd;
 
-	srv.http.lim.max_header = 100000;
+	LIMIT(max_header, 100000);
 	fd = dial();
 	mo_buf_puts(&text, "GET /hello HTTP/1.1\r\nHost: a\r\nX: ");
 	for (int i = 0; i < 90000; i++)

@@ -1,5 +1,4 @@
 /* Promises of http/mime.c.  The table is included to check its order. */
-
 #include "unit.h"
 
 #include "../../src/http/mime.c"

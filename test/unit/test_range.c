@@ -1,5 +1,4 @@
 /* Promises of http/range.c: byte ranges and entity tags. */
-
 #include "unit.h"
 
 #include "base/mem.h"

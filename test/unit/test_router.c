@@ -89,7 +89,7 @@ static void all_orders(const char **patterns, unsigned n, unsigned total, const 
 
 static void the_most_specific_pattern_wins_in_every_order_of_adding(void **state)
 {
-	const char *patterns[] = { "/users/me",	       "/users/{id}", "/users/{id}.json",
+	const char *patterns[] = { "/users/me",        "/users/{id}",     "/users/{id}.json",
 				   "/users/{rest...}", "GET /users/{id}", "a.com/users/{id}",
 				   "POST /users/me" };
 	const struct ask asks[] = {
@@ -115,8 +115,10 @@ static void the_most_specific_pattern_wins_in_every_order_of_adding(void **state
 
 static void mixed_segments_win_by_their_literals_in_every_order(void **state)
 {
-	const char *patterns[] = { "/{hash}", "/{hash}.{type}", "/{hash}.{type}.map", "/admin",
-				   "/admin-{page}", "/admin-goods", "/admin-goods-{page}" };
+	const char *patterns[] = {
+		"/{hash}",       "/{hash}.{type}", "/{hash}.{type}.map", "/admin",
+		"/admin-{page}", "/admin-goods",   "/admin-goods-{page}"
+	};
 	const struct ask asks[] = {
 		{ "GET", "", "/abc", "/{hash}" },
 		{ "GET", "", "/abc.js", "/{hash}.{type}" },
@@ -297,12 +299,12 @@ static void escapes_in_a_pattern_mean_their_bytes(void **state)
 static void patterns_that_cannot_be_read_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",	      "x",	   "GET",	"GET x",      "api.com",    "/a//b",
-		"/../a",      "/./a",	   "/{a",	"/a}",	      "/{a}{b}",    "/{a}/{a}",
-		"/{a...}/b",  "/*a/b",	   "/a*",	"/a?b",	      "/a#b",	    "/a b",
-		"/%zz",	      "/%00",	   "/%2",	"/\x01",      "/{a b}",	    ":8080/x",
-		"a.com:80/x", "get,Foo /", "GET,GET /", ",GET /",     "GET,ALL /",  "CONNECT /",
-		"/x{p...}",   "a_b!c/x",   "/{a..}",	"/{a.b}.{c}", "*.a.com/x", "GET, POST /x",
+		"",           "x",         "GET",       "GET x",      "api.com",   "/a//b",
+		"/../a",      "/./a",      "/{a",       "/a}",        "/{a}{b}",   "/{a}/{a}",
+		"/{a...}/b",  "/*a/b",     "/a*",       "/a?b",       "/a#b",      "/a b",
+		"/%zz",       "/%00",      "/%2",       "/\x01",      "/{a b}",    ":8080/x",
+		"a.com:80/x", "get,Foo /", "GET,GET /", ",GET /",     "GET,ALL /", "CONNECT /",
+		"/x{p...}",   "a_b!c/x",   "/{a..}",    "/{a.b}.{c}", "*.a.com/x", "GET, POST /x",
 	};
 
 	for (size_t i = 0; i < MO_COUNTOF(bad); i++) {

@@ -1,0 +1,42 @@
+"""Restarts under load, counted strictly: see load.py for what is a failure."""
+import json
+import random
+import time
+
+import load
+import procs
+from case import SHORT, SLOW
+from release import RestartCase
+
+RESTARTS = 4 if SHORT else 12
+
+
+class LoadCase(RestartCase):
+    def through_restarts(self, mode, clients=32, mix="get", tls=False, env=None, pause=0.3):
+        """RESTARTS restarts under load; fails when a request did, when the number
+        of generations that answered is another, or when somebody stays."""
+        self.put("1")
+        srv = self.server(self.path("app"), env=env)
+        pids = [srv.pid]
+        with load.Running(srv.port, mode, 8 if SHORT else clients, tls, mix, timeout=10 * SLOW) as run:
+            for i in range(RESTARTS):
+                self.put("12"[i % 2])  # another build each time
+                pids.append(srv.restart())
+                time.sleep(pause * (0.5 + random.random()))
+            time.sleep(0.2)
+            report = run.finish()
+        said = json.dumps(report, indent=1)
+        print("%s %s%s: %d ok, %d failed, %d restarts, %d reconnects, %d stalls, longest %.0f ms" % (
+            mode, mix, " tls" if tls else "", report["ok"], report["failed"], RESTARTS,
+            report["reconnects"], report["stalls"], report["longest_ms"]), flush=True)
+        self.assertEqual(report["failed"], 0, said + srv.log()[-3000:])
+        self.assertEqual(report["idle_closes"], 0, "closed without announcing it: " + said)
+        self.assertEqual(len(set(pids)), RESTARTS + 1, "a restart made no new process")
+        self.assertIn(str(pids[-1]), report["pids"], said)
+        if pause:
+            self.assertEqual(len(report["pids"]), RESTARTS + 1, said)
+        self.assertLess(report["longest_ms"], 1500 * SLOW, said)
+        for pid in pids[:-1]:
+            self.assertTrue(procs.wait_gone(pid, 5 * SLOW), "generation %d stays" % pid)
+        self.assertEqual(srv.pids(), [pids[-1]])
+        srv.stop()

@@ -1,0 +1,65 @@
+"""A directory of programs to restart into: copies of the test application and
+of the program that fails in the way its name says."""
+import os
+import shutil
+
+from case import Case, program
+
+BUILDS = {"1": "test/programs/app", "2": "test/programs/app2"}
+
+
+def install(source, path, mode=0o755):
+    """Puts a program at path the way an installer must: whole, then by rename."""
+    shutil.copyfile(source, path + ".new")
+    os.chmod(path + ".new", mode)
+    os.rename(path + ".new", path)
+    return path
+
+
+class RestartCase(Case):
+    """A test that works in a directory of its own, with DIR/app as the program."""
+
+    def setUp(self):
+        self.dir = os.path.realpath(self.directory())
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def put(self, build, name="app"):
+        return install(program(BUILDS[build]), self.path(name))
+
+    def put_bad(self, way):
+        return install(program("test/programs/bad"), self.path(way))
+
+    def write(self, name, text, mode=0o644):
+        data = text.encode() if isinstance(text, str) else text
+        with open(self.path(name), "wb") as f:
+            f.write(data)
+        os.chmod(self.path(name), mode)
+        return self.path(name)
+
+    def app(self, *argv, env=None, **kw):
+        """Starts DIR/app, build 1 unless it is there already."""
+        if not os.path.exists(self.path("app")):
+            self.put("1")
+        return self.server([self.path("app"), *argv], env=env, **kw)
+
+    def build(self, srv):
+        return self.text(srv, "/build").strip()
+
+    def status(self, srv):
+        answer = self.admin(srv, "status", "GET")
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def restart_api(self, srv, exe=None, **kw):
+        return self.admin(srv, "restart", query="?newExeFilePath=" + exe if exe else "", **kw)
+
+    def restarted(self, srv, exe=None):
+        """A good restart by the API; returns the new pid."""
+        answer = self.restart_api(srv, exe)
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["receipt"]["outcome"], "switched", answer.json)
+        pid = self.serving_pid(srv)
+        self.assertEqual(pid, answer.json["receipt"]["successor_pid"])
+        return pid

@@ -1,0 +1,228 @@
+"""New programs that must not take over: the old one goes on serving, what
+happened is told truly by the API, the receipt and the log, and the next good
+restart works."""
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import procs  # noqa: E402
+from case import SLOW, eventually, main  # noqa: E402
+from release import RestartCase  # noqa: E402
+
+
+class BadProgram(RestartCase):
+    """One server for each test, with a client that asks all the time."""
+
+    def setUp(self):
+        super().setUp()
+        self.srv = self.app(env={"MOLT_SERVER_READYTIMEOUT": "2s"})
+        self.old = self.srv.pid
+        self.before = procs.descriptors(self.old)
+
+    def refused(self, exe, status=None, phase=None, reason=None, **receipt):
+        """The restart to exe fails as described, while every request is answered."""
+        wrong, stop = [], threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                if self.fetch(self.srv, "/pid").body != b"%d\n" % self.old:
+                    wrong.append("another process answered")
+                stop.wait(0.01)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        since, start = self.srv.mark(), time.monotonic()
+        answer = self.restart_api(self.srv, exe)
+        took = time.monotonic() - start
+        stop.set()
+        asker.join()
+        self.assertEqual(wrong, [])
+        self.assertGreaterEqual(answer.status, 400, answer)
+        if status:
+            self.assertEqual(answer.status, status, answer)
+        self.assertIs(answer.json["ok"], False)
+        self.assertTrue(answer.json["reason"])
+        if reason:
+            self.assertRegex(json.dumps(answer.json), reason)
+        if phase:
+            self.told(answer.json["receipt"], phase, reason, receipt)
+            self.told(self.status(self.srv)["receipts"][0], phase, reason, receipt)
+        self.srv.wait_log(r"\[(WARN|ERROR)\]", since=since)
+        self.still_fine()
+        return took
+
+    def told(self, receipt, phase, reason, more):
+        self.assertEqual((receipt["outcome"], receipt["phase"]), ("failed", phase), receipt)
+        if reason:
+            self.assertRegex(json.dumps(receipt), reason)
+        for key, value in more.items():
+            self.assertEqual(receipt.get(key), value, receipt)
+
+    def still_fine(self):
+        """Nobody but the old process is left, nothing leaked, and it restarts."""
+        self.assertTrue(eventually(lambda: self.srv.pids() == [self.old], 3), self.srv.pids())
+        self.assertEqual(procs.zombies_of(self.old), [])
+        self.assertEqual(self.status(self.srv)["state"], "serving")
+        self.assertTrue(
+            eventually(lambda: len(procs.descriptors(self.old)) <= len(self.before) + 1, 3),
+            "descriptors: %r, now %r" % (self.before, procs.descriptors(self.old)))
+        self.old = self.restarted(self.srv)
+        self.put("2", "good")
+        self.old = self.restarted(self.srv, self.path("good"))
+        self.assertEqual(self.build(self.srv), "2")
+        # The descriptors of the first of a series are the measure for the next.
+        self.assertTrue(eventually(lambda: len(self.srv.pids()) == 1, 5))
+        self.before = procs.descriptors(self.old)
+
+
+class Files(BadProgram):
+    def test_missing(self):
+        self.refused(self.path("missing"), 404, reason="missing.*No such file")
+
+    def test_not_executable(self):
+        self.write("plain", open(self.path("app"), "rb").read(), 0o644)
+        self.refused(self.path("plain"), 422, reason="not executable|[Pp]ermission")
+
+    def test_a_directory(self):
+        os.mkdir(self.path("folder"))
+        self.refused(self.path("folder"))
+
+    def test_a_text(self):
+        self.write("text", "hello, I am no program\n" * 100, 0o755)
+        self.refused(self.path("text"), 422, "PREFLIGHT", "not a program")
+
+    def test_an_empty_file(self):
+        self.write("empty", "", 0o755)
+        self.refused(self.path("empty"), 422, "PREFLIGHT")
+
+    def test_a_file_cut_short(self):
+        whole = open(self.path("app"), "rb").read()
+        for size in (10, 100, 5000, len(whole) // 2):
+            self.write("short", whole[:size], 0o755)
+            self.refused(self.path("short"), 422, "PREFLIGHT")
+
+    def test_a_program_for_another_machine(self):
+        data = bytearray(open(self.path("app"), "rb").read())
+        struct.pack_into("<H", data, 18, 0xf3)  # RISC-V
+        self.write("foreign", bytes(data), 0o755)
+        self.refused(self.path("foreign"), 422, "PREFLIGHT", "machine")
+
+    def test_a_script_whose_interpreter_is_missing(self):
+        self.write("script", "#!/no/such/interpreter\n", 0o755)
+        self.refused(self.path("script"), None, "SPAWN")
+
+    def test_the_own_file_replaced_by_rubbish_by_signal(self):
+        self.write("app.new", "rubbish", 0o755)
+        os.rename(self.path("app.new"), self.path("app"))
+        for sig in (signal.SIGUSR1, signal.SIGUSR2):
+            since = self.srv.mark()
+            os.kill(self.old, sig)
+            self.srv.wait_log(r"%d: \[(WARN|ERROR)\].*not a program" % self.old, since=since)
+        self.assertEqual(self.serving_pid(self.srv), self.old)
+        self.put("2")
+        self.restarted(self.srv)
+
+
+class Ends(BadProgram):
+    def test_exits_at_once(self):
+        self.write("false", open("/bin/false", "rb").read(), 0o755)
+        self.refused(self.path("false"), 502, "INIT", "exited with status 1", exit_status=1)
+
+    def test_exits_with_success_at_once(self):
+        self.refused(self.put_bad("exit_zero"), 502, "INIT", "exited with status 0", exit_status=0)
+
+    def test_exits_after_a_second_with_a_last_word(self):
+        took = self.refused(self.put_bad("exit_later"), 502, "INIT",
+                            "cannot open the database: no such file", exit_status=1)
+        self.assertGreater(took, 0.9)
+        self.assertLess(took, 2 * SLOW)
+
+    def test_crashes(self):
+        self.refused(self.put_bad("crash"), 502, "INIT", "signal 11", signal=int(signal.SIGSEGV))
+
+    def test_a_missing_shared_library_is_named(self):
+        data = open(self.path("app"), "rb").read()
+        self.assertIn(b"libuv.so.1\0", data)
+        self.write("lost", data.replace(b"libuv.so.1\0", b"libuw.so.1\0"), 0o755)
+        self.refused(self.path("lost"), 502, "INIT", r"libuw\.so\.1", exit_status=127)
+
+    def test_bad_configuration(self):
+        self.write("bad.yaml", "server:\n  keepAlive: perhaps\n")
+        self.refused(self.put_bad("bad_config"), 502, "INIT", r"bad\.yaml:2", exit_status=1)
+
+    def test_cannot_bind_an_added_port(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            self.write("busy_address", "127.0.0.1:%d\n" % taken.getsockname()[1])
+            self.refused(self.put_bad("cannot_bind"), 502, "INIT", "already in use")
+
+    def test_listens_on_nothing(self):
+        self.refused(self.put_bad("no_listener"), None, "INIT")
+
+
+class Hangs(BadProgram):
+    def hangs(self, way):
+        took = self.refused(self.put_bad(way), 504, "INIT", "not ready within 2000 ms")
+        self.assertGreater(took, 1.8)
+        self.assertLess(took, 4 * SLOW)
+
+    def test_hangs(self):
+        self.hangs("hang")
+
+    def test_hangs_and_is_deaf_to_polite_signals(self):
+        self.hangs("hang_deaf")
+
+    def test_starts_its_server_but_is_never_ready(self):
+        self.hangs("never_ready")
+
+    def test_speaks_nonsense(self):
+        self.refused(self.put_bad("babble"), 502, "INIT")
+
+    def test_closes_what_it_was_given(self):
+        took = self.refused(self.put_bad("close_all"))
+        self.assertLess(took, 4 * SLOW)
+
+    def test_a_program_of_another_kind(self):
+        self.write("sleep", "#!/bin/sh\nexec sleep 60\n", 0o755)
+        self.refused(self.path("sleep"), 504, "INIT")
+
+    def test_shutdown_while_it_hangs(self):
+        exe = self.put_bad("hang")
+        asker = threading.Thread(target=lambda: self.fetch(self.srv, "/restart?exe=" + exe))
+        asker.start()
+        time.sleep(0.5)
+        os.kill(self.old, signal.SIGTERM)
+        asker.join()
+        self.assertEqual(self.srv.exit_code(5), 0)
+        self.assertTrue(self.srv.wait_empty(3), "the hanging program is left behind")
+
+
+class Function(BadProgram):
+    def test_molt_restart_returns_what_happened(self):
+        self.write("false", open("/bin/false", "rb").read(), 0o755)
+        self.write("text", "text", 0o755)
+        self.write("plain", "x", 0o644)
+        for exe, err in (("missing", "-2"), ("plain", "-13"), ("text", "-8"), ("false", "-10"),
+                         (self.put_bad("hang"), "-110")):
+            answer = self.text(self.srv, "/restart?exe=" + os.path.join(self.dir, exe))
+            self.assertEqual(answer.split()[0], err, "%s: %s" % (exe, answer))
+            receipt = json.loads(self.text(self.srv, "/receipt"))
+            self.assertEqual((receipt["outcome"], str(receipt["errno"])), ("failed", err))
+        self.still_fine()
+
+    def test_failures_in_a_row_leave_nothing(self):
+        self.write("false", open("/bin/false", "rb").read(), 0o755)
+        for _ in range(30):
+            self.assertEqual(self.restart_api(self.srv, self.path("false")).status, 502)
+        self.still_fine()
+
+
+if __name__ == "__main__":
+    main()

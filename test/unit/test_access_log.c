@@ -1,0 +1,478 @@
+/* The access log and the error log. */
+#include "unit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <regex.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "web/log_name.h"
+#include "web/server.h"
+
+/* Stand-ins for the process. */
+static molt_server server;
+
+molt_server *mo_servers(void)
+{
+	return &server;
+}
+
+unsigned mo_process_generation(void)
+{
+	return 3;
+}
+
+const char *molt_strerror(int err)
+{
+	return strerror(-err);
+}
+
+const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id)
+{
+	for (size_t i = 0; i < r->nfields; i++)
+		if (r->fields[i].id == id)
+			return &r->fields[i];
+	return NULL;
+}
+
+static char dir[] = "/tmp/molt-test-access-XXXXXX";
+static mo_addr peer;
+
+static int set_up(void **state)
+{
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	if (!mkdtemp(dir))
+		return 1;
+	memset(&server, 0, sizeof(server));
+	mo_settings_init(&server.set);
+	server.http.owner = &server;
+	server.set.log_stdout = false;
+	server.set.log_path = mo_strdup(dir);
+	free(server.set.access_log_file);
+	free(server.set.error_log_file);
+	server.set.access_log_file = mo_strdup("access.log");
+	server.set.error_log_file = mo_strdup("error.log");
+	return mo_addr_parse("127.0.0.1:5000", &peer);
+}
+
+static int tear_down(void **state)
+{
+	char command[128];
+
+	mo_access_log_close(&server);
+	mo_settings_fini(&server.set);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static void open_logs(bool access, bool error)
+{
+	char *why = NULL;
+
+	server.set.access_log = access;
+	server.set.error_log = error;
+	if (mo_access_log_open(&server, &why))
+		fail_msg("%s", why);
+}
+
+/* The whole file, or "" when it is not there; freed by the next call. */
+static const char *content(const char *name)
+{
+	static mo_buf b;
+	char path[128];
+	int fd;
+	ssize_t n;
+
+	mo_buf_free(&b);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	do {
+		mo_buf_reserve(&b, 65536);
+		n = fd < 0 ? 0 : read(fd, b.data + b.len, 65536);
+		b.len += n > 0 ? (size_t)n : 0;
+	} while (n > 0);
+	if (fd >= 0)
+		close(fd);
+	return mo_buf_cstr(&b);
+}
+
+static void matches(const char *text, const char *pattern)
+{
+	regex_t re;
+	int err;
+
+	assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	err = regexec(&re, text, 0, NULL, 0);
+	regfree(&re);
+	if (err)
+		fail_msg("\"%.400s\" does not match %s", text, pattern);
+}
+
+static size_t lines_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+static molt_req request(mo_field *fields, size_t n)
+{
+	return (molt_req){ .magic = MO_REQ_MAGIC,
+			   .server = &server.http,
+			   .method = MO_STR("GET"),
+			   .target = MO_STR("/hello?a=1"),
+			   .host = MO_STR("a.org:8199"),
+			   .minor = 1,
+			   .peer = &peer,
+			   .started = mo_now() - 1234,
+			   .status = 200,
+			   .bytes_sent = 77,
+			   .id = 0xa1,
+			   .fields = fields,
+			   .nfields = n };
+}
+
+static void a_request_is_one_line_with_everything(void **state)
+{
+	mo_field fields[] = { { .value = MO_STR("http://b.org/"), .id = MO_F_REFERER },
+			      { .value = MO_STR("curl/7"), .id = MO_F_USER_AGENT } };
+	molt_req r = request(fields, 2);
+
+	open_logs(true, true);
+	mo_access_log_write(&r);
+	matches(content("access.log"),
+		"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\\.[0-9]{3} [0-9]+: gen 3 200 "
+		"\"GET http a\\.org:8199 /hello\\?a=1 HTTP/1\\.1\" 1\\.[0-9]{3}, 127\\.0\\.0\\.1, "
+		"77, \"http://b\\.org/\", \"curl/7\", 00000000000000a1\n$");
+	assert_string_equal(content("error.log"), "");
+}
+
+static void a_failure_is_in_both_logs(void **state)
+{
+	molt_req r = request(NULL, 0);
+
+	open_logs(true, true);
+	r.status = 503;
+	r.tls = true;
+	mo_access_log_write(&r);
+	matches(content("access.log"), ": gen 3 503 \"GET https a");
+	matches(content("error.log"), ": \\[ERROR\\] gen 3 503 \"GET https a.*, \"\", \"\", 0");
+}
+
+static void logs_that_are_off_write_nothing(void **state)
+{
+	molt_req r = request(NULL, 0);
+
+	open_logs(false, false);
+	assert_null(server.access_log);
+	mo_access_log_write(&r);
+	mo_access_log_refused(&server.http, &peer, 400, MO_STR("x"));
+	assert_string_equal(content("access.log"), "");
+	open_logs(false, true);
+	mo_access_log_write(&r);
+	assert_string_equal(content("access.log"), "");
+	assert_string_equal(content("error.log"), "");
+}
+
+static void what_was_refused_is_told_escaped(void **state)
+{
+	open_logs(true, true);
+	mo_access_log_refused(&server.http, &peer, 400, mo_strn("GET /\r\n\x1b[0m\"\0\xff", 14));
+	matches(content("access.log"), "gen 3 400 \"GET /.x0d.x0a.x1b\\[0m.x22.x00.xff\" 0\\.000, "
+				       "127\\.0\\.0\\.1, 0, \"\", \"\", -\n$");
+	matches(content("error.log"), "\\[ERROR\\] gen 3 400 ");
+	mo_access_log_refused(&server.http, NULL, 408, mo_strn(NULL, 0));
+	matches(content("access.log"), "gen 3 408 \"\" 0.000, -, 0");
+}
+
+static void a_client_can_not_forge_a_line(void **state)
+{
+	mo_field fields[] = { { .value = MO_STR("x\", 1\n2026-01-01 forged"),
+				.id = MO_F_USER_AGENT },
+			      { .value = MO_STR("\\\x7f\xc3\xa9"), .id = MO_F_REFERER } };
+	molt_req r = request(fields, 2);
+
+	open_logs(true, true);
+	mo_access_log_write(&r);
+	assert_int_equal(lines_of(content("access.log")), 1);
+	matches(content("access.log"), "x.x22, 1.x0a2026-01-01 forged");
+	matches(content("access.log"), "\".x5c.x7f.xc3.xa9\"");
+}
+
+/* h2o CVE-2018-0608: the escaped line is four times as long as what came. */
+static void fields_of_64_kib_are_cut(void **state)
+{
+	char *junk = mo_malloc(65537);
+	mo_field fields[] = { { .id = MO_F_USER_AGENT }, { .id = MO_F_REFERER } };
+	molt_req r = request(fields, 2);
+	const char *text;
+
+	memset(junk, 1, 65536);
+	junk[65536] = '\0';
+	fields[0].value = fields[1].value = r.target = r.method = r.host = mo_strn(junk, 65536);
+	open_logs(true, true);
+	r.status = 500;
+	mo_access_log_write(&r);
+	mo_access_log_refused(&server.http, &peer, 431, r.target);
+	text = content("access.log");
+	assert_int_equal(lines_of(text), 2);
+	assert_true(strlen(text) < 6 * (4 * 2048 + 100));
+	matches(text, "x01\\.\\.\\. HTTP/1");
+	assert_int_equal(lines_of(content("error.log")), 2);
+	free(junk);
+}
+
+static void a_line_of_exactly_the_limit_is_whole(void **state)
+{
+	char text[2049];
+	molt_req r = request(NULL, 0);
+
+	memset(text, 'a', sizeof(text));
+	r.target = mo_strn(text, 2048);
+	open_logs(true, false);
+	mo_access_log_write(&r);
+	assert_null(strstr(content("access.log"), "..."));
+	r.target = mo_strn(text, 2049);
+	mo_access_log_write(&r);
+	assert_non_null(strstr(content("access.log"), "aaa... HTTP"));
+}
+
+static void reopening_follows_a_rotation(void **state)
+{
+	char from[128], to[128];
+	molt_req r = request(NULL, 0);
+
+	open_logs(true, true);
+	mo_access_log_write(&r);
+	snprintf(from, sizeof(from), "%s/access.log", dir);
+	snprintf(to, sizeof(to), "%s/access.log.1", dir);
+	assert_int_equal(rename(from, to), 0);
+	mo_access_log_write(&r);
+	assert_int_equal(mo_access_log_reopen(), 0);
+	mo_access_log_write(&r);
+	assert_int_equal(lines_of(content("access.log.1")), 2);
+	assert_int_equal(lines_of(content("access.log")), 1);
+}
+
+static void a_directory_that_vanished_keeps_the_open_file(void **state)
+{
+	char aside[64];
+	molt_req r = request(NULL, 0);
+
+	open_logs(true, true);
+	snprintf(aside, sizeof(aside), "%s-aside", dir);
+	assert_int_equal(rename(dir, aside), 0);
+	assert_int_equal(mo_access_log_reopen(), -ENOENT);
+	mo_access_log_write(&r);
+	assert_int_equal(rename(aside, dir), 0);
+	assert_int_equal(lines_of(content("access.log")), 1);
+}
+
+static void a_log_that_can_not_be_opened_is_told(void **state)
+{
+	char *why = NULL;
+
+	free(server.set.log_path);
+	server.set.log_path = mo_strdup("/nowhere/at/all");
+	server.set.access_log = server.set.error_log = true;
+	assert_int_equal(mo_access_log_open(&server, &why), -ENOENT);
+	assert_non_null(strstr(why, "/nowhere/at/all/access.log"));
+	assert_null(server.access_log);
+	free(why);
+}
+
+static void a_full_disk_loses_lines_only(void **state)
+{
+	molt_req r = request(NULL, 0);
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/access.log", dir);
+	if (symlink("/dev/full", path))
+		skip();
+	open_logs(true, true);
+	for (int i = 0; i < 10; i++)
+		mo_access_log_write(&r);
+	unlink(path);
+	assert_int_equal(mo_access_log_reopen(), 0);
+	mo_access_log_write(&r);
+	matches(content("access.log"), "^2[0-9-]+ .* 200 \"GET [^\n]*\n$");
+}
+
+/* A file limit stops the first line in its middle. */
+static void torn(void)
+{
+	struct rlimit few = { 50, RLIM_INFINITY };
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	molt_req r = request(NULL, 0);
+	const char *text;
+
+	signal(SIGXFSZ, SIG_IGN);
+	open_logs(true, false);
+	setrlimit(RLIMIT_FSIZE, &few);
+	mo_access_log_write(&r);
+	mo_access_log_write(&r);
+	setrlimit(RLIMIT_FSIZE, &all);
+	mo_access_log_write(&r);
+	text = content("access.log");
+	if (lines_of(text) == 2 && text[50] == '\n' && text[51] == '2')
+		abort();
+}
+
+static void after_a_torn_line_the_next_begins_anew(void **state)
+{
+	assert_true(dies(torn));
+}
+
+static void names_have_the_day_in_every_form(void **state)
+{
+	struct tm day = { .tm_year = 126, .tm_mon = 0, .tm_mday = 9 };
+	mo_buf b = { 0 };
+
+	mo_log_name(&b, "a-{Ymd}.log {Y-m-d} {Y}{m}{d} Ymd {}", &day);
+	assert_string_equal(mo_buf_cstr(&b), "a-20260109.log 2026-01-09 20260109 Ymd ");
+	mo_buf_free(&b);
+	assert_null(mo_log_name_wrong("a-{Ymd}.log"));
+	assert_non_null(mo_log_name_wrong("a-{Ymd.log"));
+	assert_non_null(mo_log_name_wrong("a-}Ymd{.log"));
+	assert_non_null(mo_log_name_wrong("a-{{Y}}.log"));
+	assert_non_null(mo_log_name_wrong("{H}.log"));
+	assert_non_null(mo_log_name_wrong("a/b.log"));
+	assert_non_null(mo_log_name_wrong(".."));
+	assert_non_null(mo_log_name_wrong(""));
+}
+
+/* The wall clock of the library, which this test moves. */
+static molt_time shift;
+
+molt_time mo_wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (molt_time)t.tv_sec * 1000 + t.tv_nsec / 1000000 + shift;
+}
+
+molt_time mo_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (molt_time)t.tv_sec * 1000 + t.tv_nsec / 1000000 + 1;
+}
+
+static void name_of_day(char out[64])
+{
+	time_t at = (time_t)(mo_wall() / 1000);
+	struct tm day;
+
+	localtime_r(&at, &day);
+	strftime(out, 64, "access-%Y%m%d.log", &day);
+}
+
+static void at_midnight_a_new_file_begins(void **state)
+{
+	molt_req r = request(NULL, 0);
+	char today[64], tomorrow[64];
+
+	free(server.set.access_log_file);
+	server.set.access_log_file = mo_strdup("access-{Ymd}.log");
+	open_logs(true, false);
+	name_of_day(today);
+	mo_access_log_write(&r);
+	shift = (molt_time)24 * 3600 * 1000;
+	name_of_day(tomorrow);
+	mo_access_log_write(&r);
+	mo_access_log_write(&r);
+	assert_int_equal(lines_of(content(today)), 1);
+	assert_int_equal(lines_of(content(tomorrow)), 2);
+	shift = 0; /* the clock was set back */
+	mo_access_log_write(&r);
+	assert_int_equal(lines_of(content(today)), 2);
+}
+
+static void *writer(void *arg)
+{
+	for (int i = 0; i < 500; i++) {
+		molt_req r = request(NULL, 0);
+
+		mo_access_log_write(&r);
+		if (i % 100 == 0)
+			mo_access_log_reopen();
+	}
+	return NULL;
+}
+
+static void lines_of_several_threads_never_mix(void **state)
+{
+	pthread_t threads[4];
+	const char *text;
+
+	open_logs(true, true);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, writer, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	text = content("access.log");
+	assert_int_equal(lines_of(text), 2000);
+	for (const char *p = text; *p; p = strchr(p, '\n') + 1)
+		assert_true(p[0] == '2' && p[4] == '-' && p[23] == ' ');
+}
+
+static void to_stdout(void)
+{
+	molt_req r = request(NULL, 0);
+	char path[128];
+	const char *text;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/out", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	dup2(fd, STDOUT_FILENO);
+	free(server.set.log_path);
+	server.set.log_path = NULL;
+	server.set.log_stdout = true;
+	open_logs(true, true);
+	r.status = 500;
+	mo_access_log_write(&r);
+	text = content("out");
+	if (lines_of(text) == 1 && !strstr(text, "ERROR"))
+		abort();
+}
+
+static void stdout_shows_a_failure_once(void **state)
+{
+	assert_true(dies(to_stdout));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(a_request_is_one_line_with_everything),
+		T(a_failure_is_in_both_logs),
+		T(logs_that_are_off_write_nothing),
+		T(what_was_refused_is_told_escaped),
+		T(a_client_can_not_forge_a_line),
+		T(fields_of_64_kib_are_cut),
+		T(a_line_of_exactly_the_limit_is_whole),
+		T(reopening_follows_a_rotation),
+		T(a_directory_that_vanished_keeps_the_open_file),
+		T(a_log_that_can_not_be_opened_is_told),
+		T(a_full_disk_loses_lines_only),
+		T(after_a_torn_line_the_next_begins_anew),
+		T(names_have_the_day_in_every_form),
+		T(at_midnight_a_new_file_begins),
+		T(lines_of_several_threads_never_mix),
+		T(stdout_shows_a_failure_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

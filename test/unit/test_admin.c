@@ -1,0 +1,673 @@
+/* The admin: who may, what is answered, what is run. */
+#include "unit.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "web/admin.h"
+#include "web/group.h"
+
+/* ---- stand-ins for requests and the process ------------------------------------ */
+
+static struct {
+	const char *method, *query, *body, *type;
+	struct {
+		const char *name, *value;
+	} fields[8];
+	int body_error;
+	/* What came of it. */
+	int status;
+	mo_buf out, head;
+	int restarts, shutdowns;
+	char *exe;
+	void (*deferred)(void *); /* runs when the answer has been sent */
+	/* The process. */
+	int restart_result;
+	const char *receipt, *state;
+} now;
+
+static molt_server server;
+static molt_group group;
+static molt_req req;
+static mo_addr peer;
+static mo_buf told;
+
+const char *molt_req_method(const molt_req *r)
+{
+	return now.method;
+}
+
+const char *molt_req_path(const molt_req *r)
+{
+	return "/debug/admin/x";
+}
+
+const char *molt_req_client_ip(const molt_req *r)
+{
+	return "192.0.2.7";
+}
+
+molt_server *molt_req_server(const molt_req *r)
+{
+	return &server;
+}
+
+const char *molt_req_header(const molt_req *r, const char *name)
+{
+	if (!strcmp(name, "Content-Type"))
+		return now.type;
+	for (size_t i = 0; i < 8 && now.fields[i].name; i++)
+		if (!strcasecmp(now.fields[i].name, name))
+			return now.fields[i].value;
+	return NULL;
+}
+
+const char *molt_req_query(const molt_req *r, const char *name)
+{
+	return !strcmp(name, "newExeFilePath") ? now.query : NULL;
+}
+
+const char *molt_req_form(molt_req *r, const char *name)
+{
+	return now.body && !strncmp(now.body, "newExeFilePath=", 15) ? now.body + 15 : NULL;
+}
+
+int molt_req_body(molt_req *r, molt_str *out)
+{
+	*out = mo_str(now.body);
+	return now.body_error;
+}
+
+int molt_res_header(molt_req *r, const char *name, const char *value)
+{
+	mo_buf_fmt(&now.head, "%s: %s\n", name, value);
+	return 0;
+}
+
+int molt_res_json(molt_req *r, int status, const char *json)
+{
+	now.status = status;
+	mo_buf_puts(&now.out, json);
+	return 0;
+}
+
+int molt_res_html(molt_req *r, int status, const char *html)
+{
+	molt_res_header(r, "Content-Type", "text/html");
+	return molt_res_json(r, status, html);
+}
+
+int molt_block(void (*fn)(void *), void *arg)
+{
+	fn(arg);
+	return 0;
+}
+
+void molt_defer(molt_req *r, void (*fn)(void *), void *arg)
+{
+	now.deferred = fn;
+}
+
+int molt_restart(const char *exe)
+{
+	now.restarts++;
+	free(now.exe);
+	now.exe = mo_strdup(exe);
+	return now.restart_result;
+}
+
+int molt_shutdown(void)
+{
+	now.shutdowns++;
+	return 0;
+}
+
+char *molt_receipt(void)
+{
+	return mo_strdup(now.receipt);
+}
+
+static char *kept[4];
+
+static char *keep(char *s)
+{
+	for (size_t i = 0; i < 4; i++)
+		if (!kept[i])
+			return kept[i] = s;
+	abort();
+}
+
+char *molt_fmt(molt_req *r, const char *fmt, ...)
+{
+	mo_buf b = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	mo_buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	mo_buf_cstr(&b);
+	return keep(b.data);
+}
+
+char *molt_strdup(molt_req *r, const char *s)
+{
+	return keep(mo_strdup(s));
+}
+
+const char *molt_strerror(int err)
+{
+	return strerror(-err);
+}
+
+#define RECEIPT                                                                                    \
+	"{\"id\":\"r1\",\"generation\":1,\"successor_generation\":2,\"target\":\"/x/<app>\","      \
+	"\"outcome\":\"%s\",\"phase\":\"INIT\",\"reason\":\"it ended with status 3\",\"errno\":10," \
+	"\"exit_status\":3,\"signal\":null,\"last_lines\":[\"bad <config>\",\"bye\"],\"started\":"  \
+	"\"2026-01-01T00:00:00Z\",\"ms\":38,\"pid\":11,\"successor_pid\":22,\"phases\":[{"          \
+	"\"phase\":\"SPAWN\",\"ms\":1.5}],\"listeners\":{\"adopted\":4,\"bound\":0,\"closed\":0}," \
+	"\"drained\":null}"
+
+static const char switched[] = "{\"id\":\"r1\",\"generation\":1,\"successor_generation\":2,"
+			       "\"outcome\":\"switched\",\"ms\":38,\"pid\":11,\"successor_pid\":22}";
+static const char failed[] = "{\"id\":\"r2\",\"generation\":1,\"outcome\":\"failed\","
+			     "\"reason\":\"it ended with status 3\"}";
+
+json_t *mo_process_status(void)
+{
+	json_t *s = json_pack(
+		"{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:{s:i,s:i},s:[{s:s,s:b,s:s,s:[{s:s,s:s,s:b}],s:i,s:i,"
+		"s:i,s:{s:i,s:i}}],s:[]}",
+		"pid", 11, "generation", 1, "exe", "/x/<script>", "version", "0.1.0", "state",
+		now.state, "uptime_ms", (json_int_t)3723000, "loops", 2, "draining_generation",
+		"generation", 0, "pid", 9, "servers", "name", "s1", "graceful", 1, "state",
+		"started", "listeners", "address", ":0", "bound", ":8199", "https", 1,
+		"connections", 3, "requests", 1, "total_requests", 42, "answers", "2xx", 40, "3xx",
+		0, "receipts");
+
+	return s;
+}
+
+static void listen_to(void *arg, enum molt_level l, const char *line)
+{
+	mo_buf_puts(&told, line);
+}
+
+static int tear_down(void **state)
+{
+	mo_buf_free(&now.out);
+	mo_buf_free(&now.head);
+	mo_buf_free(&told);
+	free(now.exe);
+	for (size_t i = 0; i < 4; i++)
+		free(kept[i]);
+	memset(kept, 0, sizeof(kept));
+	memset(&now, 0, sizeof(now));
+	molt_log_set_sink(NULL, NULL);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	memset(&server, 0, sizeof(server));
+	memset(&group, 0, sizeof(group));
+	server.admin_path = (char *)(uintptr_t) "/debug/admin";
+	server.admin_group = &group;
+	req = (molt_req){ .host = MO_STR("127.0.0.1:8199"), .peer = &peer };
+	now.method = "POST";
+	now.state = "serving";
+	now.receipt = switched;
+	molt_log_set_sink(listen_to, NULL);
+	return mo_addr_parse("127.0.0.1:5000", &peer);
+}
+
+/* ---- the guard -------------------------------------------------------------------- */
+
+#define TOKEN "0123456789abcdef"
+#define LOCAL .peer_loopback = true, .host = "127.0.0.1:8199"
+#define FAR .peer_loopback = false, .host = "example.com"
+#define GET .kind = MO_ADMIN_ACT_BY_GET
+#define POST .kind = MO_ADMIN_ACT_BY_POST
+
+static const struct {
+	int status;
+	mo_admin_ask ask;
+} guard_rows[] = {
+	/* Loopback peer and loopback host. */
+	{ 0, { LOCAL } },
+	{ 0, { LOCAL, POST } },
+	{ 0, { LOCAL, GET } },
+	{ 0, { .peer_loopback = true, .host = "localhost" } },
+	{ 0, { .peer_loopback = true, .host = "LocalHost:1" } },
+	{ 0, { .peer_loopback = true, .host = "127.9.9.9:80" } },
+	{ 0, { .peer_loopback = true, .host = "[::1]:80" } },
+	{ 0, { .peer_loopback = true, .host = "[::1]" } },
+	{ 403, { .peer_loopback = true, .host = "evil.com:8199" } }, /* rebinding */
+	{ 403, { .peer_loopback = true, .host = "127.0.0.1.evil.com" } },
+	{ 403, { .peer_loopback = true, .host = "localhost.evil.com" } },
+	{ 403, { .peer_loopback = true, .host = "127.0.0.1@evil.com" } },
+	{ 403, { .peer_loopback = true, .host = "[::1].evil.com" } },
+	{ 403, { .peer_loopback = true, .host = "[::1" } },
+	{ 403, { .peer_loopback = true, .host = "[::2]" } },
+	{ 403, { .peer_loopback = true, .host = "0.0.0.0:8199" } },
+	{ 403, { .peer_loopback = true, .host = "128.0.0.1" } },
+	{ 403, { .peer_loopback = true, .host = "127.1" } },
+	{ 403, { .peer_loopback = true, .host = "192.168.1.2" } },
+	{ 403, { .peer_loopback = true, .host = "" } },
+	{ 403, { .peer_loopback = true } },
+	{ 403, { .peer_loopback = false, .host = "127.0.0.1:8199" } },
+	{ 403, { FAR } },
+	/* Token. */
+	{ 0, { FAR, POST, .token = TOKEN, .authorization = "Bearer " TOKEN } },
+	{ 0, { FAR, POST, .token = TOKEN, .authorization = "bearer  " TOKEN } },
+	{ 401, { FAR, POST, .token = TOKEN } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer " } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer" } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer 0123456789abcdeX" } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer 0123456789abcde" } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer " TOKEN "0" } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Basic " TOKEN } },
+	{ 401, { FAR, POST, .token = TOKEN, .authorization = TOKEN } },
+	{ 401, { LOCAL, POST, .token = TOKEN, .authorization = "Bearer wrong" } },
+	{ 0, { LOCAL, POST, .token = TOKEN } },
+	{ 403, { FAR, POST, .authorization = "Bearer " TOKEN } }, /* none configured */
+	{ 403, { FAR, POST, .authorization = "Bearer " } },
+	/* Middleware of the group has decided. */
+	{ 0, { FAR, POST, .own_check = true } },
+	{ 403, { FAR, POST, .own_check = true, .fetch_site = "cross-site" } },
+	{ 403, { FAR, POST, .own_check = true, .origin = "https://evil.com" } },
+	/* Cross-site, whoever asks. */
+	{ 403, { LOCAL, .fetch_site = "cross-site" } },
+	{ 403, { LOCAL, POST, .fetch_site = "same-site" } },
+	{ 403, { LOCAL, POST, .fetch_site = "" } },
+	{ 403, { LOCAL, POST, .fetch_site = "same-origin, cross-site" } },
+	{ 0, { LOCAL, POST, .fetch_site = "same-origin" } },
+	{ 0, { LOCAL, GET, .fetch_site = "none" } },
+	{ 0, { LOCAL, POST, .origin = "http://127.0.0.1:8199" } },
+	{ 403, { LOCAL, POST, .origin = "http://127.0.0.1:8200" } },
+	{ 403, { LOCAL, POST, .origin = "http://127.0.0.1" } },
+	{ 403, { LOCAL, POST, .origin = "http://evil.com" } },
+	{ 403, { LOCAL, POST, .origin = "null" } },
+	{ 403, { LOCAL, POST, .origin = "" } },
+	{ 403, { LOCAL, POST, .origin = "http://" } },
+	{ 403, { LOCAL, POST, .origin = "127.0.0.1:8199" } },
+	{ 403, { LOCAL, POST, .tls = true, .origin = "http://127.0.0.1:8199" } },
+	{ 0, { LOCAL, POST, .tls = true, .origin = "https://127.0.0.1:8199" } },
+	{ 403,
+	  { FAR, POST, .token = TOKEN, .authorization = "Bearer " TOKEN,
+	    .origin = "https://evil.com" } },
+	{ 0, { FAR, POST, .own_check = true, .origin = "https://example.com" } },
+	{ 0, { FAR, POST, .own_check = true, .origin = "https://EXAMPLE.com:443" } },
+	{ 403, { FAR, POST, .own_check = true, .origin = "https://example.com:444" } },
+	{ 403, { FAR, POST, .own_check = true, .origin = "https://example.com.evil.com" } },
+	/* Actions by GET. */
+	{ 0, { LOCAL, GET, .referer = "http://127.0.0.1:8199/debug/admin" } },
+	{ 403, { LOCAL, GET, .referer = "http://evil.com/" } },
+	{ 403, { LOCAL, GET, .referer = "http://127.0.0.1:8199.evil.com/" } },
+	{ 0, { LOCAL, .referer = "http://evil.com/" } },
+	{ 0, { LOCAL, POST, .referer = "http://evil.com/" } },
+	{ 403, { LOCAL, GET, .purpose = "prefetch" } },
+	{ 403, { LOCAL, GET, .cookie = true } },
+	{ 0, { LOCAL, GET, .cookie = true, .fetch_site = "none" } },
+	{ 0, { LOCAL, GET, .cookie = true, .referer = "http://127.0.0.1:8199/" } },
+	{ 0, { LOCAL, POST, .cookie = true } },
+};
+
+static void the_guard_decides_as_its_table_says(void **state)
+{
+	for (size_t i = 0; i < sizeof(guard_rows) / sizeof(guard_rows[0]); i++) {
+		const char *why = NULL;
+		int status = mo_admin_guard(&guard_rows[i].ask, &why);
+
+		if (status != guard_rows[i].status)
+			fail_msg("row %zu (host %s): %d, not %d (%s)", i, guard_rows[i].ask.host,
+				 status, guard_rows[i].status, why ? why : "");
+		assert_true(!status || why);
+	}
+}
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+static void field(const char *name, const char *value)
+{
+	for (size_t i = 0; i < 8; i++)
+		if (!now.fields[i].name) {
+			now.fields[i].name = name;
+			now.fields[i].value = value;
+			return;
+		}
+}
+
+static void answers(int status, const char *part)
+{
+	if (now.status != status || !strstr(mo_buf_cstr(&now.out), part))
+		fail_msg("%d %s, not %d %s", now.status, mo_buf_cstr(&now.out), status, part);
+}
+
+static void logs(const char *part)
+{
+	if (!strstr(mo_buf_cstr(&told), part))
+		fail_msg("the log does not say \"%s\" but \"%s\"", part, mo_buf_cstr(&told));
+}
+
+static void a_refusal_has_a_reason_and_names_the_client_in_the_log(void **state)
+{
+	field("Origin", "http://evil.com");
+	mo_admin_on_restart(&req);
+	answers(403, "\"ok\":false,\"error\":\"EPERM\",\"reason\":\"the Origin is not");
+	logs("admin: refused POST /debug/admin/x from 192.0.2.7: the Origin is not this host");
+	assert_int_equal(now.restarts, 0);
+}
+
+static void forwarding_fields_have_no_influence(void **state)
+{
+	assert_int_equal(mo_addr_parse("192.0.2.7:5000", &peer), 0);
+	field("X-Forwarded-For", "127.0.0.1");
+	field("X-Forwarded-Host", "127.0.0.1");
+	field("X-Real-IP", "127.0.0.1");
+	field("Forwarded", "for=127.0.0.1");
+	field("x-url-path", "/debug/admin/restart");
+	mo_admin_on_restart(&req);
+	answers(403, "not on this machine");
+	assert_int_equal(now.restarts, 0);
+}
+
+static void a_missing_token_asks_for_one(void **state)
+{
+	server.set.admin_token = (char *)(uintptr_t)TOKEN;
+	assert_int_equal(mo_addr_parse("192.0.2.7:5000", &peer), 0);
+	mo_admin_on_status(&req);
+	answers(401, "reason");
+	assert_non_null(strstr(mo_buf_cstr(&now.head), "WWW-Authenticate: Bearer"));
+	assert_null(strstr(mo_buf_cstr(&told), TOKEN));
+}
+
+static void middleware_of_the_group_replaces_the_loopback_rule(void **state)
+{
+	static mo_middleware own;
+
+	group.middleware = &own;
+	assert_int_equal(mo_addr_parse("192.0.2.7:5000", &peer), 0);
+	mo_admin_on_restart(&req);
+	answers(200, "\"ok\":true");
+}
+
+static void head_never_acts(void **state)
+{
+	now.method = "HEAD";
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.status, 405);
+	mo_admin_on_shutdown(&req);
+	assert_int_equal(now.status, 405);
+	assert_int_equal(now.restarts + now.shutdowns, 0);
+	assert_non_null(strstr(mo_buf_cstr(&now.head), "Allow: GET, POST"));
+}
+
+static void a_restart_tells_the_outcome_with_its_receipt(void **state)
+{
+	mo_admin_on_restart(&req);
+	answers(200, "\"ok\":true,\"outcome\":\"switched\",\"message\":\"Generation 2 (pid 22) serves");
+	answers(200, "\"receipt\":{\"id\":\"r1\"");
+	assert_int_equal(now.restarts, 1);
+	assert_null(now.exe);
+	assert_non_null(strstr(mo_buf_cstr(&now.head), "Cache-Control: no-store"));
+	logs("restart asked by 192.0.2.7");
+}
+
+static void every_failure_of_a_restart_has_its_status(void **state)
+{
+	static const struct {
+		int err, status;
+		const char *name;
+	} rows[] = {
+		{ -EBUSY, 409, "EBUSY" },     { -ENOENT, 404, "ENOENT" },
+		{ -EACCES, 422, "EACCES" },   { -ENOEXEC, 422, "ENOEXEC" },
+		{ -ECHILD, 502, "ECHILD" },   { -EPROTO, 502, "EPROTO" },
+		{ -ENOTSUP, 501, "ENOTSUP" }, { -ETIMEDOUT, 504, "ETIMEDOUT" },
+		{ -EIO, 500, "EIO" },	      { -EMFILE, 500, "EIO" },
+	};
+
+	now.receipt = failed;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char error[64];
+
+		now.out.len = 0;
+		now.restart_result = rows[i].err;
+		mo_admin_on_restart(&req);
+		snprintf(error, sizeof(error), "\"ok\":false,\"error\":\"%s\"", rows[i].name);
+		answers(rows[i].status, error);
+		/* Without a transaction there is no receipt of this attempt. */
+		if (rows[i].err == -EBUSY || rows[i].err == -ENOTSUP)
+			assert_null(strstr(now.out.data, "receipt"));
+		else
+			answers(rows[i].status, "\"reason\":\"it ended with status 3\",\"receipt\":{");
+	}
+	logs("it ended with status 3");
+}
+
+static void a_program_outside_the_allowed_directories_is_refused(void **state)
+{
+	now.query = "/bin/sh";
+	mo_admin_on_restart(&req);
+	answers(403, "not below the directory of the running program");
+	now.query = NULL;
+	now.type = "application/x-www-form-urlencoded";
+	now.body = "newExeFilePath=/bin/sh";
+	now.out.len = 0;
+	mo_admin_on_restart(&req);
+	answers(403, "not below");
+	now.type = "application/json; charset=utf-8";
+	now.body = "{\"newExeFilePath\":\"/bin/sh\"}";
+	now.out.len = 0;
+	mo_admin_on_restart(&req);
+	answers(403, "not below");
+	assert_int_equal(now.restarts, 0);
+}
+
+static void an_allowed_program_is_started_by_its_real_path(void **state)
+{
+	char own[4096];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	assert_true(n > 0);
+	own[n] = '\0';
+	now.query = "/proc/self/exe";
+	mo_admin_on_restart(&req);
+	answers(200, "switched");
+	assert_string_equal(now.exe, own);
+}
+
+/* A program that was named in a way that cannot be read is not forgotten. */
+static void a_body_that_can_not_be_read_restarts_nothing(void **state)
+{
+	static const char *const bodies[] = { "[1]", "{\"newExeFilePath\":1}", "{", "null" };
+
+	now.type = "application/json";
+	for (size_t i = 0; i < 4; i++) {
+		now.body = bodies[i];
+		mo_admin_on_restart(&req);
+		assert_int_equal(now.status, 400);
+	}
+	now.type = "text/plain";
+	now.body = "newExeFilePath=/bin/sh";
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.status, 415);
+	now.body_error = -E2BIG;
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.status, 413);
+	now.body_error = -EBADMSG;
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.status, 400);
+	assert_int_equal(now.restarts, 0);
+}
+
+static void an_empty_field_means_the_same_program(void **state)
+{
+	now.type = "application/x-www-form-urlencoded";
+	now.body = "newExeFilePath=";
+	mo_admin_on_restart(&req);
+	answers(200, "switched");
+	assert_null(now.exe);
+}
+
+static void a_browser_without_script_gets_a_page_with_a_way_back(void **state)
+{
+	field("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+	now.restart_result = -ECHILD;
+	now.receipt = failed;
+	mo_admin_on_restart(&req);
+	answers(502, "Not done");
+	answers(502, "it ended with status 3");
+	answers(502, "<a href=\"/debug/admin\">Back");
+	assert_null(strstr(now.out.data, "<script"));
+	assert_null(strstr(now.out.data, "{{"));
+	assert_non_null(strstr(mo_buf_cstr(&now.head), "Content-Security-Policy: default-src 'none'"));
+}
+
+static void a_shutdown_follows_its_answer(void **state)
+{
+	mo_admin_on_shutdown(&req);
+	answers(200, "\"ok\":true");
+	assert_int_equal(now.shutdowns, 0);
+	assert_non_null(now.deferred);
+	now.deferred(NULL);
+	assert_int_equal(now.shutdowns, 1);
+	assert_true(req.close);
+}
+
+static void a_second_shutdown_does_not_cut_the_first(void **state)
+{
+	now.state = "stopping";
+	mo_admin_on_shutdown(&req);
+	answers(200, "\"ok\":true");
+	assert_null(now.deferred);
+}
+
+static void a_process_that_was_replaced_passes_the_shutdown_on(void **state)
+{
+	now.state = "draining";
+	mo_admin_on_shutdown(&req);
+	answers(409, "replaced already");
+	assert_null(now.deferred);
+	assert_true(req.close);
+}
+
+/* ---- pages --------------------------------------------------------------------------- */
+
+static void the_page_escapes_what_it_shows(void **state)
+{
+	now.method = "GET";
+	mo_admin_on_page(&req);
+	answers(200, "/x/&lt;script&gt;");
+	answers(200, "https :0");
+	answers(200, "(:8199)");
+	answers(200, "1 h 2 min");
+	answers(200, "2xx: 40");
+	answers(200, "None yet.");
+	assert_null(strstr(now.out.data, "/x/<script>"));
+	assert_null(strstr(now.out.data, "{{"));
+	assert_null(strstr(now.out.data, "3xx"));
+}
+
+static void the_page_works_without_script_and_loads_nothing(void **state)
+{
+	now.method = "GET";
+	mo_admin_on_page(&req);
+	answers(200, "<form method=\"post\" data-action=\"restart\" action=\"/debug/admin/restart\">");
+	answers(200, "action=\"/debug/admin/shutdown\"");
+	assert_null(strstr(now.out.data, "http://"));
+	assert_null(strstr(now.out.data, "https://"));
+	assert_null(strstr(now.out.data, "src="));
+	assert_null(strstr(now.out.data, "style=\""));
+	assert_null(strstr(now.out.data, "onclick"));
+}
+
+static void each_page_has_a_nonce_of_its_own(void **state)
+{
+	char first[128] = "", *at;
+
+	now.method = "GET";
+	mo_admin_on_page(&req);
+	at = strstr(mo_buf_cstr(&now.head), "'nonce-");
+	assert_non_null(at);
+	memcpy(first, at + 7, 32);
+	answers(200, first);
+	now.head.len = now.out.len = 0;
+	mo_admin_on_page(&req);
+	assert_null(strstr(mo_buf_cstr(&now.head), first));
+	assert_null(strstr(mo_buf_cstr(&now.out), first));
+}
+
+static void a_receipt_is_shown_whole(void **state)
+{
+	char text[1024];
+	json_t *receipt;
+	mo_buf b = { 0 };
+
+	snprintf(text, sizeof(text), RECEIPT, "failed");
+	receipt = json_loads(text, 0, NULL);
+	assert_non_null(receipt);
+	mo_admin_view_receipt(&b, receipt, false);
+	mo_buf_cstr(&b);
+	assert_non_null(strstr(b.data, "<span class=\"tag bad\">failed</span>"));
+	assert_non_null(strstr(b.data, "/x/&lt;app&gt;"));
+	assert_non_null(strstr(b.data, "bad &lt;config&gt;\nbye"));
+	assert_non_null(strstr(b.data, "SPAWN <span class=\"soft\">1.5 ms"));
+	assert_non_null(strstr(b.data, "adopted 4, bound 0"));
+	assert_null(strstr(b.data, "Signal"));
+	mo_buf_free(&b);
+	json_decref(receipt);
+}
+
+static void a_status_without_members_is_shown_all_the_same(void **state)
+{
+	mo_buf b = { 0 };
+	json_t *empty = json_pack("{s:{}, s:[{}, {}], s:[{}]}", "x", "servers", "receipts");
+
+	mo_admin_view(&b, empty);
+	mo_admin_view(&b, NULL);
+	assert_true(b.len > 100);
+	mo_buf_free(&b);
+	json_decref(empty);
+}
+
+static void the_state_is_json(void **state)
+{
+	now.method = "GET";
+	mo_admin_on_status(&req);
+	answers(200, "{\"pid\":11,\"generation\":1,");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(the_guard_decides_as_its_table_says),
+		T(a_refusal_has_a_reason_and_names_the_client_in_the_log),
+		T(forwarding_fields_have_no_influence),
+		T(a_missing_token_asks_for_one),
+		T(middleware_of_the_group_replaces_the_loopback_rule),
+		T(head_never_acts),
+		T(a_restart_tells_the_outcome_with_its_receipt),
+		T(every_failure_of_a_restart_has_its_status),
+		T(a_program_outside_the_allowed_directories_is_refused),
+		T(an_allowed_program_is_started_by_its_real_path),
+		T(a_body_that_can_not_be_read_restarts_nothing),
+		T(an_empty_field_means_the_same_program),
+		T(a_browser_without_script_gets_a_page_with_a_way_back),
+		T(a_shutdown_follows_its_answer),
+		T(a_second_shutdown_does_not_cut_the_first),
+		T(a_process_that_was_replaced_passes_the_shutdown_on),
+		T(the_page_escapes_what_it_shows),
+		T(the_page_works_without_script_and_loads_nothing),
+		T(each_page_has_a_nonce_of_its_own),
+		T(a_receipt_is_shown_whole),
+		T(a_status_without_members_is_shown_all_the_same),
+		T(the_state_is_json),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,447 @@
+/* Promises of http/conn.c and accept.c: accepting, limits, lingering, draining,
+ * cutting; over plain sockets and TLS. */
+#include "certs.h"
+#include "http_app.h"
+#include "http/conn_internal.h"
+#include "net/tls.h"
+
+static void an_idle_connection_is_small(void **state)
+{
+	assert_true(sizeof(mo_conn) < 500);
+}
+
+static void states_are_counted(void **state)
+{
+	mo_conn_counts n;
+	int idle = dial(), head = dial(), running = dial();
+
+	say(head, "GET / HT");
+	say(running, "GET /sleep?200 HTTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(counts().head == 1 && counts().running == 1 && counts().idle == 1);
+	n = counts();
+	assert_int_equal(n.handshake + n.linger, 0);
+	assert_int_equal(atomic_load(&srv.http.connections), 3);
+	assert_int_equal(atomic_load(&srv.http.requests), 1);
+	close(idle);
+	close(head);
+	close(running);
+}
+
+static void linger_ends_after_two_seconds_at_the_latest(void **state)
+{
+	int fd = dial();
+
+	say(fd, "BAD\r\n\r\n");
+	assert_int_equal(hear_answer(fd, NULL, NULL), 400);
+	EVENTUALLY(counts().linger == 1);
+	EVENTUALLY(open_conns() == 0);
+	close(fd);
+}
+
+static void connections_beyond_the_limit_wait_in_the_queue(void **state)
+{
+	int a, b, c;
+
+	LIMIT(max_connections, 2);
+	a = dial();
+	b = dial();
+	say(a, HELLO);
+	expect_answer(a, 200, HELLO_BODY);
+	say(b, HELLO);
+	expect_answer(b, 200, HELLO_BODY);
+	c = dial();
+	say(c, HELLO);
+	usleep(60000);
+	assert_int_equal(recv(c, (char[1]){ 0 }, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(atomic_load(&srv.http.connections), 2);
+	close(a);
+	expect_answer(c, 200, HELLO_BODY);
+	close(b);
+	close(c);
+}
+
+static void make_room_elsewhere(void *arg)
+{
+	atomic_fetch_sub(&srv.http.connections, 1);
+}
+
+static void take_room_elsewhere(void *arg)
+{
+	atomic_fetch_add(&srv.http.connections, 1);
+}
+
+static void room_that_another_loop_made_is_found(void **state)
+{
+	int fd;
+
+	LIMIT(max_connections, 1);
+	on_loop(take_room_elsewhere, NULL);
+	fd = dial();
+	say(fd, HELLO);
+	usleep(50000);
+	assert_int_equal(open_conns(), 0);
+	on_loop(make_room_elsewhere, NULL);
+	expect_answer(fd, 200, HELLO_BODY);
+	close(fd);
+}
+
+static void pause_accepting(void *arg)
+{
+	mo_acceptor_pause(srv.acceptor);
+}
+
+static void resume_accepting(void *arg)
+{
+	mo_acceptor_resume(srv.acceptor);
+	mo_acceptor_resume(srv.acceptor);
+}
+
+static void a_paused_acceptor_leaves_the_queue_alone(void **state)
+{
+	int before = dial(), fd;
+
+	EVENTUALLY(open_conns() == 1);
+	on_loop(pause_accepting, NULL);
+	fd = dial();
+	say(fd, HELLO);
+	say(before, HELLO);
+	expect_answer(before, 200, HELLO_BODY);
+	usleep(30000);
+	assert_int_equal(open_conns(), 1);
+	on_loop(resume_accepting, NULL);
+	expect_answer(fd, 200, HELLO_BODY);
+	close(before);
+	close(fd);
+}
+
+static void freeing_an_acceptor_keeps_the_listener_and_the_connections(void **state)
+{
+	int kept = dial(), queued, fd;
+
+	EVENTUALLY(open_conns() == 1);
+	on_loop(stop_accepting, NULL);
+	queued = dial();
+	say(kept, HELLO);
+	expect_answer(kept, 200, HELLO_BODY);
+	fd = mo_listener_accept(srv.listener, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	close(queued);
+	close(kept);
+}
+
+static void without_descriptors_the_clients_wait(void **state)
+{
+	struct rlimit old, few;
+	int fds[3], spare;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	for (int i = 0; i < 3; i++)
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	spare = dup(0);
+	few = old;
+	few.rlim_cur = (rlim_t)spare;
+	close(spare);
+	setrlimit(RLIMIT_NOFILE, &few);
+	for (int i = 0; i < 3; i++) {
+		struct sockaddr_in to = { .sin_family = AF_INET };
+		struct timeval limit = { .tv_sec = 5 };
+
+		to.sin_port = htons((uint16_t)mo_addr_port(&srv.listener->addr));
+		to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&to, sizeof(to)), 0);
+		setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		say(fds[i], HELLO);
+	}
+	usleep(150000);
+	assert_int_equal(atomic_load(&srv.http.connections), 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	for (int i = 0; i < 3; i++) {
+		expect_answer(fds[i], 200, HELLO_BODY);
+		close(fds[i]);
+	}
+}
+
+static void close_idle(void *arg)
+{
+	mo_conns_close_idle(srv.loop, arg);
+}
+
+static void close_idle_keeps_those_that_have_work(void **state)
+{
+	int idle = dial(), head = dial(), running = dial();
+	static mo_http_server other;
+
+	say(head, "GET /hello HT");
+	say(running, "GET /sleep?50 HTTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(counts().head == 1 && counts().running == 1 && counts().idle == 1);
+	on_loop(close_idle, &other);
+	assert_int_equal(open_conns(), 3);
+	on_loop(close_idle, NULL);
+	expect_end(idle);
+	assert_int_equal(open_conns(), 2);
+	say(head, "TP/1.1\r\nHost: a\r\n\r\n");
+	expect_answer(head, 200, HELLO_BODY);
+	expect_answer(running, 200, "slept\n");
+	close(head);
+	close(running);
+}
+
+static void close_idle_with_unread(void *fd)
+{
+	say(*(int *)fd, HELLO); /* it is in the socket, and the loop has not seen it */
+	mo_conns_close_idle(srv.loop, &srv.http);
+}
+
+static void close_idle_serves_what_has_arrived(void **state)
+{
+	int fd = dial();
+
+	EVENTUALLY(counts().idle == 1);
+	on_loop(close_idle_with_unread, &fd);
+	expect_answer(fd, 200, HELLO_BODY);
+	on_loop(close_idle, NULL);
+	expect_end(fd);
+}
+
+static void cut_ends_waiting_handlers_and_every_connection(void **state)
+{
+	int idle = dial(), head = dial(), sleeping = dial(), reading = dial();
+	int sending = dial_with(4096);
+	unsigned n = 0;
+
+	say(head, "GET / HT");
+	say(sleeping, "GET /sleep?60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+	say(reading, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+	say(sending, "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(counts().running == 3 && counts().head == 1 && counts().idle == 1);
+	usleep(20000);
+	on_loop(cut_all, &n);
+	assert_int_equal(n, 4);
+	EVENTUALLY(open_conns() == 0);
+	assert_int_equal(atomic_load(&srv.done), 3);
+	assert_true(atomic_load(&srv.read_result) < 0);
+	expect_end(idle);
+	expect_end(head);
+	expect_end(sleeping);
+	expect_end(reading);
+	close(sending);
+}
+
+static void cut_shows_that_the_answer_broke_off(void **state)
+{
+	char *all;
+	unsigned n = 0;
+	int fd = dial(), error;
+
+	say(fd, HELLO "GET /flood HTTP/1.0\r\n\r\n");
+	EVENTUALLY(atomic_load(&srv.parked) == 1);
+	usleep(20000);
+	on_loop(cut_all, &n);
+	all = hear_all(fd, &error);
+	assert_int_equal(error, ECONNRESET);
+	free(all);
+	close(fd);
+}
+
+/* ---- TLS ---- */
+
+static mo_tls *tls;
+static SSL_CTX *client_ctx;
+static char dir[] = "/tmp/molt-test-conn-XXXXXX";
+static char cert[64], key[64];
+
+static int tls_setup(void **state)
+{
+	signal(SIGPIPE, SIG_IGN);
+	server_start(tls);
+	return 0;
+}
+
+static SSL *dial_tls(void)
+{
+	SSL *ssl = SSL_new(client_ctx);
+
+	SSL_set_fd(ssl, dial());
+	assert_int_equal(SSL_connect(ssl), 1);
+	return ssl;
+}
+
+static void end_tls(SSL *ssl)
+{
+	close(SSL_get_fd(ssl));
+	SSL_free(ssl);
+}
+
+static char *hear_tls(SSL *ssl, size_t n)
+{
+	char *p = mo_calloc(1, n + 1);
+	size_t have = 0;
+
+	while (have < n) {
+		int k = SSL_read(ssl, p + have, (int)(n - have));
+
+		if (k <= 0)
+			break;
+		have += (size_t)k;
+	}
+	return p;
+}
+
+static void tls_say(SSL *ssl, const char *s)
+{
+	assert_int_equal(SSL_write(ssl, s, (int)strlen(s)), strlen(s));
+}
+
+static void requests_are_answered_over_tls(void **state)
+{
+	SSL *ssl = dial_tls();
+
+	for (int i = 0; i < 3; i++) {
+		mo_buf got = { 0 };
+
+		tls_say(ssl, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n#####");
+		while (got.len < 5 || memcmp(got.data + got.len - 5, "#####", 5) != 0) {
+			char *c = hear_tls(ssl, 1);
+
+			assert_true(*c != '\0');
+			mo_buf_putc(&got, *c);
+			free(c);
+		}
+		assert_memory_equal(got.data, "HTTP/1.1 200 OK\r\n", 17);
+		mo_buf_free(&got);
+	}
+	end_tls(ssl);
+	EVENTUALLY(open_conns() == 0);
+}
+
+static void pipelines_and_large_bodies_work_over_tls(void **state)
+{
+	mo_buf text = { 0 };
+	SSL *ssl = dial_tls();
+	char *all, *body;
+	int found = 0;
+
+	for (int i = 0; i < 400; i++)
+		mo_buf_puts(&text, HELLO);
+	mo_buf_puts(&text, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n"
+			   "Connection: close\r\n\r\n");
+	for (int i = 0; i < 90000; i++)
+		mo_buf_putc(&text, 'z');
+	assert_int_equal(SSL_write(ssl, text.data, (int)text.len), text.len);
+	all = hear_tls(ssl, 1000000);
+	assert_int_equal(SSL_get_error(ssl, 0), SSL_ERROR_ZERO_RETURN);
+	for (body = all; (body = strstr(body, HELLO_BODY)) != NULL; body++)
+		found++;
+	assert_int_equal(found, 400);
+	body = strstr(all, "zzzzz");
+	assert_non_null(body);
+	assert_int_equal(strlen(body), 90000);
+	free(all);
+	mo_buf_free(&text);
+	end_tls(ssl);
+}
+
+static void files_and_slow_readers_work_over_tls(void **state)
+{
+	SSL *ssl = dial_tls();
+	char *all;
+
+	tls_say(ssl, "GET /file?1000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	usleep(50000);
+	all = hear_tls(ssl, 2000000);
+	assert_int_equal(strlen(strstr(all, "\r\n\r\n") + 4), 1000000);
+	free(all);
+	end_tls(ssl);
+}
+
+static void a_silent_handshake_ends_with_the_header_timeout(void **state)
+{
+	int fd;
+
+	LIMIT(header_timeout, 60);
+	fd = dial();
+	EVENTUALLY(counts().handshake == 1);
+	say(fd, "\x16\x03");
+	expect_end(fd);
+}
+
+static void plain_http_on_a_tls_port_is_told_so(void **state)
+{
+	char *all;
+	int fd = dial();
+
+	say(fd, HELLO);
+	all = hear_all(fd, NULL);
+	assert_memory_equal(all, "HTTP/1.1 400 ", 13);
+	assert_non_null(strstr(all, "HTTPS"));
+	assert_int_equal(atomic_load(&srv.refused), 1);
+	free(all);
+	close(fd);
+}
+
+static void an_idle_tls_connection_ends_with_close_notify(void **state)
+{
+	SSL *ssl;
+	char c;
+
+	LIMIT(idle_timeout, 60);
+	ssl = dial_tls();
+	assert_int_equal(SSL_read(ssl, &c, 1), 0);
+	assert_int_equal(SSL_get_error(ssl, 0), SSL_ERROR_ZERO_RETURN);
+	end_tls(ssl);
+}
+
+static int all_setup(void **state)
+{
+	EVP_PKEY *k = EVP_EC_gen("P-256");
+	char *why = NULL;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
+	snprintf(key, sizeof(key), "%s/key.pem", dir);
+	write_key(key, k, NULL, 0600);
+	write_cert(cert, k, -60, 3600);
+	EVP_PKEY_free(k);
+	assert_int_equal(mo_tls_new(cert, key, &tls, &why), 0);
+	client_ctx = SSL_CTX_new(TLS_client_method());
+	return 0;
+}
+
+static int all_teardown(void **state)
+{
+	SSL_CTX_free(client_ctx);
+	mo_tls_unref(tls);
+	unlink(cert);
+	unlink(key);
+	rmdir(dir);
+	return 0;
+}
+
+#define SERVED_TLS(test) cmocka_unit_test_setup_teardown(test, tls_setup, plain_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_idle_connection_is_small),
+		SERVED(states_are_counted),
+		SERVED(linger_ends_after_two_seconds_at_the_latest),
+		SERVED(connections_beyond_the_limit_wait_in_the_queue),
+		SERVED(room_that_another_loop_made_is_found),
+		SERVED(a_paused_acceptor_leaves_the_queue_alone),
+		SERVED(freeing_an_acceptor_keeps_the_listener_and_the_connections),
+		SERVED(without_descriptors_the_clients_wait),
+		SERVED(close_idle_keeps_those_that_have_work),
+		SERVED(close_idle_serves_what_has_arrived),
+		SERVED(cut_ends_waiting_handlers_and_every_connection),
+		SERVED(cut_shows_that_the_answer_broke_off),
+		SERVED_TLS(requests_are_answered_over_tls),
+		SERVED_TLS(pipelines_and_large_bodies_work_over_tls),
+		SERVED_TLS(files_and_slow_readers_work_over_tls),
+		SERVED_TLS(a_silent_handshake_ends_with_the_header_timeout),
+		SERVED_TLS(plain_http_on_a_tls_port_is_told_so),
+		SERVED_TLS(an_idle_tls_connection_ends_with_close_notify),
+	};
+
+	return cmocka_run_group_tests(tests, all_setup, all_teardown);
+}

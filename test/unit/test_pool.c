@@ -1,0 +1,271 @@
+/* Promises of the pool of threads: rt/pool.h. */
+#include "rt_unit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "rt/park.h"
+#include "rt/pool.h"
+
+static void block_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static int forget_pool(void **state)
+{
+	mo_pool_fini();
+	mo_pool_set_limit(64);
+	return 0;
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+static void on_pool(void *arg)
+{
+	char name[16];
+	sigset_t mask;
+
+	assert_true(mo_on_pool_thread());
+	assert_null(mo_loop_self());
+	assert_null(mo_co_self());
+	pthread_getname_np(pthread_self(), name, sizeof(name));
+	assert_string_equal(name, "molt-pool");
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	assert_int_equal(sigismember(&mask, SIGTERM), 1);
+	block_ms(20);
+	*(bool *)arg = true;
+}
+
+static void runs_one(void *arg)
+{
+	bool ran = false;
+
+	assert_false(mo_on_pool_thread());
+	assert_int_equal(mo_pool_run(on_pool, &ran), 0);
+	assert_true(ran);
+	assert_non_null(mo_co_self());
+	*(bool *)arg = ran;
+}
+
+static void a_call_runs_on_a_pool_thread_and_returns_when_done(void **state)
+{
+	bool ran = false;
+
+	run_co(runs_one, &ran);
+	assert_true(ran);
+}
+
+typedef struct shared {
+	atomic_int now, most, done;
+	int loop_turns;
+} shared;
+
+static void busy_call(void *arg)
+{
+	shared *s = arg;
+	int now = atomic_fetch_add(&s->now, 1) + 1, most = atomic_load(&s->most);
+
+	while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now))
+		;
+	block_ms(30);
+	atomic_fetch_sub(&s->now, 1);
+	atomic_fetch_add(&s->done, 1);
+}
+
+static void runs_busy(void *arg)
+{
+	assert_int_equal(mo_pool_run(busy_call, arg), 0);
+}
+
+static void run_crowd(shared *s, int limit, int calls)
+{
+	mo_loop *l = mo_loop_new(0);
+
+	mo_pool_set_limit(limit);
+	for (int i = 0; i < calls; i++)
+		mo_loop_spawn(l, runs_busy, s);
+	mo_loop_stop(l);
+	mo_loop_run(l);
+	mo_loop_free(l);
+	assert_int_equal(atomic_load(&s->done), calls);
+}
+
+static void calls_run_side_by_side(void **state)
+{
+	shared s = { 0 };
+
+	run_crowd(&s, 64, 16);
+	assert_true(atomic_load(&s.most) >= 8);
+}
+
+static void no_more_threads_than_the_limit_and_the_rest_waits_in_line(void **state)
+{
+	shared s = { 0 };
+
+	run_crowd(&s, 3, 20);
+	assert_int_equal(atomic_load(&s.most), 3);
+}
+
+static void counts_turns(void *arg)
+{
+	shared *s = arg;
+
+	while (atomic_load(&s->done) == 0) {
+		s->loop_turns++;
+		mo_co_sleep(1);
+	}
+}
+
+static void the_loop_goes_on_meanwhile(void **state)
+{
+	shared s = { 0 };
+	mo_loop *l = mo_loop_new(0);
+
+	mo_loop_spawn(l, runs_busy, &s);
+	mo_loop_spawn(l, counts_turns, &s);
+	mo_loop_stop(l);
+	mo_loop_run(l);
+	mo_loop_free(l);
+	assert_true(s.loop_turns >= 3);
+}
+
+static void deep_call(void *arg)
+{
+	volatile char hole[700 << 10];
+
+	memset((void *)hole, 1, sizeof(hole));
+	*(bool *)arg = hole[1000] == 1;
+}
+
+static void runs_deep(void *arg)
+{
+	assert_int_equal(mo_pool_run(deep_call, arg), 0);
+}
+
+static void pool_threads_have_a_large_stack(void **state)
+{
+	bool ran = false;
+
+	run_co(runs_deep, &ran);
+	assert_true(ran);
+}
+
+/* ---- back to the loop --------------------------------------------------- */
+
+typedef struct call {
+	mo_co *co;
+	mo_loop *loop;
+	int ops;
+} call;
+
+static void op_on_loop(void *arg)
+{
+	call *c = arg;
+
+	assert_false(mo_on_pool_thread());
+	assert_ptr_equal(mo_loop_self(), c->loop);
+	assert_ptr_equal(mo_co_self(), c->co);
+	assert_int_equal(mo_co_sleep(1), 0);
+	c->ops++;
+}
+
+static void nested_op(void *arg)
+{
+	mo_on_loop(op_on_loop, arg); /* already there: runs at once */
+}
+
+static void calls_back(void *arg)
+{
+	call *c = arg;
+
+	for (int i = 0; i < 20; i++) {
+		mo_on_loop(i % 2 ? op_on_loop : nested_op, c);
+		assert_int_equal(c->ops, i + 1);
+		assert_true(mo_on_pool_thread());
+	}
+}
+
+static void runs_calls_back(void *arg)
+{
+	call c = { mo_co_self(), mo_loop_self(), 0 };
+
+	assert_int_equal(mo_pool_run(calls_back, &c), 0);
+	assert_int_equal(c.ops, 20);
+	*(int *)arg += c.ops;
+}
+
+static void an_op_runs_in_the_coroutine_that_called_and_may_park(void **state)
+{
+	mo_loop *l = mo_loop_new(0);
+	int ops = 0;
+
+	assert_int_equal(mo_loop_start(l, "pool-test"), 0);
+	for (int i = 0; i < 8; i++)
+		mo_loop_spawn(l, runs_calls_back, &ops);
+	mo_loop_stop(l);
+	mo_loop_free(l);
+	assert_int_equal(ops, 160);
+}
+
+static void set_true(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void an_op_from_any_other_thread_runs_at_once(void **state)
+{
+	bool ran = false;
+
+	mo_on_loop(set_true, &ran);
+	assert_true(ran);
+}
+
+/* ---- when no thread can be had ------------------------------------------ */
+
+static void runs_without_threads(void *arg)
+{
+	bool ran = false;
+
+	*(int *)arg = mo_pool_run(set_true, &ran);
+	assert_false(ran);
+}
+
+static void child_has_no_threads(void)
+{
+	struct rlimit none = { 0, 0 };
+	int err = 0;
+
+	/* Root is not held to RLIMIT_NPROC; nobody (65534) is. */
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+		_exit(1);
+	setrlimit(RLIMIT_NPROC, &none);
+	run_co(runs_without_threads, &err);
+	if (err == -EAGAIN)
+		abort(); /* what dies() looks for: the promise held */
+}
+
+static void without_any_thread_the_call_is_refused(void **state)
+{
+	assert_true(dies(child_has_no_threads));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_any_thread_the_call_is_refused),
+		cmocka_unit_test(a_call_runs_on_a_pool_thread_and_returns_when_done),
+		cmocka_unit_test_teardown(calls_run_side_by_side, forget_pool),
+		cmocka_unit_test_teardown(no_more_threads_than_the_limit_and_the_rest_waits_in_line,
+					  forget_pool),
+		cmocka_unit_test(the_loop_goes_on_meanwhile),
+		cmocka_unit_test(pool_threads_have_a_large_stack),
+		cmocka_unit_test(an_op_runs_in_the_coroutine_that_called_and_may_park),
+		cmocka_unit_test_teardown(an_op_from_any_other_thread_runs_at_once, forget_pool),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
