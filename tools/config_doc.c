@@ -51,15 +51,19 @@ static const char intro[] =
 	"  `molt_config_str(\"app.list.0\", \"\")`, `molt_config_int(\"app.port\", 8080)`. There\n"
 	"  keys are compared as they are.\n"
 	"\n"
-	"Types: a **list** is one text with commas (`exeDirs`: colons) or a YAML list. A **size** is\n"
-	"a number of bytes or has a unit: `64k`, `10m`, `1g` (1k = 1024). A **duration** has a unit,\n"
-	"`500ms`, `60s`, `1h30m`, `7d`, or is `none` for no limit; `0` means the same except where\n"
-	"the least value says otherwise. A **bool** is `true` or `false` (also yes/no, on/off, 1/0).\n"
+	"Types: a **list** is one text with commas (`exeDirs`: colons) or a YAML list. A **size** "
+	"is\n"
+	"a number of bytes or has a unit: `64k`, `10m`, `1g` (1k = 1024). A **duration** has a "
+	"unit,\n"
+	"`500ms`, `60s`, `1h30m`, `7d`, or is `none` for no limit; `0` means the same except "
+	"where\n"
+	"the least value says otherwise. A **bool** is `true` or `false` (also yes/no, on/off, "
+	"1/0).\n"
 	"An empty text means \"not set\".\n";
 
 static const char *type_name(const mo_key *k)
 {
-	static const char *const names[] = { "text", "list",	 "bool", "number",
+	static const char *const names[] = { "text", "list",     "bool", "number",
 					     "size", "duration", "level" };
 
 	return names[k->type];
@@ -74,9 +78,9 @@ static void put_range(mo_buf *b, const mo_key *k)
 	min = mo_value_text(k->type, k->min);
 	max = mo_value_text(k->type, k->max);
 	mo_buf_fmt(b, ", %s to %s%s", min, max,
-		   k->flags & MO_KEY_ZERO_NONE ? ", 0 or none" :
-		   k->type == MO_KEY_DURATION  ? " or none" :
-						 "");
+		   k->flags & MO_KEY_ZERO_NONE  ? ", 0 or none"
+		   : k->type == MO_KEY_DURATION ? " or none"
+						: "");
 	free(min);
 	free(max);
 }

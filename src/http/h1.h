@@ -1,5 +1,6 @@
-/* HTTP/1 on one connection, inside: shared by h1.c (reading, exchanges),
- * h1_body.c (request bodies) and h1_send.c (answers); nobody else includes this.
+/* HTTP/1 on one connection, inside: shared by h1.c (the driver), h1_io.c (input,
+ * waiting), h1_exchange.c, h1_body.c (request bodies), h1_answer.c (heads) and
+ * h1_send.c; nobody else includes this.
  *
  * The connection's input lies in one borrowed buffer, its gathered answers in
  * another; both go back as soon as they are empty.  Exchanges run one after
@@ -90,7 +91,7 @@ static inline size_t mo_h1_gathered(const mo_h1 *h)
 	return h->out_end - h->out_at;
 }
 
-/* ---- h1.c ---- */
+/* ---- h1_io.c ---- */
 
 /* One read into the input buffer, which may grow to limit.  > 0; 0 at the end;
  * -EAGAIN; -ENOBUFS when it is full; other errors mean dead. */
@@ -101,8 +102,19 @@ void mo_h1_consume(mo_conn *c, size_t n);
 void mo_h1_die(mo_conn *c);
 /* In the coroutine: waits for events.  0 (try again), -ETIMEDOUT, -EPIPE. */
 int mo_h1_wait(mo_conn *c, int events, molt_time timeout);
+/* Lets the coroutine that is in mo_h1_wait() try again. */
+void mo_h1_wake(mo_h1 *h);
 /* In the coroutine: n more bytes were moved; lets others run when that was much. */
 void mo_h1_spend(mo_conn *c, size_t n);
+
+/* ---- h1_exchange.c ---- */
+
+/* An exchange for the head that begins at the unread input; copies it. */
+mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *fields);
+/* Runs it.  true: it has ended; false: its coroutine waits, and asks for a turn
+ * of the connection when it ends.  Not in a coroutine. */
+bool mo_h1_exchange_run(mo_h1_req *q);
+void mo_h1_count_answer(mo_http_server *s, int status);
 
 /* ---- h1_body.c ---- */
 
@@ -112,6 +124,19 @@ long mo_h1_body_read(molt_req *r, void *buf, size_t n);
 bool mo_h1_body_drainable(const mo_h1_req *q);
 /* Reads it away, as far as that is worth it.  After the answer. */
 void mo_h1_body_drain(mo_h1_req *q);
+
+/* ---- h1_answer.c ---- */
+
+#define MO_H1_REFUSAL_MAX 2048u
+
+/* Fixes framing and keep-alive.  n: bytes of body that come with the head, all
+ * of them when last. */
+void mo_h1_head_decide(mo_h1_req *q, size_t n, bool last);
+/* The most that mo_h1_head_put() writes; it returns the end. */
+size_t mo_h1_head_bound(const mo_h1_req *q);
+char *mo_h1_head_put(char *p, const mo_h1_req *q);
+/* A small whole answer that closes; text empty: status and reason. */
+size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text);
 
 /* ---- h1_send.c ---- */
 

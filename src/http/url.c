@@ -65,11 +65,12 @@ static bool segment_is(const char *start, const char *end, const char *what)
 
 int mo_url_path(mo_arena *a, molt_str raw, molt_str *out)
 {
-	const char *p = raw.ptr, *end = raw.ptr + raw.len;
+	const char *p = raw.ptr, *end;
 	char *base, *at;
 
 	if (raw.len == 0 || *p != '/')
 		return -EINVAL;
+	end = p + raw.len;
 	base = at = mo_arena_alloc(a, raw.len + 1);
 	*at++ = '/';
 	/* Here base[0..at) is the result so far and ends with '/'. */

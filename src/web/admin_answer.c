@@ -49,7 +49,7 @@ static bool wants_html(const molt_req *r)
 
 void mo_admin_send_json(molt_req *r, int status, const json_t *body)
 {
-	char *text = json_dumps(body, JSON_COMPACT);
+	char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(6));
 
 	mo_admin_fields(r);
 	molt_res_json(r, status, text ? text : "null");

@@ -12,18 +12,22 @@
     result.textContent = text;
   };
 
-  // The server renders the state; what the reader has opened stays open.
+  // The server renders the state; what the reader has opened or focused stays so.
   const show = (html) => {
     const open = [...state.querySelectorAll('details[open]')].map((d) => d.id);
+    const active = document.activeElement;
+    const focused = state.contains(active) && active.closest('details');
     state.innerHTML = html;
     for (const id of open) {
       const d = id && document.getElementById(id);
       if (d) d.open = true;
     }
+    const again = focused && document.getElementById(focused.id);
+    if (again) again.querySelector('summary').focus();
   };
 
   const refresh = async () => {
-    if (asking || document.hidden || state.contains(document.activeElement)) return;
+    if (asking || document.hidden) return;
     asking = true;
     try {
       const answer = await fetch(base + '/status?view=html', { cache: 'no-store' });

@@ -20,7 +20,6 @@
 
 #include <errno.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "rt/co.h"
 #include "rt/pool.h"

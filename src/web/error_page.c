@@ -3,7 +3,6 @@
  * for errors that a handler left without a body. */
 #include "web/request.h"
 
-#include <stdlib.h>
 
 #include "base/str.h"
 

@@ -4,7 +4,6 @@
 #include "web/methods.h"
 
 #include "base/buf.h"
-#include "base/check.h"
 #include "base/str.h"
 
 struct mo_other_method {

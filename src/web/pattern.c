@@ -6,7 +6,6 @@
 #include <errno.h>
 
 #include "base/buf.h"
-#include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "web/methods.h"

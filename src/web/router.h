@@ -33,7 +33,7 @@ void mo_router_free(mo_router *r);
 int mo_router_add(mo_router *r, const char *prefix, const char *pattern, void *route, char **why);
 
 typedef struct mo_param {
-	molt_str name;	/* in the router */
+	molt_str name;  /* in the router */
 	molt_str value; /* in path; the getter makes it NUL-terminated */
 } mo_param;
 
@@ -44,7 +44,7 @@ typedef struct mo_match {
 	bool takes_rest;     /* the last one is a {name...} */
 	const char *pattern; /* normal form, for logs: "GET /users/{id}" */
 	bool wrong_method;   /* the path exists with other methods: 405; near is set */
-	void *near;	     /* the most specific route of the path with another method;
+	void *near;          /* the most specific route of the path with another method;
 				then params and pattern are of it */
 } mo_match;
 

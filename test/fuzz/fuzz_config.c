@@ -55,8 +55,9 @@ static void check_logger(void)
 
 static void check_paths(const char *text, size_t size)
 {
-	static const char *const paths[] = { "", ".", "a", "a.0", "a.b.c", "server", "app.list.1.b.0",
-					     "app.port" };
+	static const char *const paths[] = {
+		"", ".", "a", "a.0", "a.b.c", "server", "app.list.1.b.0", "app.port"
+	};
 	char path[64];
 	size_t n = size < sizeof(path) - 1 ? size : sizeof(path) - 1;
 

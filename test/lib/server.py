@@ -210,7 +210,7 @@ class Server:
 
     @property
     def port(self):
-        return self.ports[0]
+        return [port for port in self.ports if port][0]
 
     @property
     def scheme(self):

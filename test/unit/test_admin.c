@@ -165,28 +165,30 @@ const char *molt_strerror(int err)
 
 #define RECEIPT                                                                                    \
 	"{\"id\":\"r1\",\"generation\":1,\"successor_generation\":2,\"target\":\"/x/<app>\","      \
-	"\"outcome\":\"%s\",\"phase\":\"INIT\",\"reason\":\"it ended with status 3\",\"errno\":10," \
-	"\"exit_status\":3,\"signal\":null,\"last_lines\":[\"bad <config>\",\"bye\"],\"started\":"  \
-	"\"2026-01-01T00:00:00Z\",\"ms\":38,\"pid\":11,\"successor_pid\":22,\"phases\":[{"          \
+	"\"outcome\":\"%s\",\"phase\":\"INIT\",\"reason\":\"it ended with status "                 \
+	"3\",\"errno\":10,"                                                                        \
+	"\"exit_status\":3,\"signal\":null,\"last_lines\":[\"bad <config>\",\"bye\"],\"started\":" \
+	"\"2026-01-01T00:00:00Z\",\"ms\":38,\"pid\":11,\"successor_pid\":22,\"phases\":[{"         \
 	"\"phase\":\"SPAWN\",\"ms\":1.5}],\"listeners\":{\"adopted\":4,\"bound\":0,\"closed\":0}," \
 	"\"drained\":null}"
 
-static const char switched[] = "{\"id\":\"r1\",\"generation\":1,\"successor_generation\":2,"
-			       "\"outcome\":\"switched\",\"ms\":38,\"pid\":11,\"successor_pid\":22}";
+static const char switched[] =
+	"{\"id\":\"r1\",\"generation\":1,\"successor_generation\":2,"
+	"\"outcome\":\"switched\",\"ms\":38,\"pid\":11,\"successor_pid\":22}";
 static const char failed[] = "{\"id\":\"r2\",\"generation\":1,\"outcome\":\"failed\","
 			     "\"reason\":\"it ended with status 3\"}";
 
 json_t *mo_process_status(void)
 {
-	json_t *s = json_pack(
-		"{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:{s:i,s:i},s:[{s:s,s:b,s:s,s:[{s:s,s:s,s:b}],s:i,s:i,"
-		"s:i,s:{s:i,s:i}}],s:[]}",
-		"pid", 11, "generation", 1, "exe", "/x/<script>", "version", "0.1.0", "state",
-		now.state, "uptime_ms", (json_int_t)3723000, "loops", 2, "draining_generation",
-		"generation", 0, "pid", 9, "servers", "name", "s1", "graceful", 1, "state",
-		"started", "listeners", "address", ":0", "bound", ":8199", "https", 1,
-		"connections", 3, "requests", 1, "total_requests", 42, "answers", "2xx", 40, "3xx",
-		0, "receipts");
+	json_t *s = json_pack("{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:{s:i,s:i},s:[{s:s,s:b,s:s,s:[{s:s,s:"
+			      "s,s:b}],s:i,s:i,"
+			      "s:i,s:{s:i,s:i}}],s:[]}",
+			      "pid", 11, "generation", 1, "exe", "/x/<script>", "version", "0.1.0",
+			      "state", now.state, "uptime_ms", (json_int_t)3723000, "loops", 2,
+			      "draining_generation", "generation", 0, "pid", 9, "servers", "name",
+			      "s1", "graceful", 1, "state", "started", "listeners", "address", ":0",
+			      "bound", ":8199", "https", 1, "connections", 3, "requests", 1,
+			      "total_requests", 42, "answers", "2xx", 40, "3xx", 0, "receipts");
 
 	return s;
 }
@@ -409,7 +411,8 @@ static void head_never_acts(void **state)
 static void a_restart_tells_the_outcome_with_its_receipt(void **state)
 {
 	mo_admin_on_restart(&req);
-	answers(200, "\"ok\":true,\"outcome\":\"switched\",\"message\":\"Generation 2 (pid 22) serves");
+	answers(200,
+		"\"ok\":true,\"outcome\":\"switched\",\"message\":\"Generation 2 (pid 22) serves");
 	answers(200, "\"receipt\":{\"id\":\"r1\"");
 	assert_int_equal(now.restarts, 1);
 	assert_null(now.exe);
@@ -427,7 +430,7 @@ static void every_failure_of_a_restart_has_its_status(void **state)
 		{ -EACCES, 422, "EACCES" },   { -ENOEXEC, 422, "ENOEXEC" },
 		{ -ECHILD, 502, "ECHILD" },   { -EPROTO, 502, "EPROTO" },
 		{ -ENOTSUP, 501, "ENOTSUP" }, { -ETIMEDOUT, 504, "ETIMEDOUT" },
-		{ -EIO, 500, "EIO" },	      { -EMFILE, 500, "EIO" },
+		{ -EIO, 500, "EIO" },         { -EMFILE, 500, "EIO" },
 	};
 
 	now.receipt = failed;
@@ -443,7 +446,8 @@ static void every_failure_of_a_restart_has_its_status(void **state)
 		if (rows[i].err == -EBUSY || rows[i].err == -ENOTSUP)
 			assert_null(strstr(now.out.data, "receipt"));
 		else
-			answers(rows[i].status, "\"reason\":\"it ended with status 3\",\"receipt\":{");
+			answers(rows[i].status,
+				"\"reason\":\"it ended with status 3\",\"receipt\":{");
 	}
 	logs("it ended with status 3");
 }
@@ -524,7 +528,8 @@ static void a_browser_without_script_gets_a_page_with_a_way_back(void **state)
 	answers(502, "<a href=\"/debug/admin\">Back");
 	assert_null(strstr(now.out.data, "<script"));
 	assert_null(strstr(now.out.data, "{{"));
-	assert_non_null(strstr(mo_buf_cstr(&now.head), "Content-Security-Policy: default-src 'none'"));
+	assert_non_null(
+		strstr(mo_buf_cstr(&now.head), "Content-Security-Policy: default-src 'none'"));
 }
 
 static void a_shutdown_follows_its_answer(void **state)
@@ -576,7 +581,8 @@ static void the_page_works_without_script_and_loads_nothing(void **state)
 {
 	now.method = "GET";
 	mo_admin_on_page(&req);
-	answers(200, "<form method=\"post\" data-action=\"restart\" action=\"/debug/admin/restart\">");
+	answers(200,
+		"<form method=\"post\" data-action=\"restart\" action=\"/debug/admin/restart\">");
 	answers(200, "action=\"/debug/admin/shutdown\"");
 	assert_null(strstr(now.out.data, "http://"));
 	assert_null(strstr(now.out.data, "https://"));

@@ -115,6 +115,10 @@ static void switch_with_rounding(void *arg)
 
 static void the_floating_point_mode_belongs_to_the_coroutine(void **state)
 {
+#if MO_VALGRIND
+	if (RUNNING_ON_VALGRIND)
+		skip(); /* its own arithmetic always rounds to nearest */
+#endif
 	run_on_loop(switch_with_rounding, NULL);
 }
 

@@ -232,8 +232,8 @@ static void depth_size_and_documents_are_limited(void **state)
 	memset(deep, '[', sizeof(deep));
 	deep[sizeof(deep) - 1] = '\0';
 	refuses(deep, "nested deeper than 32");
-	snprintf(deep, sizeof(deep), "a: %.*s%.*s", (int)n, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", (int)n,
-		 "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+	snprintf(deep, sizeof(deep), "a: %.*s%.*s", (int)n, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+		 (int)n, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
 	loads(deep);
 	memset(big, '#', (1u << 20) + 1);
 	refuses(big, "larger than 1048576");

@@ -132,6 +132,43 @@ static void the_loop_ends_only_after_its_coroutines(void **state)
 	assert_int_equal(ended, 20);
 }
 
+/* Room for about four slabs of 64 stacks, and some for the heap. */
+static bool limit_memory(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	struct rlimit r;
+
+	if (!f || fscanf(f, "%lu", &pages) != 1)
+		return false;
+	fclose(f);
+	r.rlim_cur = r.rlim_max = pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)23 << 20);
+	return setrlimit(RLIMIT_AS, &r) == 0;
+}
+
+static void child_starves(void)
+{
+	mo_loop *l = mo_loop_new(0);
+	int ended = 0;
+
+	if (!limit_memory())
+		_exit(1);
+	for (int i = 0; i < 1000; i++)
+		mo_loop_spawn(l, sleepy, &ended);
+	mo_loop_stop(l);
+	mo_loop_run(l);
+	mo_loop_free(l);
+	if (ended == 1000)
+		abort(); /* what dies() looks for: the promise held */
+}
+
+static void a_spawn_without_a_stack_waits_for_one(void **state)
+{
+	if (MO_ASAN || MO_TSAN)
+		skip(); /* they need all the address space */
+	assert_true(dies(child_starves));
+}
+
 static void a_loop_that_never_ran_can_be_freed(void **state)
 {
 	mo_loop_free(mo_loop_new(0));
@@ -299,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_post_after_the_stop_is_dropped),
 		cmocka_unit_test(a_post_may_post_again),
 		cmocka_unit_test(the_loop_ends_only_after_its_coroutines),
+		cmocka_unit_test(a_spawn_without_a_stack_waits_for_one),
 		cmocka_unit_test(a_loop_that_never_ran_can_be_freed),
 		cmocka_unit_test(a_control_loop_runs_on_the_callers_thread),
 		cmocka_unit_test(handles_of_others_hold_a_stopped_loop),

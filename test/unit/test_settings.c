@@ -164,9 +164,20 @@ static void a_drain_of_no_time_is_refused(void **state)
 
 static void broken_durations_are_refused(void **state)
 {
-	static const char *const bad[] = { "",	   "s",	  "-1s", "1.5h", "1x",	"1s2", "0s5",
-					   "1 s",  "1sm", "+1s", "0x1s", "1e3s",
-					   "99999999999999999999s", "9223372036854775807d",
+	static const char *const bad[] = { "",
+					   "s",
+					   "-1s",
+					   "1.5h",
+					   "1x",
+					   "1s2",
+					   "0s5",
+					   "1 s",
+					   "1sm",
+					   "+1s",
+					   "0x1s",
+					   "1e3s",
+					   "99999999999999999999s",
+					   "9223372036854775807d",
 					   "9999d" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -1,0 +1,151 @@
+/* HTTP/1: what an answer's head says, and with it how its body is framed and
+ * whether the connection goes on.  Pure text and decisions; h1_send.c sends.
+ *
+ *   framing      when                                   the body's end
+ *   NO_BODY      204, 304                               the head
+ *   LENGTH       the length is known (res_length, or    that many bytes
+ *                the whole body is there)
+ *   CHUNKED      it is not, HTTP/1.1                    a chunk of size 0
+ *   UNTIL_CLOSE  it is not, HTTP/1.0                    the connection's
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/h1.h"
+
+#define FIXED_HEAD 256u /* bound of what a head holds besides fields of others */
+#define SERVER_MAX 1024u
+
+static char *put(char *p, const char *s, size_t n)
+{
+	memcpy(p, s, n);
+	return p + n;
+}
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+
+static char *put_number(char *p, uint64_t value)
+{
+	char digits[20];
+	size_t n = 0;
+
+	do {
+		digits[n++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	while (n > 0)
+		*p++ = digits[--n];
+	return p;
+}
+
+static char *put_field(char *p, const char *name, size_t nlen, const char *value, size_t vlen)
+{
+	p = put(p, name, nlen);
+	p = PUT(p, ": ");
+	p = put(p, value, vlen);
+	return PUT(p, "\r\n");
+}
+
+static molt_str server_field(const mo_http_server *s)
+{
+	molt_str v = mo_str(s->server_field);
+
+	return v.len <= SERVER_MAX ? v : (molt_str){ 0 };
+}
+
+size_t mo_h1_head_bound(const mo_h1_req *q)
+{
+	size_t n = FIXED_HEAD + server_field(q->r.server).len;
+
+	for (const mo_out_field *f = q->r.out_fields; f; f = f->next)
+		n += f->name.len + f->value.len + 4;
+	return n;
+}
+
+static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status)
+{
+	molt_str text = mo_str(mo_status_text(status)), server = server_field(s);
+
+	p = PUT(p, "HTTP/1.1 ");
+	p = put_number(p, (uint64_t)status);
+	*p++ = ' ';
+	p = put(p, text.ptr, text.len);
+	p = PUT(p, "\r\nDate: ");
+	p = put(p, mo_loop_http_date(l), 29);
+	p = PUT(p, "\r\n");
+	if (server.len > 0)
+		p = put_field(p, "Server", 6, server.ptr, server.len);
+	return p;
+}
+
+char *mo_h1_head_put(char *p, const mo_h1_req *q)
+{
+	const molt_req *r = &q->r;
+
+	p = put_start(p, r->loop, r->server, r->status);
+	for (const mo_out_field *f = r->out_fields; f; f = f->next)
+		p = put_field(p, f->name.ptr, f->name.len, f->value.ptr, f->value.len);
+	if (q->framing == MO_H1_LENGTH) {
+		p = PUT(p, "Content-Length: ");
+		p = put_number(p, q->left);
+		p = PUT(p, "\r\n");
+	} else if (q->framing == MO_H1_CHUNKED) {
+		p = PUT(p, "Transfer-Encoding: chunked\r\n");
+	}
+	if (r->close)
+		p = PUT(p, "Connection: close\r\n");
+	else if (r->minor == 0)
+		p = PUT(p, "Connection: keep-alive\r\n");
+	return PUT(p, "\r\n");
+}
+
+static enum mo_h1_framing choose_framing(const mo_h1_req *q, bool last)
+{
+	if (!mo_status_has_body(q->r.status))
+		return MO_H1_NO_BODY;
+	if (q->r.res_length >= 0 || last)
+		return MO_H1_LENGTH;
+	return q->r.minor >= 1 ? MO_H1_CHUNKED : MO_H1_UNTIL_CLOSE;
+}
+
+/* last: nothing more will be read of the request. */
+static bool must_close(const mo_h1_req *q, bool last)
+{
+	const molt_req *r = &q->r;
+
+	if (r->close || !q->keep_alive || !r->server->lim.keep_alive)
+		return true;
+	if (q->framing == MO_H1_UNTIL_CLOSE || r->body_state == MO_BODY_FAILED)
+		return true;
+	if (atomic_load_explicit(&r->server->draining, memory_order_relaxed))
+		return true;
+	return (last || (r->expect_continue && !q->continue_sent)) && !mo_h1_body_drainable(q);
+}
+
+void mo_h1_head_decide(mo_h1_req *q, size_t n, bool last)
+{
+	molt_req *r = &q->r;
+
+	q->framing = choose_framing(q, last);
+	q->left = r->res_length >= 0 ? (uint64_t)r->res_length : n;
+	r->close = must_close(q, last);
+	r->head_sent = true;
+}
+
+size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text)
+{
+	const char *reason = mo_status_text(status);
+	char *p = put_start(out, mo_conn_loop(c), c->server, status);
+
+	p = PUT(p, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+	if (text.len == 0)
+		p = put_number(p, 3 + 1 + strlen(reason) + 1);
+	else
+		p = put_number(p, text.len);
+	p = PUT(p, "\r\nConnection: close\r\n\r\n");
+	if (text.len > 0)
+		p = put(p, text.ptr, text.len);
+	else
+		p += sprintf(p, "%03d %s\n", status, reason);
+	return (size_t)(p - out);
+}

@@ -1,0 +1,201 @@
+/* HTTP/1: an exchange from its head to its end; see exchange.h for what it is
+ * and h1.h for where it runs.  Started by the driver; ended by its own coroutine,
+ * or by the driver when no handler runs.
+ *
+ * Always: its memory is its own arena, head included, so the input buffer is
+ * free for what comes behind; done() is called once for each route(). */
+#include "http/h1.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/str.h"
+
+static bool h1_gone(const molt_req *r)
+{
+	return atomic_load_explicit(&mo_h1_of(r->conn)->gone, memory_order_relaxed);
+}
+
+static const mo_exchange_ops ops = {
+	.read = mo_h1_body_read,
+	.send = mo_h1_send,
+	.send_file = mo_h1_send_file,
+	.gone = h1_gone,
+};
+
+/* Where the head's bytes were, and where their copy is. */
+struct copied {
+	const char *from;
+	char *to;
+	size_t size;
+	mo_arena *arena;
+};
+
+static bool inside(const struct copied *k, const char *p)
+{
+	return p >= k->from && p < k->from + k->size;
+}
+
+/* The same string in the copy, ended there with a NUL: what follows a name, a
+ * value, the method and the target is a delimiter that nobody needs any more. */
+static molt_str moved(const struct copied *k, molt_str s)
+{
+	char *p;
+
+	if (s.len == 0 || !inside(k, s.ptr))
+		return mo_strn(mo_arena_strndup(k->arena, s.ptr, s.len), s.len);
+	p = k->to + (s.ptr - k->from);
+	p[s.len] = '\0';
+	return mo_strn(p, s.len);
+}
+
+/* A part of the target cannot end in place unless the target ends there too. */
+static molt_str moved_part(const struct copied *k, molt_str s, molt_str whole)
+{
+	bool part = s.ptr >= whole.ptr && s.ptr + s.len < whole.ptr + whole.len;
+
+	if (part)
+		return mo_strn(mo_arena_strndup(k->arena, s.ptr, s.len), s.len);
+	return moved(k, s);
+}
+
+static void copy_head(molt_req *r, const char *data, const mo_head *head, const mo_field *fields)
+{
+	struct copied k = { .from = data, .size = head->size, .arena = &r->arena };
+
+	k.to = mo_arena_alloc(&r->arena, head->size + 1);
+	memcpy(k.to, data, head->size);
+	r->fields = mo_arena_alloc(&r->arena, (head->nfields + 1) * sizeof(*fields));
+	r->nfields = head->nfields;
+	for (size_t i = 0; i < head->nfields; i++) {
+		r->fields[i].id = fields[i].id;
+		r->fields[i].name = moved(&k, fields[i].name);
+		r->fields[i].value = moved(&k, fields[i].value);
+	}
+	r->method = moved(&k, head->method);
+	r->target = moved(&k, head->target);
+	r->raw_path = moved_part(&k, head->path, head->target);
+	r->query = moved_part(&k, head->query, head->target);
+	r->host = moved_part(&k, head->host, head->target);
+	r->minor = head->minor;
+	r->chunked = head->chunked;
+	r->has_length = head->has_length;
+	r->length = head->length;
+	r->expect_continue = head->expect_continue && head->minor >= 1;
+	r->upgrade = head->upgrade;
+}
+
+mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *fields)
+{
+	mo_h1 *h = mo_h1_of(c);
+	mo_loop *l = mo_conn_loop(c);
+	mo_h1_req *q;
+	mo_arena arena;
+
+	mo_arena_init(&arena, &l->chunks);
+	q = mo_arena_alloc(&arena, sizeof(*q));
+	memset(q, 0, sizeof(*q));
+	q->r = (molt_req){
+		.magic = MO_REQ_MAGIC,
+		.ops = &ops,
+		.conn = c,
+		.loop = l,
+		.server = c->server,
+		.arena = arena,
+		.tls = c->tls,
+		.peer = &c->peer,
+		.started = mo_loop_now(l),
+		.id = mo_conns_next_id(c->home),
+		.body_max = c->server->lim.max_body,
+		.status = 200,
+		.out = mo_conns_buf_get(c->home),
+		.res_length = -1,
+		.write_deadline = INT64_MAX,
+		.stack_size = c->server->lim.stack_size,
+	};
+	q->r.out_tail = &q->r.out_fields;
+	copy_head(&q->r, h->in + h->in_at, head, fields);
+	q->keep_alive = head->keep_alive;
+	q->head_only = mo_str_eq(q->r.method, MO_STR("HEAD"));
+	mo_h1_body_init(q);
+	return q;
+}
+
+static void count_start(mo_http_server *s)
+{
+	atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->total_requests, 1, memory_order_relaxed);
+}
+
+void mo_h1_count_answer(mo_http_server *s, int status)
+{
+	int class = status / 100;
+
+	if (class >= 1 && class <= 5)
+		atomic_fetch_add_explicit(&s->by_class[class], 1, memory_order_relaxed);
+}
+
+/* The last step of an exchange, in its coroutine if it has one.  The connection
+ * goes on in the driver: below on the stack, or in the next turn. */
+static void exchange_end(mo_h1_req *q)
+{
+	mo_conn *c = mo_h1_conn(q);
+	mo_h1 *h = mo_h1_of(c);
+	molt_req *r = &q->r;
+
+	r->cut |= h->dead;
+	h->cut = r->cut;
+	h->reset = r->cut && r->head_sent && q->framing == MO_H1_UNTIL_CLOSE;
+	h->closing = r->close || r->cut || r->body_state != MO_BODY_NONE;
+	mo_h1_count_answer(c->server, r->status);
+	c->server->app.done(r);
+	h->req = NULL;
+	h->unsent++;
+	mo_conns_buf_put(c->home, &r->out);
+	r->magic = 0;
+	mo_arena_fini(&r->arena);
+	if (!h->driving)
+		mo_conn_later(c);
+}
+
+static void exchange_main(void *arg)
+{
+	mo_h1_req *q = arg;
+
+	q->r.server->app.handle(&q->r);
+	mo_h1_finish(q);
+	exchange_end(q);
+}
+
+static bool without_handler(mo_h1_req *q, int status)
+{
+	mo_h1_answer_status(q, status);
+	exchange_end(q);
+	return true;
+}
+
+bool mo_h1_exchange_run(mo_h1_req *q)
+{
+	mo_conn *c = mo_h1_conn(q);
+	mo_h1 *h = mo_h1_of(c);
+	molt_req *r = &q->r;
+	bool ended;
+
+	c->state = MO_CONN_RUNNING;
+	h->req = q;
+	h->driving = true;
+	count_start(c->server);
+	c->server->app.route(r);
+	if (r->has_length && r->length > r->body_max) {
+		ended = without_handler(q, 413);
+	} else {
+		r->co = mo_co_new(r->loop, r->stack_size, exchange_main, q);
+		if (!r->co)
+			ended = without_handler(q, 503);
+		else
+			ended = mo_co_resume(r->co);
+	}
+	h->driving = false;
+	return ended;
+}

@@ -1,0 +1,136 @@
+/* HTTP/1: the input buffer of a connection, and waiting for its descriptor; see
+ * h1.h.  Called by the driver (reading heads) and by the coroutine of the one
+ * exchange (reading its body, sending).
+ *
+ * Always: the buffer is there only while bytes are unread or a read is under
+ * way; one coroutine waits at most. */
+#include "http/h1.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#define BYTES_PER_TURN (1024u * 1024)
+
+/* ---- input ---- */
+
+static void give_back_input(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	if (h->in_cap == MO_LOOP_BUFFER)
+		mo_loop_buffer_put(mo_conn_loop(c), h->in);
+	else
+		free(h->in);
+	h->in = NULL;
+	h->in_at = h->in_end = h->in_cap = 0;
+}
+
+void mo_h1_consume(mo_conn *c, size_t n)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	MO_CHECK(n <= mo_h1_unread(h));
+	h->in_at += n;
+	if (h->in && h->in_at == h->in_end)
+		give_back_input(c);
+}
+
+static void grow_input(mo_conn *c, size_t limit)
+{
+	mo_h1 *h = mo_h1_of(c);
+	size_t n = h->in_end, cap = h->in_cap * 2 < limit ? h->in_cap * 2 : limit;
+	char *bigger = mo_malloc(cap);
+
+	memcpy(bigger, h->in, n);
+	give_back_input(c);
+	h->in = bigger;
+	h->in_end = n;
+	h->in_cap = cap;
+}
+
+/* Makes room to read into: at the end, else by moving, else by growing. */
+static bool make_room(mo_conn *c, size_t limit)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	if (!h->in) {
+		h->in = mo_loop_buffer_get(mo_conn_loop(c));
+		h->in_cap = MO_LOOP_BUFFER;
+	}
+	if (h->in_at > 0 && h->in_cap - h->in_end < h->in_cap / 2) {
+		memmove(h->in, h->in + h->in_at, mo_h1_unread(h));
+		h->in_end -= h->in_at;
+		h->in_at = 0;
+	}
+	if (h->in_end == h->in_cap && h->in_at == 0 && h->in_cap < limit)
+		grow_input(c, limit);
+	return h->in_end < h->in_cap;
+}
+
+ssize_t mo_h1_fill(mo_conn *c, size_t limit)
+{
+	mo_h1 *h = mo_h1_of(c);
+	ssize_t n;
+
+	if (!make_room(c, limit))
+		return -ENOBUFS;
+	n = c->stream->ops->read(c->stream, h->in + h->in_end, h->in_cap - h->in_end);
+	if (n > 0)
+		h->in_end += (size_t)n;
+	else
+		mo_h1_consume(c, 0); /* gives an empty buffer back */
+	return n;
+}
+
+/* ---- waiting in the coroutine ---- */
+
+void mo_h1_die(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	h->dead = true;
+	h->out_at = h->out_end;
+	atomic_store_explicit(&h->gone, true, memory_order_relaxed);
+	if (h->req)
+		h->req->r.cut = true;
+	mo_conn_watch(c, 0);
+}
+
+int mo_h1_wait(mo_conn *c, int events, molt_time timeout)
+{
+	mo_h1 *h = mo_h1_of(c);
+	int rc;
+
+	if (h->dead)
+		return -EPIPE;
+	MO_CHECK(!h->waiting);
+	h->waiting = true;
+	h->spent = 0;
+	mo_conn_watch(c, events);
+	rc = mo_park_wait(&h->io, timeout);
+	h->waiting = false;
+	return h->dead ? -EPIPE : rc;
+}
+
+void mo_h1_wake(mo_h1 *h)
+{
+	if (!h->waiting)
+		return;
+	h->waiting = false;
+	mo_park_wake(&h->io, 0);
+}
+
+void mo_h1_spend(mo_conn *c, size_t n)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	h->spent += n;
+	if (h->spent < BYTES_PER_TURN || h->dead)
+		return;
+	mo_conn_later(c);
+	(void)mo_h1_wait(c, c->watched, MOLT_FOREVER);
+}

@@ -1,0 +1,104 @@
+"""kill -9 in the middle of a restart: of the successor before it serves, of the
+predecessor after the switch; and of either at random moments under load."""
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import procs  # noqa: E402
+from case import SHORT, SLOW, eventually, main  # noqa: E402
+from release import RestartCase  # noqa: E402
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+class Kills(RestartCase):
+    def test_the_successor_killed_while_it_starts(self):
+        srv = self.app()
+        old = srv.pid
+        exe = self.put_bad("never_ready")
+        results = []
+        caller = threading.Thread(target=lambda: results.append(self.restart_api(srv, exe)))
+        caller.start()
+        child = eventually(lambda: [p for p in srv.pids() if p != old], 5)[0]
+        time.sleep(0.3)
+        kill(child)
+        caller.join()
+        self.assertEqual(results[0].status, 502, results[0])
+        self.assertEqual(results[0].json["receipt"]["signal"], 9)
+        self.assertEqual(self.serving_pid(srv), old)
+        self.restarted(srv)
+
+    def test_the_predecessor_killed_after_the_switch(self):
+        srv = self.app()
+        old = srv.pid
+        running = self.connect(srv)
+        running.send(b"GET /sleep?ms=9000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        new = self.restarted(srv)
+        kill(old)
+        srv.exit_code()
+        self.assertEqual(self.serving_pid(srv), new)
+        time.sleep(0.3)
+        newer = self.restarted(srv)
+        self.assertNotEqual(newer, new)
+        self.assertTrue(procs.wait_gone(new, 5 * SLOW))
+
+    def test_the_predecessor_killed_while_the_successor_starts(self):
+        # Either takes over or ends; the port must not be held by a mute process.
+        srv = self.app()
+        old = srv.pid
+        since = srv.mark()
+        os.kill(old, signal.SIGUSR2)
+        child = eventually(lambda: [p for p in srv.pids() if p != old], 5, step=0.0005)
+        kill(old)
+        self.assertTrue(child)
+
+        def settled():
+            if not srv.pids():
+                return True
+            return any(line.pid in child for line in srv.listening(since))
+
+        self.assertTrue(eventually(settled, 8), srv.log())
+        if srv.pids():
+            self.assertEqual(self.text(srv, "/build"), "1\n")
+            self.restarted(srv)
+
+    def test_the_successor_killed_at_random_moments(self):
+        # Before the switch the old one goes on; after it the service is gone
+        # with the process that had it, as with any kill -9.
+        rng = random.Random(7)
+        for _ in range(6 if SHORT else 20):
+            srv = self.app()
+            old = srv.pid
+            os.kill(old, signal.SIGUSR2)
+            child = eventually(lambda: [p for p in srv.pids() if p != old], 5, step=0.0005)
+            time.sleep(rng.random() * 0.02)
+            switched = bool([line for line in srv.listening() if line.pid in (child or [])])
+            for pid in child or []:
+                kill(pid)
+            time.sleep(0.1)
+            if procs.alive(old) and not switched and "%d: event drain" % old not in srv.log():
+                self.assertEqual(self.serving_pid(srv), old)
+                self.restarted(srv)
+            srv.stop()
+
+    def test_both_killed_leaves_nobody(self):
+        srv = self.app()
+        os.kill(srv.pid, signal.SIGUSR2)
+        time.sleep(0.005)
+        for pid in srv.pids():
+            kill(pid)
+        self.assertTrue(eventually(lambda: not srv.pids(), 3), srv.pids())
+
+
+if __name__ == "__main__":
+    main()

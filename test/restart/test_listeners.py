@@ -1,0 +1,169 @@
+"""Listeners that a new configuration adds, removes and keeps at a restart."""
+import os
+import random
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
+import load  # noqa: E402
+import procs  # noqa: E402
+from case import SLOW, eventually, main  # noqa: E402
+from release import RestartCase  # noqa: E402
+
+
+def free_ports(n):
+    """Ports below the ephemeral range that nobody has right now."""
+    found = []
+    while len(found) < n:
+        port = random.randrange(15000, 30000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+class Listeners(RestartCase):
+    def listen(self, *addresses, more=""):
+        self.write("c.yaml", "server:\n  address: '%s'\n%s" % (",".join(addresses), more))
+
+    def start(self, *addresses, **kw):
+        self.listen(*addresses, **kw)
+        return self.app(self.path("c.yaml"), address=None, listeners=len(addresses))
+
+    def answers(self, port):
+        try:
+            return self.fetch(port, "/build").body == b"1\n"
+        except ConnectionRefusedError:
+            return False
+
+    def test_a_port_is_added(self):
+        a, b = free_ports(2)
+        srv = self.start("127.0.0.1:%d" % a)
+        self.assertFalse(self.answers(b))
+        self.listen("127.0.0.1:%d" % a, "127.0.0.1:%d" % b)
+        self.restarted(srv)
+        self.assertTrue(self.answers(a) and self.answers(b))
+
+    def test_a_port_is_removed_after_the_switch(self):
+        a, b = free_ports(2)
+        srv = self.start("127.0.0.1:%d" % a, "127.0.0.1:%d" % b)
+        self.assertTrue(self.answers(a) and self.answers(b))
+        self.listen("127.0.0.1:%d" % a)
+        self.restarted(srv)
+        self.assertTrue(self.answers(a))
+        self.assertTrue(eventually(lambda: not self.answers(b), 3), "the removed port still answers")
+
+    def test_a_running_request_of_a_removed_port_ends(self):
+        a, b = free_ports(2)
+        srv = self.start("127.0.0.1:%d" % a, "127.0.0.1:%d" % b)
+        running = self.connect(b)
+        running.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        old = srv.pid
+        self.listen("127.0.0.1:%d" % a)
+        self.restarted(srv)
+        self.assertEqual(running.answer().body, b"%d\n%d\n" % (old, old))
+
+    def test_a_port_is_changed_and_changed_back(self):
+        a, b = free_ports(2)
+        srv = self.start("127.0.0.1:%d" % a)
+        self.listen("127.0.0.1:%d" % b)
+        answer = self.restart_api(srv)
+        self.assertEqual(answer.status, 200, answer)
+        self.assertTrue(self.answers(b))
+        self.assertTrue(eventually(lambda: not self.answers(a), 3))
+        self.listen("127.0.0.1:%d" % a)
+        answer = self.fetch(b, "/debug/admin/restart", "POST", body=b"")
+        self.assertEqual(answer.status, 200, answer)
+        self.assertTrue(self.answers(a))
+
+    def test_a_new_port_that_is_taken_refuses_the_restart(self):
+        a, b = free_ports(2)
+        srv = self.start("127.0.0.1:%d" % a)
+        old = srv.pid
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", b))
+            taken.listen()
+            self.listen("127.0.0.1:%d" % a, "127.0.0.1:%d" % b)
+            answer = self.restart_api(srv)
+            self.assertEqual(answer.status, 502, answer)
+            self.assertIn(b"already in use", answer.body)
+            self.assertEqual(self.serving_pid(a), old)
+        self.restarted(srv)
+        self.assertTrue(self.answers(a) and self.answers(b))
+
+    def test_kept_ports_lose_nothing_while_others_come_and_go(self):
+        a, b, c = free_ports(3)
+        srv = self.start("127.0.0.1:%d" % a)
+        with load.Running(a, "reused", 8, mix="get,post") as run:
+            for extra in (b, c, None, b, None):
+                ports = [a] + ([extra] if extra else [])
+                self.listen(*("127.0.0.1:%d" % p for p in ports))
+                srv.restart(listeners=len(ports))
+                time.sleep(0.2)
+                if extra:
+                    self.assertTrue(self.answers(extra))
+            report = run.finish()
+        self.assertEqual(report["failed"], 0, report)
+
+    def test_port_zero_stays_the_port_that_it_became(self):
+        srv = self.start("127.0.0.1:0", "127.0.0.2:0")
+        before = [line.address for line in srv.listening()]
+        since = srv.mark()
+        self.restarted(srv)
+        self.assertEqual([line.address for line in srv.listening(since)], before)
+
+    def test_http_becomes_https_on_the_same_port(self):
+        a, = free_ports(1)
+        srv = self.start("127.0.0.1:%d" % a)
+        crt, key = certs.make(self.dir)
+        self.listen("127.0.0.1:%d" % a,
+                    more="  httpsCertPath: '%s'\n  httpsKeyPath: '%s'\n" % (crt, key))
+        old = srv.pid
+        new = srv.restart()
+        self.assertEqual(self.fetch(a, "/pid", tls=True).body, b"%d\n" % new)
+        self.assertTrue(procs.wait_gone(old, 5 * SLOW))
+
+    def test_a_unix_sockets_path_stays_and_goes_with_the_last(self):
+        path = self.path("app.sock")
+        srv = self.start("unix:" + path, "127.0.0.1:0")
+        inode = os.stat(path).st_ino
+        for _ in range(3):
+            self.restarted(srv)
+            time.sleep(0.2)
+            self.assertEqual(os.stat(path).st_ino, inode, "the socket was made anew")
+            self.assertEqual(self.fetch(path, "/build").body, b"1\n")
+        srv.stop()
+        self.assertFalse(os.path.exists(path))
+
+    def test_many_listeners_are_handed_over(self):
+        # More than fit into one message (253 descriptors at most).
+        addresses = ["127.0.%d.%d:0" % (i // 250, i % 250 + 1) for i in range(600)]
+        srv = self.start(*addresses)
+        before = [line.address for line in srv.listening()]
+        since = srv.mark()
+        self.assertEqual(len(before), 600)
+        self.restarted(srv)
+        self.assertEqual([line.address for line in srv.listening(since)], before)
+
+    def test_a_bad_new_configuration_refuses_the_restart(self):
+        a, = free_ports(1)
+        srv = self.start("127.0.0.1:%d" % a)
+        old = srv.pid
+        self.write("c.yaml", "server:\n  address: '127.0.0.1:%d'\n  keepAlive: perhaps\n" % a)
+        answer = self.restart_api(srv)
+        self.assertEqual(answer.status, 502, answer)
+        self.assertIn(b"c.yaml:3", answer.body)
+        self.assertEqual(self.serving_pid(a), old)
+        self.listen("127.0.0.1:%d" % a)
+        self.restarted(srv)
+
+
+if __name__ == "__main__":
+    main()

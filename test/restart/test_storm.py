@@ -1,0 +1,184 @@
+"""Restarts that come together: signals in pairs, a restart during a restart,
+twenty callers at once, a hundred in a row."""
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import load  # noqa: E402
+import procs  # noqa: E402
+from case import SHORT, SLOW, eventually, main  # noqa: E402
+from release import RestartCase  # noqa: E402
+
+
+class Together(RestartCase):
+    def one_left(self, srv):
+        """Exactly one generation lives, and it answers everything."""
+        self.assertTrue(eventually(lambda: len(srv.pids()) == 1, 8), srv.pids())
+        pid = srv.pids()[0]
+        for _ in range(30):
+            self.assertEqual(self.serving_pid(srv), pid)
+        self.assertEqual(self.status(srv)["state"], "serving")
+        return pid
+
+    def test_double_and_triple_signals_leave_one_generation(self):
+        srv = self.app()
+        for n, gap in ((2, 0), (2, 0.02), (2, 0.1), (2, 0.4), (3, 0), (3, 0.05), (3, 0.3)):
+            pid = self.one_left(srv)
+            for _ in range(n):
+                if procs.alive(pid):
+                    os.kill(pid, signal.SIGUSR1)
+                time.sleep(gap)
+            self.assertTrue(eventually(lambda: srv.pid != pid, 5), "no restart came of %d" % n)
+            self.assertNotEqual(self.one_left(srv), pid)
+
+    def test_both_signals_at_once_are_one_restart_or_two_never_none(self):
+        srv = self.app()
+        pid = srv.pid
+        os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, signal.SIGUSR2)
+        self.assertTrue(eventually(lambda: len(srv.generations()) >= 2, 5))
+        self.one_left(srv)
+        self.assertLessEqual(len(srv.generations()), 3)
+
+    def test_a_signal_while_the_old_one_still_drains(self):
+        srv = self.app()
+        first = srv.pid
+        running = self.connect(srv)
+        running.send(b"GET /sleep?ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        second = self.restarted(srv)
+        third = self.restarted(srv)  # three generations live now
+        self.assertEqual(len({first, second, third}), 3)
+        os.kill(first, signal.SIGUSR2)  # to one that drains: no new generation
+        time.sleep(0.5)
+        self.assertEqual(running.answer().body, b"%d\n%d\n" % (first, first))
+        running.close()
+        self.assertEqual(self.one_left(srv), third)
+        self.assertEqual(len(srv.generations()), 3)
+
+    def test_sigterm_to_the_new_one_while_the_old_one_drains(self):
+        srv = self.app()
+        first = srv.pid
+        running = self.connect(srv)
+        running.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        second = self.restarted(srv)
+        os.kill(second, signal.SIGTERM)
+        self.assertTrue(procs.wait_gone(second, 3 * SLOW))
+        self.assertEqual(running.answer().body, b"%d\n%d\n" % (first, first))
+        self.assertTrue(srv.wait_empty(4))
+
+    def call(self, srv, results, exe=None):
+        results.append(self.restart_api(srv, exe))
+
+    def test_twenty_callers_share_one_restart(self):
+        srv = self.app()
+        results = []
+        callers = [threading.Thread(target=self.call, args=(srv, results)) for _ in range(20)]
+        for c in callers:
+            c.start()
+        for c in callers:
+            c.join()
+        self.assertEqual([r.status for r in results if r.status not in (200, 409)], [])
+        good = [r for r in results if r.status == 200]
+        self.assertTrue(good)
+        for r in results:
+            if r.status == 409:
+                self.assertTrue(r.json["reason"])
+        self.one_left(srv)
+        self.assertLessEqual(len(srv.generations()), 1 + len(good))
+
+    def test_the_same_target_joins_a_running_restart(self):
+        srv = self.app(env={"MOLT_SERVER_READYTIMEOUT": "2s"})
+        exe = self.put_bad("never_ready")
+        results = []
+        callers = [threading.Thread(target=self.call, args=(srv, results, exe)) for _ in range(5)]
+        start = time.monotonic()
+        for c in callers:
+            c.start()
+            time.sleep(0.2)
+        for c in callers:
+            c.join()
+        self.assertLess(time.monotonic() - start, 3.6 * SLOW, "they queued")
+        self.assertEqual([r.status for r in results], [504] * 5)
+        self.assertEqual(len({r.json["receipt"]["id"] for r in results}), 1)
+        self.one_left(srv)
+
+    def test_another_target_is_refused_with_the_state(self):
+        srv = self.app(env={"MOLT_SERVER_READYTIMEOUT": "2s"})
+        exe, other = self.put_bad("hang"), self.put("2", "other")
+        results = []
+        caller = threading.Thread(target=self.call, args=(srv, results, exe))
+        caller.start()
+        time.sleep(0.5)
+        self.assertEqual(self.status(srv)["state"], "restarting")
+        for target in (other, None):
+            answer = self.restart_api(srv, target)
+            self.assertEqual(answer.status, 409, answer)
+            self.assertIn("already", answer.json["reason"])
+        self.assertEqual(self.text(srv, "/restart?exe=" + other).split()[0], "-16")
+        caller.join()
+        self.assertEqual(results[0].status, 504)
+        self.restarted(srv, other)
+        self.assertEqual(self.build(srv), "2")
+
+    def test_a_storm_under_load(self):
+        srv = self.app()
+        with load.Running(srv.port, "reused", 16, mix="get,post") as run:
+            end = time.monotonic() + (2 if SHORT else 5)
+            while time.monotonic() < end:
+                for pid in srv.pids():
+                    try:
+                        os.kill(pid, random.choice((signal.SIGUSR1, signal.SIGUSR2)))
+                    except ProcessLookupError:
+                        pass
+                time.sleep(0.02)
+            report = run.finish()
+        self.assertEqual(report["failed"], 0, report)
+        self.assertGreater(len(report["pids"]), 3)
+        self.one_left(srv)
+
+
+class Many(RestartCase):
+    def test_a_hundred_restarts_leave_nothing_behind(self):
+        srv = self.app()
+        sizes, times = [], []
+        with load.Running(srv.port, "pausing", 4, mix="get,post") as run:
+            for i in range(20 if SHORT else 100):
+                start = time.monotonic()
+                pid = self.restarted(srv)
+                times.append(time.monotonic() - start)
+                for old in srv.generations():
+                    if old != pid:
+                        self.assertTrue(procs.wait_gone(old, 5 * SLOW))
+                self.assertEqual(srv.pids(), [pid])
+                self.assertEqual(procs.zombies_of(pid), [])
+                self.assertEqual(self.status(srv)["generation"], i + 2)
+                sizes.append((len(procs.descriptors(pid)), procs.status_field(pid, "Threads"),
+                              procs.status_field(pid, "VmRSS")))
+            report = run.finish()
+        print("restarts: median %.0f ms, longest %.0f ms; descriptors, threads, KiB: %r -> %r" % (
+            sorted(times)[len(times) // 2] * 1000, max(times) * 1000, sizes[1], sizes[-1]), flush=True)
+        self.assertEqual(report["failed"], 0, report)
+        few, many = sizes[1:6], sizes[-5:]
+        for what, slack in ((0, 5), (1, 0)):  # descriptors: connections come and go
+            self.assertLessEqual(min(s[what] for s in many), max(s[what] for s in few) + slack)
+        rss_few, rss_many = (sorted(s[2] for s in part)[2] for part in (few, many))
+        self.assertLess(rss_many, rss_few * 1.1 + 512, "memory grows from generation to generation")
+        self.assertLessEqual(len(self.status(srv)["receipts"]), 32)
+
+    def test_the_environment_and_arguments_do_not_grow(self):
+        srv = self.app("--flag", "a b")
+        for _ in range(5):
+            self.restarted(srv)
+        self.assertEqual(self.text(srv, "/argv").splitlines(), [self.path("app"), "--flag", "a b"])
+        names = [line.split("=")[0] for line in self.text(srv, "/environ").splitlines()]
+        self.assertEqual(len(names), len(set(names)))
+
+
+if __name__ == "__main__":
+    main()
