@@ -47,10 +47,10 @@ typedef struct mo_exchange_ops {
 	/* The same with bytes of a file; the range must exist: when the file turns
 	 * out shorter the connection is cut, so that the client sees it.  [parks] */
 	int (*send_file)(molt_req *r, int fd, off_t off, size_t n, bool last);
-	/* The client has disconnected, or at least will send no more: writing may
-	 * still work, as some clients close their sending side and wait for the
-	 * answer.  Only the result of send tells that it has failed. [any] */
+	/* The client will send no more: it has disconnected, or closed its sending
+	 * side and waits for the answer, which only a write can tell apart. [any] */
 	bool (*gone)(const molt_req *r);
+	bool (*broken)(const molt_req *r); /* nothing can be sent to it any more. [any] */
 } mo_exchange_ops;
 
 struct molt_req {

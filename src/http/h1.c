@@ -230,7 +230,7 @@ static void read_more(mo_conn *c)
 	}
 	if (n == 0) {
 		h->eof = true;
-		atomic_store_explicit(&h->gone, true, memory_order_relaxed);
+		mo_h1_peer_ended(h);
 		mo_conn_watch(c, 0);
 	}
 	if (n <= 0 || worth_parsing(c, old))
@@ -247,7 +247,7 @@ static void while_running(mo_conn *c, int events)
 	if (events < 0) {
 		mo_h1_die(c);
 	} else if (events & UV_DISCONNECT) {
-		atomic_store_explicit(&h->gone, true, memory_order_relaxed);
+		mo_h1_peer_ended(h);
 		mo_conn_watch(c, 0);
 	} else {
 		mo_conn_watch(c, UV_DISCONNECT);

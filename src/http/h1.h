@@ -50,6 +50,8 @@ typedef struct mo_h1_req {
 	uint64_t left;  /* of Content-Length */
 } mo_h1_req;
 
+enum mo_h1_peer { MO_H1_PEER_THERE, MO_H1_PEER_ENDED, MO_H1_PEER_LOST };
+
 typedef struct mo_h1 {
 	char *in; /* borrowed, or NULL when nothing is unread */
 	size_t in_at, in_end, in_cap;
@@ -64,11 +66,11 @@ typedef struct mo_h1 {
 	bool blocked;         /* the driver waits to send */
 	bool driving;         /* the driver is on the stack below the coroutine */
 	bool dead;
-	bool eof;          /* the client will send no more */
-	bool closing;      /* after what is gathered */
-	bool cut;          /* closing without a proper end */
-	bool reset;        /* ... that only a reset can show */
-	_Atomic bool gone; /* for ops->gone on any thread */
+	bool eof;             /* the client will send no more */
+	bool closing;         /* after what is gathered */
+	bool cut;             /* closing without a proper end */
+	bool reset;           /* ... that only a reset can show */
+	_Atomic uint8_t peer; /* enum mo_h1_peer, for any thread */
 } mo_h1;
 
 static inline mo_h1 *mo_h1_of(const mo_conn *c)
@@ -79,6 +81,12 @@ static inline mo_h1 *mo_h1_of(const mo_conn *c)
 static inline mo_conn *mo_h1_conn(const mo_h1_req *q)
 {
 	return q->r.conn;
+}
+
+/* It will send no more, but may still read. */
+static inline void mo_h1_peer_ended(mo_h1 *h)
+{
+	atomic_store_explicit(&h->peer, MO_H1_PEER_ENDED, memory_order_relaxed);
 }
 
 static inline size_t mo_h1_unread(const mo_h1 *h)

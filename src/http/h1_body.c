@@ -138,7 +138,7 @@ static long read_stream(mo_h1_req *q, char *buf, size_t n)
 		return wait_for_more(q);
 	if (got == 0) {
 		h->eof = true;
-		atomic_store_explicit(&h->gone, true, memory_order_relaxed);
+		mo_h1_peer_ended(h);
 	} else {
 		mo_h1_die(c);
 	}

@@ -14,7 +14,14 @@
 
 static bool h1_gone(const molt_req *r)
 {
-	return atomic_load_explicit(&mo_h1_of(r->conn)->gone, memory_order_relaxed);
+	return atomic_load_explicit(&mo_h1_of(r->conn)->peer, memory_order_relaxed) !=
+	       MO_H1_PEER_THERE;
+}
+
+static bool h1_broken(const molt_req *r)
+{
+	return atomic_load_explicit(&mo_h1_of(r->conn)->peer, memory_order_relaxed) ==
+	       MO_H1_PEER_LOST;
 }
 
 static const mo_exchange_ops ops = {
@@ -22,6 +29,7 @@ static const mo_exchange_ops ops = {
 	.send = mo_h1_send,
 	.send_file = mo_h1_send_file,
 	.gone = h1_gone,
+	.broken = h1_broken,
 };
 
 /* Where the head's bytes were, and where their copy is. */
@@ -86,6 +94,15 @@ static void copy_head(molt_req *r, const char *data, const mo_head *head, const 
 	r->upgrade = head->upgrade;
 }
 
+/* Runs behind every deferred call of the upper layer. */
+static void forget(void *arg)
+{
+	molt_req *r = arg;
+
+	mo_conns_buf_put(((mo_conn *)r->conn)->home, &r->out);
+	r->magic = 0;
+}
+
 mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *fields)
 {
 	mo_h1 *h = mo_h1_of(c);
@@ -114,6 +131,7 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 		.write_deadline = INT64_MAX,
 		.stack_size = c->server->lim.stack_size,
 	};
+	mo_arena_defer(&q->r.arena, forget, &q->r);
 	q->r.out_tail = &q->r.out_fields;
 	copy_head(&q->r, h->in + h->in_at, head, fields);
 	q->keep_alive = head->keep_alive;
@@ -150,11 +168,9 @@ static void exchange_end(mo_h1_req *q)
 	h->closing = r->close || r->cut || r->body_state != MO_BODY_NONE;
 	mo_h1_count_answer(c->server, r->status);
 	c->server->app.done(r);
+	mo_arena_fini(&r->arena); /* deferred calls may still park */
 	h->req = NULL;
 	h->unsent++;
-	mo_conns_buf_put(c->home, &r->out);
-	r->magic = 0;
-	mo_arena_fini(&r->arena);
 	if (!h->driving)
 		mo_conn_later(c);
 }

@@ -94,9 +94,7 @@ void mo_h1_die(mo_conn *c)
 
 	h->dead = true;
 	h->out_at = h->out_end;
-	atomic_store_explicit(&h->gone, true, memory_order_relaxed);
-	if (h->req)
-		h->req->r.cut = true;
+	atomic_store_explicit(&h->peer, MO_H1_PEER_LOST, memory_order_relaxed);
 	mo_conn_watch(c, 0);
 }
 

@@ -9,6 +9,7 @@
  *   EMPTY     mo_park_wake   -> WOKEN    remembered: the next wait returns at once
  *   WAITING   mo_park_wake   -> EMPTY    resumed with the given result
  *   WAITING   time out       -> EMPTY    resumed with -ETIMEDOUT
+ *   WOKEN     mo_park_wake   -> WOKEN    the later result counts
  *   WOKEN     mo_park_wait   -> EMPTY    returns the result without yielding
  */
 #ifndef MO_RT_PARK_H
@@ -24,7 +25,7 @@ typedef struct mo_park {
 } mo_park;
 
 /* Waits until woken: the result given to mo_park_wake(); -ETIMEDOUT after
- * timeout ms (MOLT_FOREVER: none).  Only inside a coroutine. */
+ * timeout ms (MOLT_FOREVER: none; as coarse as timer.h).  Only inside a coroutine. */
 int mo_park_wait(mo_park *p, molt_time timeout);
 /* Wakes it.  The waiter is resumed from the loop, not inside this call. */
 void mo_park_wake(mo_park *p, int result);

@@ -72,6 +72,5 @@ void mo_admin_result_page(mo_buf *out, const char *base, const char *nonce, bool
 /* The part of the page that is renewed, from mo_process_status(). */
 void mo_admin_view(mo_buf *out, const json_t *status);
 void mo_admin_view_receipt(mo_buf *out, const json_t *receipt, bool open);
-void mo_html_escape(mo_buf *out, const char *text);
 
 #endif

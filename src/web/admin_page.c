@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "web/admin.h"
+#include "web/html.h"
 
 extern const char mo_admin_layout[], mo_admin_script[];
 
@@ -31,31 +32,6 @@ void mo_admin_policy(mo_buf *out, const char *nonce)
 		   "connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
 		   "frame-ancestors 'none'",
 		   nonce, nonce);
-}
-
-void mo_html_escape(mo_buf *out, const char *text)
-{
-	for (const char *p = text; *p; p++) {
-		switch (*p) {
-		case '&':
-			mo_buf_puts(out, "&amp;");
-			break;
-		case '<':
-			mo_buf_puts(out, "&lt;");
-			break;
-		case '>':
-			mo_buf_puts(out, "&gt;");
-			break;
-		case '"':
-			mo_buf_puts(out, "&quot;");
-			break;
-		case '\'':
-			mo_buf_puts(out, "&#39;");
-			break;
-		default:
-			mo_buf_putc(out, *p);
-		}
-	}
 }
 
 /* ---- the layout ------------------------------------------------------------ */

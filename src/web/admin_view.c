@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "web/admin.h"
+#include "web/html.h"
 
 /* ---- pieces ----------------------------------------------------------------- */
 

@@ -3,8 +3,8 @@
  * for errors that a handler left without a body. */
 #include "web/request.h"
 
-
 #include "base/str.h"
+#include "web/html.h"
 
 /* Weight of one element of Accept in thousandths: "text/html;q=0.8" has 800. */
 static int weight_of(molt_str params)
@@ -50,31 +50,6 @@ static bool prefers_html(const molt_req *r)
 	return html > 0 && html > text;
 }
 
-static void put_html(mo_buf *out, const char *s)
-{
-	for (; *s; s++) {
-		switch (*s) {
-		case '<':
-			mo_buf_puts(out, "&lt;");
-			break;
-		case '>':
-			mo_buf_puts(out, "&gt;");
-			break;
-		case '&':
-			mo_buf_puts(out, "&amp;");
-			break;
-		case '"':
-			mo_buf_puts(out, "&quot;");
-			break;
-		case '\'':
-			mo_buf_puts(out, "&#39;");
-			break;
-		default:
-			mo_buf_putc(out, *s);
-		}
-	}
-}
-
 static void html_page(mo_buf *out, int status, const char *text, const char *why)
 {
 	mo_buf_fmt(out,
@@ -83,7 +58,7 @@ static void html_page(mo_buf *out, int status, const char *text, const char *why
 		   status, text, status, text);
 	if (why) {
 		mo_buf_puts(out, "<p>");
-		put_html(out, why);
+		mo_html_escape(out, why);
 		mo_buf_puts(out, "</p>\n");
 	}
 	mo_buf_puts(out, "</body></html>\n");

@@ -19,6 +19,7 @@
 #include "http/range.h"
 #include "http/url.h"
 #include "web/beneath.h"
+#include "web/html.h"
 
 /* ---- reading ---- */
 
@@ -117,57 +118,31 @@ void mo_entries_free(mo_entries *e)
 
 /* ---- the page ---- */
 
-static void put_escaped(mo_buf *out, molt_str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		switch (s.ptr[i]) {
-		case '&':
-			mo_buf_puts(out, "&amp;");
-			break;
-		case '<':
-			mo_buf_puts(out, "&lt;");
-			break;
-		case '>':
-			mo_buf_puts(out, "&gt;");
-			break;
-		case '"':
-			mo_buf_puts(out, "&quot;");
-			break;
-		case '\'':
-			mo_buf_puts(out, "&#39;");
-			break;
-		default:
-			mo_buf_putc(out, s.ptr[i]);
-		}
-	}
-}
-
 static void put_row(mo_buf *out, const mo_entry *entry)
 {
-	molt_str name = mo_str(entry->name);
 	const char *slash = entry->is_dir ? "/" : "";
 	char date[30];
 
 	mo_date_format(entry->modified, date);
 	mo_buf_puts(out, "<tr><td><a href=\"");
-	mo_url_encode(out, name, false);
+	mo_url_encode(out, mo_str(entry->name), false);
 	mo_buf_fmt(out, "%s\">", slash);
-	put_escaped(out, name);
+	mo_html_escape(out, entry->name);
 	mo_buf_fmt(out, "%s</a></td><td>", slash);
 	if (!entry->is_dir)
 		mo_buf_fmt(out, "%" PRIu64, entry->size);
 	mo_buf_fmt(out, "</td><td>%s</td></tr>\n", date);
 }
 
-void mo_entries_page(const mo_entries *e, molt_str url, bool parent, mo_buf *out)
+void mo_entries_page(const mo_entries *e, const char *url, bool parent, mo_buf *out)
 {
 	mo_buf_puts(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 			 "<title>");
-	put_escaped(out, url);
+	mo_html_escape(out, url);
 	mo_buf_puts(out, "</title>\n<style>body{font-family:sans-serif;margin:2em}"
 			 "td,th{padding:.1em 1.5em .1em 0;text-align:left}"
 			 "td:nth-child(2){text-align:right}</style></head>\n<body><h1>");
-	put_escaped(out, url);
+	mo_html_escape(out, url);
 	mo_buf_puts(out, "</h1>\n<table><tr><th>Name</th><th>Bytes</th><th>Changed</th></tr>\n");
 	if (parent)
 		mo_buf_puts(out, "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");

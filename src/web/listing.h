@@ -33,6 +33,6 @@ void mo_entries_free(mo_entries *e);
 
 /* Appends the page in HTML; everything is escaped.  url: decoded path of the
  * directory, with its last '/'; parent: a link to "../" is wanted. */
-void mo_entries_page(const mo_entries *e, molt_str url, bool parent, mo_buf *out);
+void mo_entries_page(const mo_entries *e, const char *url, bool parent, mo_buf *out);
 
 #endif

@@ -31,7 +31,7 @@ static int write_check(molt_req *r)
 		return -EALREADY;
 	if (r->write_deadline != INT64_MAX && mo_now() >= r->write_deadline)
 		w->failed = -ETIMEDOUT;
-	else if (r->ops->gone(r))
+	else if (r->ops->broken(r))
 		w->failed = -EPIPE;
 	return w->failed;
 }

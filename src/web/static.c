@@ -125,8 +125,7 @@ static bool answer_index(molt_req *r, const static_root *root, const char *path)
 }
 
 typedef struct listing {
-	const char *root, *path;
-	molt_str url;
+	const char *root, *path, *url;
 	mo_buf page;
 	int rc;
 } listing;
@@ -144,7 +143,7 @@ static void make_listing(void *arg)
 
 static void answer_listing(molt_req *r, const static_root *root, const char *path)
 {
-	listing l = { .root = root->dir, .path = path, .url = mo_str(molt_req_path(r)) };
+	listing l = { .root = root->dir, .path = path, .url = molt_req_path(r) };
 	int rc = mo_pool_run(make_listing, &l);
 
 	if (rc < 0 || l.rc < 0) {

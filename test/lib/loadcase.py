@@ -19,6 +19,7 @@ class LoadCase(RestartCase):
         srv = self.server(self.path("app"), env=env)
         pids = [srv.pid]
         with load.Running(srv.port, mode, 8 if SHORT else clients, tls, mix, timeout=10 * SLOW) as run:
+            time.sleep(0.3)  # the first generation answers requests of every kind
             for i in range(RESTARTS):
                 self.put("12"[i % 2])  # another build each time
                 pids.append(srv.restart())

@@ -90,7 +90,8 @@ static inline bool fake_gone(const molt_req *r)
 	return fake_of(r)->gone;
 }
 
-static const mo_exchange_ops fake_ops = { fake_read, fake_send, fake_send_file, fake_gone };
+static const mo_exchange_ops fake_ops = { fake_read, fake_send, fake_send_file, fake_gone,
+					       fake_gone };
 
 /* ---- the server ---- */
 

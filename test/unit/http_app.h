@@ -9,7 +9,9 @@
  *   /gone    waits until the client is gone
  *   /break   flushes a line, then breaks off
  *   /late    answers after its deadline
- *   /flood   flushes pieces until that fails */
+ *   /flood   flushes pieces until that fails
+ *   /parts   the parts of the head     /defer   has a deferred call that sleeps
+ *   /nostack asks for more stack than there is */
 #ifndef HTTP_APP_H
 #define HTTP_APP_H
 
@@ -145,6 +147,25 @@ static void serve_sleep(molt_req *r)
 	out_puts(r, "slept\n");
 }
 
+/* By their NULs, not by their lengths. */
+static void serve_parts(molt_req *r)
+{
+	mo_buf_fmt(&r->out, "%s|%s|%s|%s|%s", r->method.ptr, r->target.ptr, r->raw_path.ptr,
+		   r->query.ptr, r->host.ptr);
+	for (size_t i = 0; i < r->nfields; i++)
+		mo_buf_fmt(&r->out, "|%s=%s", r->fields[i].name.ptr, r->fields[i].value.ptr);
+}
+
+static void deferred_sleep(void *arg)
+{
+	molt_req *r = arg;
+
+	assert_true(r->magic == MO_REQ_MAGIC);
+	mo_co_sleep(20);
+	out_puts(r, "nobody reads this");
+	atomic_fetch_add(&srv.parked, 1);
+}
+
 static void app_handle(molt_req *r)
 {
 	const char *path = r->raw_path.ptr;
@@ -182,6 +203,11 @@ static void app_handle(molt_req *r)
 		mo_co_sleep(30);
 		assert_int_equal(r->ops->send(r, "x", 1, false), -ETIMEDOUT);
 		out_puts(r, "late\n");
+	} else if (strcmp(path, "/parts") == 0) {
+		serve_parts(r);
+	} else if (strcmp(path, "/defer") == 0) {
+		mo_arena_defer(&r->arena, deferred_sleep, r);
+		out_puts(r, "deferred\n");
 	} else if (strcmp(path, "/flood") == 0) {
 		serve_flood(r);
 	} else {
@@ -193,6 +219,8 @@ static void app_handle(molt_req *r)
 static void app_route(molt_req *r)
 {
 	atomic_fetch_add(&srv.running, 1);
+	if (strcmp(r->raw_path.ptr, "/nostack") == 0)
+		r->stack_size = SIZE_MAX / 4;
 }
 
 static void app_done(molt_req *r)

@@ -2,6 +2,8 @@
  * connection. */
 #include "http_app.h"
 
+#include "base/check.h"
+
 static void requests_on_one_connection_are_answered_one_after_another(void **state)
 {
 	int fd = dial();
@@ -377,6 +379,99 @@ static void many_connections_share_the_loop(void **state)
 	}
 }
 
+static void parts(const char *request, const char *want)
+{
+	char *body;
+	int fd = dial();
+
+	say(fd, request);
+	assert_int_equal(hear_answer(fd, &body, NULL), 200);
+	assert_string_equal(body, want);
+	free(body);
+	close(fd);
+}
+
+static void every_part_of_the_head_ends_with_a_nul(void **state)
+{
+	parts("GET /parts HTTP/1.1\r\nHost: a:80\r\nEmpty:\r\nX:  y z \r\n\r\n",
+	      "GET|/parts|/parts||a:80|Host=a:80|Empty=|X=y z");
+	parts("\r\nPUT /parts?q=1?2 HTTP/1.1\r\nHost: a\r\n\r\n",
+	      "PUT|/parts?q=1?2|/parts|q=1?2|a|Host=a");
+	parts("GET http://b:8/parts?x HTTP/1.1\r\nHost: a\r\n\r\n",
+	      "GET|http://b:8/parts?x|/parts|x|b:8|Host=a");
+	parts("GET /parts? HTTP/1.0\r\n\r\n", "GET|/parts?|/parts||");
+}
+
+static void deferred_calls_may_wait(void **state)
+{
+	int fd = dial();
+
+	say(fd, "GET /defer HTTP/1.1\r\nHost: a\r\n\r\n" HELLO);
+	expect_answer(fd, 200, "deferred\n");
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(atomic_load(&srv.parked), 1);
+	close(fd);
+}
+
+static void without_a_stack_the_answer_is_503(void **state)
+{
+	bool closes;
+	int fd = dial();
+
+	say(fd, HELLO "GET /nostack HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(hear_answer(fd, NULL, &closes), 503);
+	assert_true(closes);
+	expect_end(fd);
+	assert_int_equal(atomic_load(&srv.done), 2);
+}
+
+/* Whatever clients do, every place is free again in the end (server_stop()). */
+static void chaos_leaves_nothing_behind(void **state)
+{
+	static const char *const texts[] = {
+		HELLO,
+		"GET /sleep?5 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+		"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+		"POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nabc",
+		"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /file?300000 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /big?300000 HTTP/1.0\r\n\r\n",
+		"BAD\r\n\r\n",
+		"\r\n",
+	};
+	struct linger now = { 1, 0 };
+	unsigned seed = 7;
+	int fds[16];
+
+	for (int i = 0; i < 16; i++)
+		fds[i] = dial();
+	for (int i = 0; i < 1500; i++) {
+		const char *text = texts[(unsigned)rand_r(&seed) % MO_COUNTOF(texts)];
+		size_t n = strlen(text);
+		int *fd = &fds[rand_r(&seed) % 16], what = rand_r(&seed) % 8;
+
+		if (what == 0)
+			n = (size_t)rand_r(&seed) % (n + 1);
+		send(*fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (what == 1)
+			usleep(1000);
+		else if (what == 2)
+			shutdown(*fd, SHUT_WR);
+		else if (what == 3)
+			setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		if (what == 3 || what == 4) {
+			close(*fd);
+			*fd = dial();
+		}
+	}
+	for (int i = 0; i < 16; i++)
+		close(fds[i]);
+	EVENTUALLY(open_conns() == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +499,10 @@ int main(void)
 		SERVED(a_reset_while_a_handler_runs_ends_the_connection),
 		SERVED(waiting_clients_do_not_keep_the_loop_busy),
 		SERVED(many_connections_share_the_loop),
+		SERVED(every_part_of_the_head_ends_with_a_nul),
+		SERVED(deferred_calls_may_wait),
+		SERVED(without_a_stack_the_answer_is_503),
+		SERVED(chaos_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,7 +113,7 @@ static void names_cannot_break_out_of_the_page(void **state)
 	mo_entries e = { .all = all, .count = 3 };
 	const char *text;
 
-	mo_entries_page(&e, MO_STR("/<b>\"&'/"), true, &page);
+	mo_entries_page(&e, "/<b>\"&'/", true, &page);
 	text = mo_buf_cstr(&page);
 	assert_null(strstr(text, "<script"));
 	assert_null(strstr(text, "<b>"));
@@ -136,7 +136,7 @@ static void a_row_has_name_size_and_date(void **state)
 	mo_entries e = { .all = all, .count = 2 };
 	const char *text;
 
-	mo_entries_page(&e, MO_STR("/"), false, &page);
+	mo_entries_page(&e, "/", false, &page);
 	text = mo_buf_cstr(&page);
 	assert_non_null(strstr(text, "<a href=\"dir/\">dir/</a></td><td></td>"));
 	assert_non_null(strstr(text, "<a href=\"file\">file</a></td><td>123456789012</td>"
@@ -145,7 +145,7 @@ static void a_row_has_name_size_and_date(void **state)
 	assert_null(strstr(text, "Only"));
 	page.len = 0;
 	e.more = true;
-	mo_entries_page(&e, MO_STR("/x/"), true, &page);
+	mo_entries_page(&e, "/x/", true, &page);
 	assert_non_null(strstr(mo_buf_cstr(&page), "href=\"../\""));
 	assert_non_null(strstr(mo_buf_cstr(&page), "Only 10000 entries"));
 }
