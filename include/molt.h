@@ -91,6 +91,8 @@ typedef struct molt_server_opts {
 	molt_time ready_timeout; /* new process, until it is ready; 0: 60 s       */
 	const char *server_name; /* Server: field; NULL: none                     */
 	bool no_keep_alive;	 /* close after each answer                       */
+	bool no_handover;	 /* a restart ends kept-alive connections with their
+				    next answer instead of giving them to the new process */
 } molt_server_opts;
 
 /* Replaces every option; zero members mean their defaults.  -EINVAL for a value
@@ -186,7 +188,8 @@ MOLT_API int molt_shutdown(void);
 
 /* Blocks until the last server has drained; in a successor it also reports to
  * the predecessor that this program is ready.  0; <0 when the process could not
- * become the serving one. */
+ * become the serving one.  At once the failure of molt_server_start(), when that
+ * failed for any server; main() is to return then. */
 MOLT_API int molt_wait(void);
 
 typedef struct molt_process_info {

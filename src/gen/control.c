@@ -374,6 +374,20 @@ int mo_control_shutdown(void)
 
 /* ---- signals ---------------------------------------------------------- */
 
+/* Who signals a process and then its whole group (timeout, make) asks once. */
+#define SAME_REQUEST (50 * MOLT_MS)
+
+static bool asked_just_now(void)
+{
+	static molt_time last = -SAME_REQUEST; /* of the control thread */
+	molt_time now = mo_now();
+	bool same = now - last < SAME_REQUEST;
+
+	if (!same)
+		last = now;
+	return same;
+}
+
 static void on_signal(uv_signal_t *h, int number)
 {
 	if (number == SIGUSR1 || number == SIGUSR2) {
@@ -381,7 +395,7 @@ static void on_signal(uv_signal_t *h, int number)
 
 		c->nobody = true;
 		on_restart_asked(c);
-	} else {
+	} else if (!asked_just_now()) {
 		on_shutdown_asked(NULL);
 	}
 }

@@ -74,7 +74,7 @@ static mo_drain_result finish(const mo_gen_host *h, mo_drain_result r)
  * answer said so.  Connections that the kernel had accepted are served first. */
 static unsigned shutdown_rule(const mo_gen_host *h, unsigned asked)
 {
-	h->announce_close();
+	h->announce_close(true);
 	h->close_idle();
 	if (wait_gone(h, false, mo_deadline(h->shutdown_timeout()), asked, NULL, NULL))
 		return 0;
@@ -86,7 +86,6 @@ mo_drain_result mo_drain_after_restart(const mo_gen_host *h, void (*each)(void *
 	mo_drain_result r = begin(h);
 	unsigned asked = mo_control_shutdown_count();
 
-	h->announce_close();
 	if (!wait_gone(h, false, mo_deadline(h->drain_timeout()), asked, each, arg)) {
 		if (mo_control_shutdown_count() == asked + 1)
 			r.cut = shutdown_rule(h, asked + 1);

@@ -22,6 +22,26 @@ typedef struct mo_gen_load {
 	size_t requests;    /* in progress */
 } mo_gen_load;
 
+#define MO_GEN_BATCH 64
+
+/* A connection that can move: pure data. */
+typedef struct mo_gen_conn {
+	const char *server; /* name; borrowed */
+	int fd;		    /* of the giver: borrowed; of the taker: owned */
+	mo_addr peer;
+	molt_time left; /* of its present deadline, ms; MOLT_FOREVER: none */
+	molt_str bytes; /* read, but not yet a request; borrowed */
+	bool taken;	/* by the successor */
+} mo_gen_conn;
+
+/* Connections of one loop that are out of service until gave() is called. */
+typedef struct mo_gen_batch {
+	struct mo_gen_batch *next;
+	void *owner; /* of the host */
+	size_t n;
+	mo_gen_conn conns[MO_GEN_BATCH];
+} mo_gen_batch;
+
 typedef struct mo_gen_host {
 	/* NULL when a restart is allowed, else why not. */
 	const char *(*restartable)(void);
@@ -29,8 +49,17 @@ typedef struct mo_gen_host {
 	size_t (*listeners)(mo_gen_listener *out, size_t max);
 	/* Starts or stops accepting on every loop; returns when every loop has. */
 	void (*accept)(bool on);
-	/* Answers say "Connection: close" from now on. */
-	void (*announce_close)(void);
+	/* Answers say "Connection: close" from now on: of all connections, or only
+	 * of those that cannot move. */
+	void (*announce_close)(bool all);
+	/* Takes movable connections out of service: a list of batches, NULL: none
+	 * at this moment. */
+	mo_gen_batch *(*give)(void);
+	/* The answer for one batch: taken ones are freed, the rest is served on. */
+	void (*gave)(mo_gen_batch *b);
+	/* In the successor: would take() serve a connection of that server? */
+	bool (*takes)(const char *server);
+	void (*take)(const mo_gen_conn *c); /* owns c->fd */
 	void (*close_listeners)(bool remove_paths);
 	mo_gen_load (*load)(void);
 	void (*close_idle)(void);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/drain.h"
+#include "gen/move.h"
 #include "gen/receipt.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
@@ -42,6 +43,8 @@ struct mo_predecessor {
 	mo_tail *tail;
 	char *why; /* the failure as a sentence */
 	bool stopped_accepting;
+	bool move_failed;
+	long moved; /* connections that the successor took */
 };
 
 mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target)
@@ -141,21 +144,6 @@ static void record_end(mo_predecessor *p)
 
 /* ---- messages ----------------------------------------------------------- */
 
-/* The channel is closed: the program ended, or closed it and lives on. */
-static int on_channel_closed(mo_predecessor *p)
-{
-	molt_time deadline = mo_deadline(MOLT_SECOND);
-
-	while (!reap(p) && mo_left(deadline) > 0)
-		mo_control_nap(2);
-	if (p->pid)
-		return fail(p, -EPROTO,
-			    mo_fmt("it closed the handover socket without being ready; is %s a "
-				   "program built with libmolt that calls molt_wait()?",
-				   p->path));
-	return fail(p, -ECHILD, describe_end(p, when_now(p)));
-}
-
 /* Takes what may come besides the message that is waited for. */
 static int on_other_message(mo_predecessor *p, const mo_wire_msg *m)
 {
@@ -168,6 +156,38 @@ static int on_other_message(mo_predecessor *p, const mo_wire_msg *m)
 		fail(p, 0, mo_strdup(mo_json_str(m->body, "why")));
 	}
 	return 0;
+}
+
+/* What it said before it went; an end that came while our messages were unread
+ * is told before its own are given. */
+static void take_last_messages(mo_predecessor *p)
+{
+	mo_wire_msg m;
+
+	for (int ends = 0; ends < 2;) {
+		if (mo_wire_recv(p->channel, &m) != 1) {
+			ends++;
+			continue;
+		}
+		on_other_message(p, &m);
+		mo_wire_free(&m);
+	}
+}
+
+/* The channel is closed: the program ended, or closed it and lives on. */
+static int on_channel_closed(mo_predecessor *p)
+{
+	molt_time deadline = mo_deadline(MOLT_SECOND);
+
+	take_last_messages(p);
+	while (!reap(p) && mo_left(deadline) > 0)
+		mo_control_nap(2);
+	if (p->pid)
+		return fail(p, -EPROTO,
+			    mo_fmt("it closed the handover socket without being ready; is %s a "
+				   "program built with libmolt that calls molt_wait()?",
+				   p->path));
+	return fail(p, -ECHILD, describe_end(p, when_now(p)));
 }
 
 /* Waits for a message of that type.  0 and *m to be freed, or <0. */
@@ -187,13 +207,15 @@ static int await(mo_predecessor *p, const char *type, molt_time deadline, mo_wir
 			return on_channel_closed(p);
 		if (rc != -EAGAIN)
 			return fail(p, -EPROTO, mo_strdup("it sent what is no message of Molt"));
-		if (mo_control_shutdown_asked())
+		if (mo_control_shutdown_asked() && deadline != INT64_MAX)
 			return fail(p, -ECANCELED, mo_strdup("a shutdown was asked for meanwhile"));
 		if (mo_left(deadline) == 0)
 			return -ETIMEDOUT;
 		/* A grandchild may hold the socket open: look for the end by hand too. */
-		if (reap(p))
+		if (reap(p)) {
+			take_last_messages(p);
 			return fail(p, -ECHILD, describe_end(p, when_now(p)));
+		}
 		rc = mo_co_wait_fd(p->channel, UV_READABLE,
 				   mo_left(deadline) > 50 || deadline == INT64_MAX ? 50 : mo_left(deadline));
 		MO_CHECK(rc > 0 || rc == -ETIMEDOUT);
@@ -358,6 +380,44 @@ static int switch_over(mo_predecessor *p)
 	return rc;
 }
 
+/* Sends connections and waits for the answer, however long it takes: until the
+ * successor has answered or is gone, nobody may touch them. */
+static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const molt_str *pieces,
+			  mo_wire_msg *answer)
+{
+	mo_predecessor *p = arg;
+	int rc;
+
+	for (;;) {
+		rc = mo_wire_send_blob(p->channel, json_incref(body), fds, n, pieces, (size_t)n);
+		if (rc != -EAGAIN)
+			break;
+		mo_control_nap(1);
+	}
+	json_decref(body);
+	return rc < 0 ? rc : await(p, "took", INT64_MAX, answer);
+}
+
+/* Connections move as soon as they can: now, and each time when this is called
+ * again, those whose answer has been sent meanwhile. */
+static void move_connections(mo_predecessor *p)
+{
+	mo_move_link link = { .arg = p, .exchange = exchange_conns };
+	long n;
+
+	if (p->channel < 0 || p->move_failed)
+		return;
+	n = mo_move_give(p->host, &link);
+	if (n >= 0) {
+		p->moved += n;
+		return;
+	}
+	mo_warn("connections cannot be moved to generation %u any more; they end with their next answer",
+		p->generation);
+	p->move_failed = true;
+	p->host->announce_close(true);
+}
+
 static const char *outcome_of(const mo_predecessor *p)
 {
 	return p->receipt->phase <= MO_PHASE_SPAWN ? "refused" : "failed";
@@ -404,6 +464,10 @@ int mo_predecessor_run(mo_predecessor *p)
 		give_up(p, rc);
 		return rc;
 	}
+	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
+	p->host->announce_close(false);
+	move_connections(p);
+	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_end(p->receipt, "switched", 0, NULL);
 	mo_receipts_put(p->receipt->body);
 	mo_info("generation %u (pid %d) serves after %lld ms; generation %u drains", p->generation,
@@ -415,10 +479,11 @@ int mo_predecessor_run(mo_predecessor *p)
 	return 0;
 }
 
-static void watch_successor(void *arg)
+static void while_draining(void *arg)
 {
 	mo_predecessor *p = arg;
 
+	move_connections(p);
 	if (p->pid && reap(p)) {
 		char *how = describe_end(p, "while we drain");
 
@@ -432,7 +497,8 @@ void mo_predecessor_drain(mo_predecessor *p)
 	mo_drain_result d;
 
 	p->receipt->phase = MO_PHASE_DRAIN;
-	d = mo_drain_after_restart(p->host, watch_successor, p);
+	d = mo_drain_after_restart(p->host, while_draining, p);
+	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_phase(p->receipt, MO_PHASE_END);
 	json_object_set_new(p->receipt->body, "drained",
 			    json_pack("{s:I, s:I, s:i, s:I}", "connections",

@@ -8,7 +8,10 @@
  *   INIT       the program starts up, deadline ready_timeout  killed
  *   READY      its report is checked                          killed
  *   SWITCH     loops stop accepting, commit, it serves (5 s)  killed, accept again
- *   DRAIN      what runs is finished                          -
+ *   HANDOVER   connections that can move are given            they end with their
+ *                                                             next answer
+ *   DRAIN      what runs is finished; what becomes movable    -
+ *              is given
  *   END        the receipt is final and goes to the successor -
  *
  * Always: until the successor says that it serves, nothing of ours is closed;

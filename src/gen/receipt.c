@@ -13,7 +13,7 @@
 #include "gen/wire.h"
 
 static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",  "OFFER", "INIT",
-					   "READY",   "SWITCH",	   "DRAIN", "END" };
+					   "READY", "SWITCH", "HANDOVER", "DRAIN", "END" };
 
 const char *mo_phase_name(enum mo_phase p)
 {

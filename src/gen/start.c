@@ -147,11 +147,25 @@ static void take_handover(void)
 	}
 }
 
+/* A program started with closed standard streams would get its listeners there,
+ * and write its log to them. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* glibc gives constructors the arguments of main(). */
 __attribute__((constructor)) static void save_start(int argc, char **argv, char **envp)
 {
 	(void)argc;
 	(void)envp;
+	open_standard_streams();
 	start.argv = copy_vector(argv, NULL);
 	take_handover();
 	if (start.handover_fd >= 0)

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/move.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/tail.h"
@@ -326,6 +327,8 @@ void mo_successor_listen(void)
 		}
 		if (rc <= 0)
 			break;
+		if (strcmp(m.type, "conns") == 0)
+			mo_move_take(mo_control_host(), fd, &m);
 		r = json_object_get(m.body, "receipt");
 		if (strcmp(m.type, "receipt") == 0 && json_is_object(r))
 			mo_receipts_put(r);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -27,12 +28,32 @@ int mo_wire_pair(int *ours, int *theirs)
 
 int mo_wire_send(int fd, json_t *body, const int *fds, int n)
 {
+	return mo_wire_send_blob(fd, body, fds, n, NULL, 0);
+}
+
+/* The packet: the object, and behind a NUL the pieces. */
+static mo_buf make_packet(const char *text, const molt_str *pieces, size_t npieces)
+{
+	mo_buf b = { 0 };
+
+	mo_buf_puts(&b, text);
+	if (npieces)
+		mo_buf_putc(&b, '\0');
+	for (size_t i = 0; i < npieces; i++)
+		mo_buf_str(&b, pieces[i]);
+	return b;
+}
+
+int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_str *pieces,
+		      size_t npieces)
+{
 	union {
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int) * MO_WIRE_FDS)];
 	} control = { 0 };
 	char *text = json_dumps(body, JSON_COMPACT);
-	struct iovec iov = { text, text ? strlen(text) : 0 };
+	struct iovec iov;
+	mo_buf packet;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
 
@@ -40,10 +61,13 @@ int mo_wire_send(int fd, json_t *body, const int *fds, int n)
 	json_decref(body);
 	if (!text)
 		return -EINVAL;
-	if (iov.iov_len > MO_WIRE_MAX) {
-		free(text);
+	packet = make_packet(text, pieces, npieces);
+	free(text);
+	if (packet.len > MO_WIRE_MAX) {
+		mo_buf_free(&packet);
 		return -EMSGSIZE;
 	}
+	iov = (struct iovec){ packet.data, packet.len };
 	if (n) {
 		size_t bytes = sizeof(int) * (size_t)n;
 
@@ -57,8 +81,9 @@ int mo_wire_send(int fd, json_t *body, const int *fds, int n)
 	do
 		sent = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
-	free(text);
-	return sent < 0 ? -errno : 0;
+	n = sent < 0 ? -errno : 0;
+	mo_buf_free(&packet);
+	return n;
 }
 
 /* Takes descriptors and credentials out of the control part. */
@@ -106,9 +131,14 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		return n == 0 ? 0 : errno == ECONNRESET ? 0 : -errno;
 	}
 	take_control(&m, out);
-	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		out->body = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
-	free(text);
+	out->packet = text;
+	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		size_t head = strnlen(text, (size_t)n);
+
+		out->body = json_loadb(text, head, JSON_REJECT_DUPLICATES, NULL);
+		if (head < (size_t)n)
+			out->blob = (molt_str){ text + head + 1, (size_t)n - head - 1 };
+	}
 	type = json_object_get(out->body, "type");
 	if (!json_is_string(type)) {
 		mo_wire_free(out);
@@ -124,6 +154,7 @@ void mo_wire_free(mo_wire_msg *m)
 		if (m->fds[i] >= 0)
 			close(m->fds[i]);
 	json_decref(m->body);
+	free(m->packet);
 	*m = (mo_wire_msg){ 0 };
 }
 

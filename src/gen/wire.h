@@ -1,6 +1,8 @@
 /* Messages between two generations, over a SOCK_SEQPACKET pair: one packet is
  * one JSON object with a "type", and up to MO_WIRE_FDS descriptors.
  *
+ * Bytes that are no text may follow the object, behind a NUL.
+ *
  * Always: a packet is whole or refused (MSG_TRUNC and MSG_CTRUNC are fatal);
  * received descriptors are close-on-exec; who receives descriptors owns them;
  * who sends keeps its own.  Unknown members are ignored, so that versions can
@@ -15,12 +17,17 @@
  *   ready      successor    adopted, bound, dropped listeners       offered
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
+ *   conns      predecessor  list of [server, peer, left, bytes], one fd each;
+ *                           the bytes follow
+ *   took       successor    refused: list of numbers in the list         conns
  *   receipt    predecessor  receipt: the final one, after the drain */
 #ifndef MO_GEN_WIRE_H
 #define MO_GEN_WIRE_H
 
 #include <jansson.h>
 #include <sys/types.h>
+
+#include "molt.h"
 
 #define MO_WIRE_PROTOCOL 1
 #define MO_WIRE_FDS 64
@@ -29,6 +36,8 @@
 typedef struct mo_wire_msg {
 	json_t *body;	  /* owned */
 	const char *type; /* in body; never NULL */
+	char *packet;	  /* owned */
+	molt_str blob;	  /* the bytes behind the object, in packet */
 	int fds[MO_WIRE_FDS];
 	int nfds;
 	pid_t pid; /* of the sender, as the kernel tells; 0: not known */
@@ -40,6 +49,9 @@ int mo_wire_pair(int *ours, int *theirs);
 /* Sends body (the reference is stolen) with n descriptors.  0, -EAGAIN,
  * -EPIPE, -EMSGSIZE ...  Never blocks when the socket does not. */
 int mo_wire_send(int fd, json_t *body, const int *fds, int n);
+/* The same with bytes behind the object, in pieces. */
+int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_str *pieces,
+		      size_t npieces);
 /* 1: a message in *out, to be freed with mo_wire_free(); 0: end of stream;
  * -EAGAIN; -EBADMSG (cut, no object, no type); other -errno. */
 int mo_wire_recv(int fd, mo_wire_msg *out);

@@ -109,7 +109,8 @@ static bool accept_one(mo_acceptor *a)
 	}
 	fd = mo_listener_accept(a->listener, &peer);
 	if (fd >= 0) {
-		mo_conn_open(a->home, fd, &peer, a->tls, s);
+		if (mo_conn_open(a->home, fd, &peer, a->tls, s))
+			atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);
 		return true;
 	}
 	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -38,6 +37,7 @@ void mo_conns_init(mo_loop *l)
 	MO_CHECK(l->slot[MO_SLOT_HTTP] == NULL);
 	home->loop = l;
 	mo_list_init(&home->all);
+	mo_list_init(&home->moving);
 	mo_list_init(&home->ready);
 	mo_list_init(&home->acceptors);
 	if (getrandom(&home->id_seed, sizeof(home->id_seed), GRND_NONBLOCK) < 0)
@@ -56,7 +56,8 @@ void mo_conns_fini(mo_loop *l)
 {
 	mo_conns *home = mo_conns_of(l);
 
-	MO_CHECK(mo_list_empty(&home->all) && mo_list_empty(&home->acceptors));
+	MO_CHECK(mo_list_empty(&home->all) && mo_list_empty(&home->moving) &&
+		 mo_list_empty(&home->acceptors));
 	while (home->nspare > 0)
 		mo_buf_free(&home->spare[--home->nspare]);
 	l->slot[MO_SLOT_HTTP] = NULL;
@@ -274,7 +275,8 @@ static void refuse_descriptor(mo_http_server *s, int err)
 	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
 }
 
-void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
+		      mo_http_server *s)
 {
 	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
 	mo_conn *c;
@@ -282,7 +284,7 @@ void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_h
 
 	if (!stream) {
 		refuse_descriptor(s, -ENOMEM);
-		return;
+		return NULL;
 	}
 	c = mo_calloc(1, sizeof(*c));
 	rc = uv_poll_init(&home->loop->uv, &c->poll, fd);
@@ -290,7 +292,7 @@ void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_h
 		stream->ops->close(stream);
 		free(c);
 		refuse_descriptor(s, rc);
-		return;
+		return NULL;
 	}
 	c->magic = MO_CONN_MAGIC;
 	c->poll.data = c;
@@ -303,14 +305,14 @@ void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_h
 	mo_list_init(&c->ready);
 	mo_list_append(&home->all, &c->node);
 	mo_timer_init(&c->timer, on_timer);
-	atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);
 	if (!tls) {
 		serve(c);
-		return;
+		return c;
 	}
 	c->state = MO_CONN_HANDSHAKE;
 	mo_conn_deadline(c, s->lim.header_timeout);
 	mo_conn_watch(c, UV_READABLE);
+	return c;
 }
 
 /* ---- all of them ---- */
@@ -367,6 +369,12 @@ unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s)
 			c->proto->cut(c);
 		else
 			mo_conn_close(c);
+	}
+	MO_LIST_EACH (node, &mo_conns_of(l)->moving) {
+		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if (!s || c->server == s)
+			c->cut_later = true;
 	}
 	return n;
 }

@@ -14,6 +14,11 @@
  *   RUNNING    answer sent, close             -> LINGER
  *   LINGER     EOF, 2 s, 64 KiB discarded     -> closed        (RFC 9112 section 9.6)
  *
+ *   IDLE, HEAD mo_conns_pack                  -> MOVING        (also RUNNING with
+ *              only unread bytes)
+ *   MOVING     mo_conns_gave, taken           -> closed here, lives on there
+ *   MOVING     mo_conns_gave, not taken       -> as before; never offered again
+ *
  * Draining changes no state: answers say "Connection: close", idle connections
  * stay for that until mo_conns_close_idle(). */
 #ifndef MO_HTTP_CONN_H
@@ -29,7 +34,8 @@ void mo_conns_fini(mo_loop *l); /* all connections must be closed */
 
 /* One listening socket as one loop sees it. */
 typedef struct mo_acceptor mo_acceptor;
-/* Starts paused.  tls may be NULL (referenced). On the loop's thread. */
+/* Starts paused.  tls may be NULL (referenced).  On the loop's thread.  NULL,
+ * and logged, when the loop cannot watch it. */
 mo_acceptor *mo_acceptor_new(mo_loop *l, mo_listener *listener, mo_tls *tls, mo_http_server *s);
 /* After pause() returns this loop accepts nothing more; the queue is left for
  * the other generation. */
@@ -47,7 +53,39 @@ mo_conn_counts mo_conns_count(mo_loop *l, const mo_http_server *s);
 void mo_conns_close_idle(mo_loop *l, const mo_http_server *s);
 /* The drain's deadline: cancels waiting handlers (their calls fail with
  * -ECANCELED or -EPIPE) and cuts every connection.  Returns how many requests
- * were cut. */
+ * were cut, those with a begun head included. */
 unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s);
+
+/* ---- moving to a successor: move.c ---- */
+
+#define MO_PACK_MAX 64
+#define MO_PACK_BYTES (48u * 1024)
+
+/* A connection as pure data.  While it is MOVING the giver watches, reads and
+ * writes nothing; the memory behind bytes stays. */
+typedef struct mo_packed {
+	struct mo_conn *conn;
+	int fd; /* the giver's own; the taker gets a duplicate */
+	const mo_http_server *server;
+	mo_addr peer;
+	molt_time left; /* of its present deadline; MOLT_FOREVER: none */
+	molt_str bytes; /* read, but not yet a whole request */
+	bool taken;	/* for mo_conns_gave() */
+} mo_packed;
+
+typedef struct mo_pack {
+	mo_loop *loop;
+	size_t n;
+	mo_packed items[MO_PACK_MAX];
+} mo_pack;
+
+/* Takes up to MO_PACK_MAX movable connections out of service; NULL: none. */
+mo_pack *mo_conns_pack(mo_loop *l);
+/* The taker has answered: frees what was taken, serves the rest on, frees p. */
+void mo_conns_gave(mo_pack *p);
+/* The taker's part: serves fd (owned) from here on, as if it had been accepted
+ * here, read bytes, and waited since its deadline had left ms to go. */
+void mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, molt_time left,
+		   molt_str bytes);
 
 #endif

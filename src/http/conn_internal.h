@@ -24,6 +24,7 @@ enum mo_conn_state {
 	MO_CONN_HEAD,
 	MO_CONN_RUNNING, /* an exchange runs, or its answer is not yet sent */
 	MO_CONN_LINGER,
+	MO_CONN_MOVING,  /* offered to a successor; in mo_conns.moving */
 	MO_CONN_CLOSED
 };
 
@@ -43,6 +44,11 @@ typedef struct mo_protocol {
 	/* In HANDSHAKE: the client spoke without TLS, and the stream has become a
 	 * plain one.  Answers; the connection lingers then. */
 	void (*not_tls)(mo_conn *c);
+	/* IDLE, HEAD, RUNNING: is it nothing but a descriptor and unread bytes? */
+	bool (*movable)(const mo_conn *c);
+	molt_str (*unread)(const mo_conn *c); /* when movable; borrowed */
+	/* After open: goes on with bytes that a former generation has read. */
+	void (*restore)(mo_conn *c, molt_str bytes);
 } mo_protocol;
 
 extern const mo_protocol mo_protocol_h1;
@@ -53,6 +59,7 @@ extern const mo_protocol mo_protocol_h1;
 typedef struct mo_conns {
 	mo_loop *loop;
 	mo_list all;       /* mo_conn.node */
+	mo_list moving;    /* mo_conn.node of those that are MOVING */
 	mo_list ready;     /* mo_conn.ready: those that asked for a turn */
 	mo_list acceptors; /* mo_acceptor.node */
 	uv_idle_t turn;    /* runs while ready is not empty */
@@ -68,6 +75,9 @@ struct mo_conn {
 	uint8_t watched; /* the events that the poll handle waits for */
 	bool tls;
 	bool finished; /* LINGER: our end has been closed */
+	bool stays;    /* the successor did not take it: its next answer closes */
+	bool cut_later; /* MOVING: cut meanwhile */
+	uint8_t before; /* MOVING: its state before */
 	mo_list node, ready;
 	mo_conns *home;
 	mo_http_server *server;
@@ -88,8 +98,9 @@ static inline mo_loop *mo_conn_loop(const mo_conn *c)
 mo_conns *mo_conns_of(mo_loop *l);
 
 /* Takes an accepted descriptor, counted in s->connections already; closes it
- * and takes it off that count when it cannot be watched. */
-void mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
+ * and takes it off that count when it cannot be watched (NULL). */
+mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
+		      mo_http_server *s);
 /* UV_READABLE and so on; 0 for none.  Costs system calls only when it changes. */
 void mo_conn_watch(mo_conn *c, int events);
 /* Calls proto->on_turn() in the next turn of the loop, once. */

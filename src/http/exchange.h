@@ -118,7 +118,12 @@ typedef struct mo_http_limits {
 	int max_connections;
 	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
 	bool keep_alive;
+	bool handover; /* connections may move to a successor */
 } mo_http_limits;
+
+/* Which connections end with their next answer: of a server that drains, those
+ * that its successor cannot take, or all. */
+enum mo_closing { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 
 /* What a protocol needs to know of the server it works for.  Read-only after
  * start, except the counters. */
@@ -131,7 +136,7 @@ typedef struct mo_http_server {
 	_Atomic int requests;	     /* in progress now */
 	_Atomic uint64_t total_requests, total_connections;
 	_Atomic uint64_t by_class[6]; /* answers 1xx .. 5xx at [1..5] */
-	_Atomic bool draining;	     /* answer with Connection: close */
+	_Atomic int closing;	     /* enum mo_closing */
 } mo_http_server;
 
 /* The first field with that id, or NULL. */

@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -342,6 +341,35 @@ static void h1_not_tls(mo_conn *c)
 	(void)mo_h1_flush(c);
 }
 
+/* Unread bytes that fit one borrowed buffer travel along; an exchange, gathered
+ * answers and a half-closed connection do not. */
+static bool h1_movable(const mo_conn *c)
+{
+	const mo_h1 *h = mo_h1_of(c);
+
+	return !h->req && !h->waiting && !h->blocked && !h->closing && !h->dead && !h->eof &&
+	       mo_h1_gathered(h) == 0 && mo_h1_unread(h) <= MO_LOOP_BUFFER;
+}
+
+static molt_str h1_unread(const mo_conn *c)
+{
+	const mo_h1 *h = mo_h1_of(c);
+
+	return h->in ? mo_strn(h->in + h->in_at, mo_h1_unread(h)) : MO_STR("");
+}
+
+static void h1_restore(mo_conn *c, molt_str bytes)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	MO_CHECK(!h->in && bytes.len > 0 && bytes.len <= MO_LOOP_BUFFER);
+	h->in = mo_loop_buffer_get(mo_conn_loop(c));
+	h->in_cap = MO_LOOP_BUFFER;
+	memcpy(h->in, bytes.ptr, bytes.len);
+	h->in_end = bytes.len;
+	drive(c);
+}
+
 const mo_protocol mo_protocol_h1 = {
 	.name = "http/1.1",
 	.open = h1_open,
@@ -351,4 +379,7 @@ const mo_protocol mo_protocol_h1 = {
 	.cut = h1_cut,
 	.closed = h1_closed,
 	.not_tls = h1_not_tls,
+	.movable = h1_movable,
+	.unread = h1_unread,
+	.restore = h1_restore,
 };

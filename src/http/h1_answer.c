@@ -108,6 +108,15 @@ static enum mo_h1_framing choose_framing(const mo_h1_req *q, bool last)
 	return q->r.minor >= 1 ? MO_H1_CHUNKED : MO_H1_UNTIL_CLOSE;
 }
 
+static bool ends_by_drain(const mo_conn *c)
+{
+	int closing = atomic_load_explicit(&c->server->closing, memory_order_relaxed);
+
+	return closing == MO_CLOSING_ALL ||
+	       (closing == MO_CLOSING_UNMOVABLE &&
+		(c->stays || !c->server->lim.handover || !c->stream->ops->movable(c->stream)));
+}
+
 /* last: nothing more will be read of the request. */
 static bool must_close(const mo_h1_req *q, bool last)
 {
@@ -117,7 +126,7 @@ static bool must_close(const mo_h1_req *q, bool last)
 		return true;
 	if (q->framing == MO_H1_UNTIL_CLOSE || r->body_state == MO_BODY_FAILED)
 		return true;
-	if (atomic_load_explicit(&r->server->draining, memory_order_relaxed))
+	if (ends_by_drain(r->conn))
 		return true;
 	return (last || (r->expect_continue && !q->continue_sent)) && !mo_h1_body_drainable(q);
 }

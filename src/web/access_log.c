@@ -160,8 +160,8 @@ int mo_access_log_open(molt_server *s, char **why)
 		err = target_open(&l->error, set->error_log, set, set->error_log_file);
 	if (!err)
 		return 0;
-	*why = mo_fmt("the log file %s/%s cannot be opened: %s", set->log_path, bad->pattern,
-		      molt_strerror(err));
+	*why = mo_fmt("the log file %s/%s cannot be opened: %s%s", set->log_path, bad->pattern,
+		      molt_strerror(err), err == -ENOENT ? "; make the directory first" : "");
 	mo_access_log_close(s);
 	return err;
 }

@@ -53,6 +53,7 @@ void mo_admin_send_json(molt_req *r, int status, const json_t *body)
 
 	mo_admin_fields(r);
 	molt_res_json(r, status, text ? text : "null");
+	molt_res_write(r, "\n", 1); /* for terminals */
 	free(text);
 }
 

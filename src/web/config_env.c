@@ -187,7 +187,8 @@ static int open_file(const mo_logger_settings *l, char **why)
 	path = mo_log_name_path(l->path, l->file, &day);
 	err = mo_log_to_file(path, l->to_stdout);
 	if (err)
-		*why = mo_fmt("the log file %s cannot be opened: %s", path, molt_strerror(err));
+		*why = mo_fmt("the log file %s cannot be opened: %s%s", path, molt_strerror(err),
+			      err == -ENOENT ? "; make the directory first" : "");
 	free(path);
 	return err;
 }

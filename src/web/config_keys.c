@@ -84,6 +84,9 @@ static const mo_key keys[] = {
 	LIST("indexFiles", 0, ',', index_files, "index.html,index.htm",
 	     "Files that stand for their directory, the first that exists."),
 	BOOL("indexFolder", index_folder, "false", "List directories that have no index file."),
+	BOOL("handover", handover, "true",
+	     "Give plain HTTP/1.1 connections to the new process at a restart; off: they end with "
+	     "their next answer."),
 	BOOL("graceful", graceful, "false", "Allow the process to be restarted."),
 	DURATION("gracefulTimeout", MO_KEY_SECONDS, drain_timeout, "60s",
 		 "How long the old process may finish its requests after a restart. A bare number "

@@ -57,10 +57,10 @@ static void accept_all(bool on)
 		mo_start_accept(s, on);
 }
 
-static void announce_close(void)
+static void announce_close(bool all)
 {
 	EACH_SERVER(s)
-		atomic_store(&s->http.draining, true);
+		atomic_store(&s->http.closing, all ? MO_CLOSING_ALL : MO_CLOSING_UNMOVABLE);
 }
 
 static void close_listeners(bool remove_paths)
@@ -157,6 +157,10 @@ static const mo_gen_host host = {
 	.listeners = listeners,
 	.accept = accept_all,
 	.announce_close = announce_close,
+	.give = mo_process_give,
+	.gave = mo_process_gave,
+	.takes = mo_process_takes,
+	.take = mo_process_take,
 	.close_listeners = close_listeners,
 	.load = load,
 	.close_idle = close_idle,
@@ -185,10 +189,24 @@ int molt_shutdown(void)
 	return mo_control_shutdown();
 }
 
+/* Serving with the servers that could start would be half of the program. */
+static int start_failure(void)
+{
+	EACH_SERVER(s)
+		if (s->state == MO_SERVER_NEW && s->start_failed)
+			return s->failure;
+	return 0;
+}
+
 int molt_wait(void)
 {
-	int rc = mo_control_wait();
+	int rc = start_failure();
 
+	if (rc < 0) {
+		mo_error("this program ends: not every server could start");
+		return rc;
+	}
+	rc = mo_control_wait();
 	mo_control_stop();
 	mo_servers_free();
 	return rc;
@@ -246,7 +264,7 @@ static void stop_server(void *arg)
 	mo_start_accept(s, false);
 	mo_start_close_listeners(s, true);
 	s->state = MO_SERVER_DRAINING;
-	atomic_store(&s->http.draining, true);
+	atomic_store(&s->http.closing, MO_CLOSING_ALL);
 	mo_loops_run(close_idle_on, &s->http, MOLT_SECOND);
 	while (atomic_load(&s->http.connections) > 0 && mo_left(deadline) > 0)
 		mo_co_sleep(20);

@@ -7,4 +7,10 @@
 
 const mo_gen_host *mo_process_host(void);
 
+/* handover.c: parts of the host. */
+mo_gen_batch *mo_process_give(void);
+void mo_process_gave(mo_gen_batch *b);
+bool mo_process_takes(const char *server);
+void mo_process_take(const mo_gen_conn *c);
+
 #endif

@@ -40,7 +40,8 @@ bool molt_req_gone(const molt_req *r)
 
 bool molt_req_draining(const molt_req *r)
 {
-	return atomic_load_explicit(&mo_web_of(r)->req->server->draining, memory_order_relaxed);
+	return atomic_load_explicit(&mo_web_of(r)->req->server->closing, memory_order_relaxed) !=
+	       MO_CLOSING_NONE;
 }
 
 void *molt_req_arg(const molt_req *r)

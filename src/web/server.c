@@ -165,6 +165,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 #undef TAKE
 	set_text(&s->set.server_agent, o->server_name);
 	s->set.keep_alive = !o->no_keep_alive;
+	s->set.handover = !o->no_handover;
 	mo_settings_fini(&d);
 	rc = mo_settings_check(&s->set, &why);
 	if (rc < 0)

@@ -31,6 +31,7 @@ struct molt_server {
 	_Atomic enum mo_server_state state;
 	int failure;	   /* first set-up failure: negative errno */
 	char *failure_why; /* its sentence */
+	bool start_failed; /* by molt_server_start() */
 	mo_endpoint *endpoints;
 	size_t nendpoints;
 	molt_group *root;

@@ -232,7 +232,8 @@ static void prepare_limits(molt_server *s)
 					.read_timeout = set->read_timeout,
 					.write_timeout = set->write_timeout,
 					.idle_timeout = set->idle_timeout,
-					.keep_alive = set->keep_alive };
+					.keep_alive = set->keep_alive,
+					.handover = set->handover };
 	s->http.app = mo_web_app;
 	s->http.server_field = mo_strdup(set->server_agent);
 	s->http.owner = s;
@@ -370,6 +371,7 @@ int molt_server_start(molt_server *s)
 	if (rc < 0) {
 		mo_error("server %s cannot start: %s", s->name, s->failure_why);
 		mo_successor_failed(s->failure_why);
+		s->start_failed = true;
 		if (s->state == MO_SERVER_NEW)
 			mo_start_close(s);
 		return rc;

@@ -22,6 +22,7 @@ typedef struct mo_settings {
 	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
 	bool keep_alive;
 	bool graceful;
+	bool handover;
 	molt_time drain_timeout, shutdown_timeout, ready_timeout;
 	char *admin_pattern; /* set: the admin page is on */
 	char *admin_token;

@@ -41,7 +41,7 @@ typedef struct server {
 	mo_listener *listener;
 	mo_acceptor *acceptor;
 	mo_http_server http;
-	_Atomic int done, refused, last_refused, running, gone, parked, failed_sends;
+	_Atomic int done, refused, last_refused, running, gone, broken, parked, failed_sends;
 	_Atomic long read_result;
 } server;
 
@@ -125,6 +125,7 @@ static void serve_gone(molt_req *r)
 		if (mo_co_sleep(10) < 0)
 			break;
 	atomic_store(&srv.gone, r->ops->gone(r));
+	atomic_store(&srv.broken, r->ops->broken(r));
 	out_puts(r, "gone?\n");
 }
 

@@ -95,6 +95,12 @@ int molt_res_json(molt_req *r, int status, const char *json)
 	return 0;
 }
 
+int molt_res_write(molt_req *r, const void *buf, size_t n)
+{
+	mo_buf_add(&now.out, buf, n);
+	return 0;
+}
+
 int molt_res_html(molt_req *r, int status, const char *html)
 {
 	molt_res_header(r, "Content-Type", "text/html");

@@ -151,7 +151,7 @@ static void a_draining_server_closes_after_its_answer(void **state)
 	say(fd, HELLO);
 	assert_int_equal(hear_answer(fd, NULL, &closes), 200);
 	assert_false(closes);
-	atomic_store(&srv.http.draining, true);
+	atomic_store(&srv.http.closing, MO_CLOSING_ALL);
 	say(fd, HELLO);
 	assert_int_equal(hear_answer(fd, NULL, &closes), 200);
 	assert_true(closes);
@@ -313,6 +313,33 @@ static void a_handler_learns_that_its_client_has_gone(void **state)
 	EVENTUALLY(atomic_load(&srv.done) == 1);
 	assert_true(atomic_load(&srv.gone));
 	EVENTUALLY(open_conns() == 0);
+}
+
+static void a_half_closed_client_is_gone_but_not_broken(void **state)
+{
+	int fd = dial();
+
+	say(fd, "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(atomic_load(&srv.parked) == 1);
+	shutdown(fd, SHUT_WR);
+	expect_answer(fd, 200, "gone?\n");
+	assert_true(atomic_load(&srv.gone));
+	assert_false(atomic_load(&srv.broken));
+	expect_end(fd);
+}
+
+static void a_reset_client_is_gone_and_broken(void **state)
+{
+	struct linger now = { 1, 0 };
+	int fd = dial();
+
+	say(fd, "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(atomic_load(&srv.parked) == 1);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+	EVENTUALLY(atomic_load(&srv.done) == 1);
+	assert_true(atomic_load(&srv.gone));
+	assert_true(atomic_load(&srv.broken));
 }
 
 static void a_handler_with_a_pipelined_request_learns_it_too(void **state)
@@ -495,6 +522,8 @@ int main(void)
 		SERVED(a_large_head_is_taken_when_allowed),
 		SERVED(a_half_closed_client_gets_all_its_answers),
 		SERVED(a_handler_learns_that_its_client_has_gone),
+		SERVED(a_half_closed_client_is_gone_but_not_broken),
+		SERVED(a_reset_client_is_gone_and_broken),
 		SERVED(a_handler_with_a_pipelined_request_learns_it_too),
 		SERVED(a_reset_while_a_handler_runs_ends_the_connection),
 		SERVED(waiting_clients_do_not_keep_the_loop_busy),

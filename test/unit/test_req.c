@@ -40,7 +40,7 @@ static void the_head_is_readable(void **state)
 	f->gone = true;
 	assert_true(molt_req_gone(&f->r));
 	assert_false(molt_req_draining(&f->r));
-	s->http.draining = true;
+	s->http.closing = MO_CLOSING_ALL;
 	assert_true(molt_req_draining(&f->r));
 	fake_free(f);
 }

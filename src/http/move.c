@@ -1,0 +1,115 @@
+/* Connections that go to a successor: taken out of service as pure data, freed
+ * or served on when the successor has answered, and served as its own by a
+ * successor.  See conn.h for the states; who sends them where is gen's business.
+ *
+ * Always: one that is MOVING is touched by nobody, so what it was when it was
+ * packed is what the taker gets; its descriptor stays open here until the taker
+ * has said that it owns it. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "http/conn_internal.h"
+
+static bool movable(const mo_conn *c)
+{
+	return c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING && !c->stays &&
+	       c->server->lim.handover &&
+	       c->stream->ops->movable(c->stream) && c->proto->movable(c);
+}
+
+static molt_time time_left(mo_conn *c)
+{
+	molt_time left;
+
+	if (!mo_timer_active(&c->timer))
+		return MOLT_FOREVER;
+	left = c->timer.due - mo_loop_now(mo_conn_loop(c));
+	return left > 0 ? left : 0;
+}
+
+static void pack_one(mo_pack *p, mo_conn *c)
+{
+	p->items[p->n++] = (mo_packed){ .conn = c,
+					.fd = c->stream->fd,
+					.server = c->server,
+					.peer = c->peer,
+					.left = time_left(c),
+					.bytes = c->proto->unread(c) };
+	c->before = c->state;
+	c->state = MO_CONN_MOVING;
+	mo_conn_watch(c, 0);
+	mo_timer_stop(mo_conn_loop(c), &c->timer);
+	mo_list_remove(&c->ready);
+	mo_list_remove(&c->node);
+	mo_list_append(&c->home->moving, &c->node);
+}
+
+mo_pack *mo_conns_pack(mo_loop *l)
+{
+	mo_pack *p = NULL;
+	size_t bytes = 0;
+
+	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
+		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if (!movable(c))
+			continue;
+		bytes += c->proto->unread(c).len;
+		if (p && (p->n == MO_PACK_MAX || bytes > MO_PACK_BYTES))
+			break;
+		if (!p) {
+			p = mo_calloc(1, sizeof(*p));
+			p->loop = l;
+		}
+		pack_one(p, c);
+	}
+	return p;
+}
+
+static void serve_on(mo_conn *c, molt_time left)
+{
+	mo_list_remove(&c->node);
+	mo_list_append(&c->home->all, &c->node);
+	c->state = c->before;
+	c->stays = true;
+	if (c->cut_later) {
+		mo_conn_close(c);
+	} else if (c->state == MO_CONN_RUNNING) {
+		mo_conn_later(c);
+	} else {
+		mo_conn_deadline(c, left);
+		mo_conn_watch(c, UV_READABLE);
+	}
+}
+
+void mo_conns_gave(mo_pack *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		mo_packed *it = &p->items[i];
+
+		MO_CHECK(it->conn->state == MO_CONN_MOVING);
+		if (it->taken)
+			mo_conn_close(it->conn);
+		else
+			serve_on(it->conn, it->left);
+	}
+	free(p);
+}
+
+void mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, molt_time left,
+		   molt_str bytes)
+{
+	mo_conn *c;
+
+	atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
+	c = mo_conn_open(mo_conns_of(l), fd, peer, NULL, s);
+	if (!c)
+		return;
+	if (bytes.len)
+		c->proto->restore(c, bytes);
+	/* What it waited for the predecessor counts: no restart gives a slow
+	 * client more time. */
+	if (left >= 0 && (c->state == MO_CONN_HEAD || c->state == MO_CONN_IDLE))
+		mo_conn_deadline(c, left);
+}
