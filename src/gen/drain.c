@@ -11,21 +11,19 @@
 #define IDLE_GRACE 100
 #define CUT_GRACE 1000
 
-/* Waits until no connection (or, with requests_only, no request) is left:
- * true; false at the deadline, or when asked to shut down more than asked
- * times. */
-static bool wait_gone(const mo_gen_host *h, bool requests_only, molt_time deadline, unsigned asked,
-		      void (*each)(void *), void *arg)
+/* Waits until no connection is left: true; false at the deadline, or when asked
+ * to shut down more than asked times. */
+static bool wait_gone(const mo_gen_host *h, molt_time deadline, unsigned asked,
+		      bool (*each)(void *), void *arg)
 {
 	for (;;) {
+		bool stay = each && each(arg);
 		mo_gen_load load = h->load();
 
-		if (load.requests == 0 && (requests_only || load.connections == 0))
+		if (load.requests == 0 && load.connections == 0 && !stay)
 			return true;
 		if (mo_left(deadline) == 0 || mo_control_shutdown_count() > asked)
 			return false;
-		if (each)
-			each(arg);
 		mo_control_nap(TICK);
 	}
 }
@@ -36,7 +34,7 @@ static unsigned end_now(const mo_gen_host *h)
 
 	h->close_idle();
 	if (mo_control_shutdown_count() < 2)
-		wait_gone(h, false, mo_deadline(IDLE_GRACE), 1, NULL, NULL);
+		wait_gone(h, mo_deadline(IDLE_GRACE), 1, NULL, NULL);
 	cut = h->cut();
 	if (cut)
 		mo_warn("%u running request%s cut by the end of the drain", cut,
@@ -76,17 +74,17 @@ static unsigned shutdown_rule(const mo_gen_host *h, unsigned asked)
 {
 	h->announce_close(true);
 	h->close_idle();
-	if (wait_gone(h, false, mo_deadline(h->shutdown_timeout()), asked, NULL, NULL))
+	if (wait_gone(h, mo_deadline(h->shutdown_timeout()), asked, NULL, NULL))
 		return 0;
 	return end_now(h);
 }
 
-mo_drain_result mo_drain_after_restart(const mo_gen_host *h, void (*each)(void *arg), void *arg)
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h, bool (*each)(void *arg), void *arg)
 {
 	mo_drain_result r = begin(h);
 	unsigned asked = mo_control_shutdown_count();
 
-	if (!wait_gone(h, false, mo_deadline(h->drain_timeout()), asked, each, arg)) {
+	if (!wait_gone(h, mo_deadline(h->drain_timeout()), asked, each, arg)) {
 		if (mo_control_shutdown_count() == asked + 1)
 			r.cut = shutdown_rule(h, asked + 1);
 		else

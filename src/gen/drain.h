@@ -20,8 +20,9 @@ typedef struct mo_drain_result {
 	molt_time ms;
 } mo_drain_result;
 
-/* each (may be NULL) is called about every 20 ms. */
-mo_drain_result mo_drain_after_restart(const mo_gen_host *h, void (*each)(void *arg), void *arg);
+/* each is called about every 20 ms; true: there is a reason to stay besides
+ * connections. */
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h, bool (*each)(void *arg), void *arg);
 mo_drain_result mo_drain_for_shutdown(const mo_gen_host *h);
 
 #endif

@@ -479,17 +479,23 @@ int mo_predecessor_run(mo_predecessor *p)
 	return 0;
 }
 
-static void while_draining(void *arg)
+/* A generation whose own predecessor still drains stays: it passes on what that
+ * one gives it. */
+static bool while_draining(void *arg)
 {
 	mo_predecessor *p = arg;
+	mo_gen_info info;
 
 	move_connections(p);
-	if (p->pid && reap(p)) {
+	if (p->pid && reap(p) && !(p->status_known && WIFEXITED(p->status) &&
+				   WEXITSTATUS(p->status) == 0)) {
 		char *how = describe_end(p, "while we drain");
 
 		mo_warn("generation %u is gone: %s", p->generation, how);
 		free(how);
 	}
+	mo_control_info(&info);
+	return info.predecessor_alive;
 }
 
 void mo_predecessor_drain(mo_predecessor *p)

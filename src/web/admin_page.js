@@ -35,9 +35,11 @@
       show(await answer.text());
       live.textContent = 'Renewed every two seconds.';
       live.className = 'soft';
+      state.className = '';
     } catch (e) {
       live.textContent = 'No answer from the server (' + e.message + '); trying again.';
       live.className = 'bad';
+      state.className = 'old';
     } finally {
       asking = false;
     }
@@ -56,7 +58,9 @@
         body: new URLSearchParams(new FormData(form)),
       });
       const told = await answer.json();
-      say(told.ok ? 'good' : 'bad', told.ok ? told.message : 'Not done: ' + told.reason);
+      const lines = (told.receipt && told.receipt.last_lines) || [];
+      say(told.ok ? 'good' : 'bad',
+          told.ok ? told.message : ['Not done: ' + told.reason, ...lines].join('\n'));
     } catch (e) {
       say('bad', 'No answer: ' + e.message);
     }

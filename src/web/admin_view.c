@@ -239,9 +239,12 @@ static void put_numbers(mo_buf *b, const char *label, json_t *o)
 		json_t *item;
 
 		mo_buf_puts(b, between);
-		mo_html_escape(b, key);
-		mo_buf_putc(b, ' ');
+		if (strcmp(key, "ms") != 0) {
+			mo_html_escape(b, key);
+			mo_buf_putc(b, ' ');
+		}
 		put_value(b, v);
+		mo_buf_puts(b, strcmp(key, "ms") != 0 ? "" : " ms");
 		json_array_foreach(v, i, item)
 		{
 			mo_buf_puts(b, i ? " " : "");
@@ -273,7 +276,8 @@ void mo_admin_view_receipt(mo_buf *b, const json_t *r, bool open)
 	put_summary(b, r);
 	mo_buf_puts(b, "</summary><dl>\n");
 	put_row(b, "Target", r, "target");
-	put_row(b, "Ended in phase", r, "phase");
+	if (number_of(r, "errno"))
+		put_row(b, "Ended in phase", r, "phase");
 	put_row(b, "Reason", r, "reason");
 	if (number_of(r, "errno"))
 		put_row(b, "Error number", r, "errno");

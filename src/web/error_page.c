@@ -53,7 +53,9 @@ static bool prefers_html(const molt_req *r)
 static void html_page(mo_buf *out, int status, const char *text, const char *why)
 {
 	mo_buf_fmt(out,
-		   "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%d %s</title>"
+		   "<!doctype html>\n<html><head><meta charset=\"utf-8\">"
+		   "<meta name=\"viewport\" content=\"width=device-width\">"
+		   "<meta name=\"color-scheme\" content=\"light dark\"><title>%d %s</title>"
 		   "</head>\n<body><h1>%d %s</h1>\n",
 		   status, text, status, text);
 	if (why) {

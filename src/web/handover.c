@@ -88,11 +88,19 @@ void mo_process_gave(mo_gen_batch *b)
 
 /* ---- the taker ----------------------------------------------------------------- */
 
+/* One that drains after a restart of its own passes the connection on. */
+static bool may_take(const molt_server *s)
+{
+	return s->state == MO_SERVER_STARTED ||
+	       (s->state == MO_SERVER_DRAINING &&
+		atomic_load(&s->http.closing) == MO_CLOSING_UNMOVABLE);
+}
+
 static molt_server *find(const char *name)
 {
 	for (molt_server *s = mo_servers(); s; s = s->next)
-		if (strcmp(s->name, name) == 0 && s->state == MO_SERVER_STARTED)
-			return s;
+		if (strcmp(s->name, name) == 0)
+			return may_take(s) ? s : NULL;
 	return NULL;
 }
 

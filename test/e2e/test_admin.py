@@ -119,8 +119,8 @@ class Guard(Admin):
             self.refused(headers=headers)
 
     def test_paths_around_the_guard(self):
-        for path in ("//debug/admin/shutdown", "/debug/./admin/shutdown", "/x/../debug/admin/shutdown",
-                     "/debug/admin/%73hutdown"):
+        for path in ("//debug/admin/shutdown", "/debug/./admin/shutdown",
+                     "/x/../debug/admin/shutdown", "/debug/admin/%73hutdown"):
             answer = self.fetch(self.srv, path, "POST", {"Host": "evil.example"}, b"")
             self.assertGreaterEqual(answer.status, 400, path)
         self.assertEqual(self.serving_pid(self.srv), self.first)
@@ -174,12 +174,14 @@ class Token(Case):
         return self.admin(self.srv, "status", "GET", headers=list(fields)).status
 
     def test_the_token_lets_in_from_any_host(self):
-        self.assertEqual(self.state(("Host", "a.example"), ("Authorization", "Bearer " + TOKEN)), 200)
+        self.assertEqual(
+            self.state(("Host", "a.example"), ("Authorization", "Bearer " + TOKEN)), 200)
 
     def test_a_wrong_token_is_refused_even_on_loopback(self):
         for wrong in ("Bearer wrong-horse-battery", "Bearer", "Bearer " + TOKEN + "x",
                       "Bearer " + TOKEN[:-1], "Basic " + TOKEN):
-            self.assertEqual(self.state(("Host", "a.example"), ("Authorization", wrong)), 401, wrong)
+            self.assertEqual(
+                self.state(("Host", "a.example"), ("Authorization", wrong)), 401, wrong)
 
     def test_the_token_does_not_help_a_page_from_elsewhere(self):
         self.assertEqual(self.state(("Authorization", "Bearer " + TOKEN),

@@ -219,7 +219,8 @@ class Limits(App):
     def test_chunks_that_become_too_long_get_413(self):
         conn = self.connect(self.srv)
         try:
-            conn.send(head(b"/small", b"Transfer-Encoding: chunked\r\n") + chunked(b"a" * 5000, 100))
+            conn.send(head(b"/small", b"Transfer-Encoding: chunked\r\n")
+                      + chunked(b"a" * 5000, 100))
         except (BrokenPipeError, ConnectionResetError):
             pass
         answer = conn.answer()

@@ -163,7 +163,8 @@ class Mistakes(Config):
 class Environment(Config):
     def test_the_environment_wins_over_the_file(self):
         srv = self.demo("server:\n  address: '127.0.0.1:1'\n  serverAgent: file\n",
-                        env={"MOLT_SERVER_ADDRESS": "127.0.0.1:0", "MOLT_SERVER_SERVERAGENT": "env"})
+                        env={"MOLT_SERVER_ADDRESS": "127.0.0.1:0",
+                             "MOLT_SERVER_SERVERAGENT": "env"})
         self.assertEqual(self.fetch(srv).get("server"), "env")
 
     def test_the_environment_wins_over_the_program(self):

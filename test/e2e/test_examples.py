@@ -97,7 +97,8 @@ class Example2(Walk):
     def test_restart_and_shutdown_over_https(self):
         srv = self.start(self.directory())
         old, url = srv.pid, "https://127.0.0.1:%d" % srv.port
-        self.line(srv, r"%d: https server started listening on \[127\.0\.0\.1:%d\]" % (old, srv.port))
+        self.line(srv, r"%d: https server started listening on \[127\.0\.0\.1:%d\]"
+                  % (old, srv.port))
         self.assertEqual(curl("-k", url + "/").stdout, b"Hello!\n")
         self.assertEqual(curl("-k", "-f", url + "/debug/admin/restart").returncode, 0)
         self.line(srv, r"%d: server reloading" % old)
@@ -206,7 +207,8 @@ class Demo(Walk):
         self.assertIn(b"Files of the demo", curl(self.url + "/static/").stdout)
         self.assertEqual(curl("-o", "/dev/null", "-w", "%{http_code}", self.url + "/echo").stdout,
                          b"405")
-        self.assertEqual(curl("-d", "@" + os.path.abspath(__file__), self.url + "/echo").returncode, 0)
+        done = curl("-d", "@" + os.path.abspath(__file__), self.url + "/echo")
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_the_stream_comes_line_by_line(self):
         conn = http.client.HTTPConnection("127.0.0.1", self.srv.port, timeout=20)

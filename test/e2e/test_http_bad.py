@@ -87,7 +87,8 @@ HEADS = [
 # Framing: everything that two servers could read differently.
 FRAMING = [
     ("both lengths", b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", (400,)),
-    ("both lengths, the other order", b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", (400,)),
+    ("both lengths, the other order", b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+     (400,)),
     ("two Content-Lengths", b"Content-Length: 3\r\nContent-Length: 3\r\n", (400,)),
     ("two different Content-Lengths", b"Content-Length: 3\r\nContent-Length: 44\r\n", (400,)),
     ("Content-Length list", b"Content-Length: 3, 3\r\n", (400,)),
@@ -110,7 +111,8 @@ FRAMING = [
     ("chunked twice", b"Transfer-Encoding: chunked, chunked\r\n", (400,)),
     ("two Transfer-Encodings", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
      (400,)),
-    ("two, the second other", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", (400, 501)),
+    ("two, the second other", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n",
+     (400, 501)),
     ("xchunked", b"Transfer-Encoding: xchunked\r\n", (400, 501)),
     ("chunked with a vertical tab", b"Transfer-Encoding: \x0bchunked\r\n", (400,)),
     ("chunked in quotes", b'Transfer-Encoding: "chunked"\r\n', (400, 501)),
@@ -260,7 +262,8 @@ class BadRequests(Case):
 
 class Escaping(Case):
     def test_a_bad_request_cannot_forge_a_log_line(self):
-        srv = self.server(program("test/programs/app"), env={"MOLT_SERVER_ACCESSLOGENABLED": "true"})
+        srv = self.server(program("test/programs/app"),
+                          env={"MOLT_SERVER_ACCESSLOGENABLED": "true"})
         forged = "2018-05-18 11:02:04.812 1: all servers shutdown"
         conn = self.connect(srv)
         conn.send(b"GET /?x=\x1b[31m HTTP/1.1\r\nHost: a\r\nUser-Agent: a\n" + forged.encode()

@@ -90,7 +90,8 @@ class SlowRequests(Timed):
     def test_a_streamed_body_that_stops_is_told_to_the_handler(self):
         srv = self.app(bodyTimeout="1s")
         conn = self.connect(srv)
-        conn.send(b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        conn.send(b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  b"3\r\nabc\r\n")
         srv.wait_log("count: the body ended with", timeout=4)
         self.assertIsNotNone(conn.rest(5 * SLOW))
 
@@ -216,8 +217,10 @@ class Leftovers(Timed):
         before = len(descriptors(srv.pid))
         for i in range(60):
             conn = self.connect(srv, rcvbuf=4096)
-            conn.send((b"", b"GET / HT", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
-                       b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na",
+            conn.send((b"", b"GET / HT",
+                       b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
+                       b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       b"5\r\na",
                        b"GET /pour?n=9000000 HTTP/1.1\r\nHost: a\r\n\r\n",
                        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")[i % 6])
             if i % 4 == 1:

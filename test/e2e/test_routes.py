@@ -89,7 +89,7 @@ class Groups(App):
         answer = self.fetch(self.srv, "/api/nothing")
         self.assertEqual((answer.status, answer.body), (404, b"no such thing: /api/nothing\n"))
         answer = self.fetch(self.srv, "/api/fail?status=404&why=x")
-        self.assertEqual((answer.status, answer.body[-27:]), (404, b"no such thing: /api/fail\n"[-27:]))
+        self.assertEqual((answer.status, answer.body), (404, b"no such thing: /api/fail\n"))
         self.assertNotIn(b"no such thing", self.fetch(self.srv, "/nothing").body)
 
     def test_errors_without_a_page_have_a_default_one(self):

@@ -135,7 +135,8 @@ class Serving(Https):
         self.assertTrue(conn.closed())
 
     def test_garbage_is_dropped(self):
-        for data in (b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"x" * 1000, b"\x80\x00" * 50, b"\xff" * 9):
+        for data in (b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"x" * 1000, b"\x80\x00" * 50,
+                     b"\xff" * 9):
             conn = self.connect(self.srv)
             try:
                 conn.send(data)
@@ -214,7 +215,8 @@ class Both(Https):
         by_scheme = {line.scheme: line.port for line in srv.listening()}
         self.assertEqual(set(by_scheme), {"http", "https"})
         self.assertEqual(curl("http://127.0.0.1:%d/build" % by_scheme["http"]).stdout, b"1\n")
-        self.assertEqual(curl("-k", "https://127.0.0.1:%d/build" % by_scheme["https"]).stdout, b"1\n")
+        url = "https://127.0.0.1:%d/build" % by_scheme["https"]
+        self.assertEqual(curl("-k", url).stdout, b"1\n")
 
 
 if __name__ == "__main__":

@@ -144,7 +144,8 @@ static void check_prefixes(const uint8_t *data, size_t size, int whole)
 
 static void check_limits(const uint8_t *data, size_t size, int whole)
 {
-	const mo_head_limits tight = { size / 2 + 1, 16, 4 };
+	size_t half = size / 2 + 1;
+	const mo_head_limits tight = { half < usual.max_head ? half : usual.max_head, 16, 4 };
 	int r = judge(data, size, &tight);
 
 	MO_CHECK(r == whole || r == -431 || r == -414);

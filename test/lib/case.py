@@ -59,7 +59,8 @@ class Case(unittest.TestCase):
         log = srv.log()
         killed = srv.stop()
         if killed:
-            raise AssertionError("still running after SIGTERM: %r; log:\n%s" % (killed, log[-4000:]))
+            raise AssertionError("still running after SIGTERM: %r; log:\n%s"
+                                 % (killed, log[-4000:]))
 
     def server(self, argv, **kw):
         srv = Server([argv] if isinstance(argv, str) else argv, **kw)

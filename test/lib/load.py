@@ -318,8 +318,9 @@ class Load:
         head = "POST /echo HTTP/1.1\r\n" + host
         if kind == "chunked":
             half = len(body) // 2
-            pieces = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:half], body[half:]) if p)
-            whole = (head + "Transfer-Encoding: chunked\r\n\r\n").encode() + pieces + b"0\r\n\r\n"
+            chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p)
+                              for p in (body[:half], body[half:]) if p)
+            whole = (head + "Transfer-Encoding: chunked\r\n\r\n").encode() + chunks + b"0\r\n\r\n"
             return whole, b"", body
         whole = (head + "Content-Length: %d\r\n\r\n" % len(body)).encode() + body
         if kind == "split":

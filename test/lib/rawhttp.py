@@ -59,9 +59,9 @@ class Conn:
     def __init__(self, address, tls=None, timeout=10, rcvbuf=None):
         """address: (host, port) or a unix socket's path.  tls: True or a context."""
         unix = isinstance(address, str)
-        family = socket.AF_UNIX if unix else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.host = "localhost" if unix else (
-            "[%s]:%d" if family == socket.AF_INET6 else "%s:%d") % address
+        ipv6 = not unix and ":" in address[0]
+        family = socket.AF_UNIX if unix else socket.AF_INET6 if ipv6 else socket.AF_INET
+        self.host = "localhost" if unix else ("[%s]:%d" if ipv6 else "%s:%d") % address
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         if rcvbuf:

@@ -1,7 +1,9 @@
 """A directory of programs to restart into: copies of the test application and
 of the program that fails in the way its name says."""
 import os
+import random
 import shutil
+import socket
 
 from case import Case, program
 
@@ -14,6 +16,21 @@ def install(source, path, mode=0o755):
     os.chmod(path + ".new", mode)
     os.rename(path + ".new", path)
     return path
+
+
+def free_ports(n):
+    """Ports below the ephemeral range that nobody has right now."""
+    found = []
+    while len(found) < n:
+        port = random.randrange(15000, 30000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 class RestartCase(Case):

@@ -96,6 +96,14 @@ class Server:
         """Everyone of our session who is not a zombie."""
         return [p for p in procs.of_session(self.proc.pid) if procs.alive(p)]
 
+    def nobody_left(self):
+        """A look through /proc is no snapshot: it can miss a successor that was not
+        yet there when it passed and a predecessor that is gone when it arrives."""
+        if self.pids():
+            return False
+        time.sleep(0.05)
+        return not self.pids()
+
     def kill(self):
         """Ends whoever is left, at once.  Returns their pids."""
         left = self.pids() if self.proc else []
@@ -187,7 +195,7 @@ class Server:
             for lines in by_pid.values():
                 if len(lines) >= n:
                     return lines
-            ended = self.proc.poll() is not None and not self.pids()
+            ended = self.proc.poll() is not None and self.nobody_left()
             if ended or time.monotonic() > end:
                 raise NotReady("%s; its log:\n%s" % (
                     "the program ended" if ended else "no listening line", self.log(since)[-4000:]))

@@ -119,7 +119,7 @@ class Hidden(RestartCase):
             self.restarted(srv)
 
     def test_the_new_process_has_only_what_it_needs(self):
-        srv = self.app()
+        srv = self.app(env={"MOLT_SERVER_HANDOVER": "false"})
         held = [self.connect(srv) for _ in range(20)]
         for conn in held:
             conn.request("GET", "/")
@@ -136,7 +136,7 @@ class Hidden(RestartCase):
             if fd > 2:
                 with open("/proc/%d/fdinfo/%d" % (pid, fd)) as f:
                     flags = [line.split()[1] for line in f if line.startswith("flags:")][0]
-                self.assertTrue(int(flags, 8) & 0o2000000, "descriptor %d is not close-on-exec" % fd)
+                self.assertTrue(int(flags, 8) & 0o2000000, "%d is not close-on-exec" % fd)
 
     def test_a_forged_handover_variable_harms_nothing(self):
         for value in ("3", "999", "-1", "x", "0", ""):

@@ -1,6 +1,5 @@
 """Listeners that a new configuration adds, removes and keeps at a restart."""
 import os
-import random
 import socket
 import sys
 import time
@@ -10,22 +9,7 @@ import certs  # noqa: E402
 import load  # noqa: E402
 import procs  # noqa: E402
 from case import SLOW, eventually, main  # noqa: E402
-from release import RestartCase  # noqa: E402
-
-
-def free_ports(n):
-    """Ports below the ephemeral range that nobody has right now."""
-    found = []
-    while len(found) < n:
-        port = random.randrange(15000, 30000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
+from release import RestartCase, free_ports  # noqa: E402
 
 
 class Listeners(RestartCase):
@@ -57,7 +41,8 @@ class Listeners(RestartCase):
         self.listen("127.0.0.1:%d" % a)
         self.restarted(srv)
         self.assertTrue(self.answers(a))
-        self.assertTrue(eventually(lambda: not self.answers(b), 3), "the removed port still answers")
+        self.assertTrue(eventually(lambda: not self.answers(b), 3),
+                        "the removed port still answers")
 
     def test_a_running_request_of_a_removed_port_ends(self):
         a, b = free_ports(2)

@@ -26,6 +26,11 @@ class Http(LoadCase):
     def test_bodies_of_every_kind_from_pausing_clients(self):
         self.through_restarts("pausing", clients=64, mix="get,post,chunked,split,slow")
 
+    def test_connections_that_do_not_move(self):
+        env = {"MOLT_SERVER_HANDOVER": "false"}
+        self.through_restarts("reused", mix="get,post,chunked,split,slow", env=env)
+        self.through_restarts("pausing", clients=64, mix="get", env=env)
+
     def test_one_loop_then_four(self):
         self.through_restarts("reused", mix="get,post", env={"MOLT_SERVER_LOOPS": "1"})
         self.through_restarts("reused", mix="get,post", env={"MOLT_SERVER_LOOPS": "4"})

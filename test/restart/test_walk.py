@@ -1,10 +1,15 @@
-"""One restart, looked at closely: who answers what, before, during and after."""
+"""One restart, looked at closely: who answers what, before, during and after.
+
+Drained: connections that do not move (handover off, or HTTPS) are answered by
+the generation that has them and end with that answer.  Moved: plain HTTP/1.1
+connections go on in the new process; their clients see nothing."""
 import os
 import signal
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
 import procs  # noqa: E402
 from case import SLOW, eventually, main, program  # noqa: E402
 from rawhttp import Broken  # noqa: E402
@@ -14,11 +19,20 @@ GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Walk(RestartCase):
+    handover = "true"
+
+    def app(self, *argv, env=None, **kw):
+        return super().app(*argv, env={"MOLT_SERVER_HANDOVER": self.handover, **(env or {})}, **kw)
+
     def begin(self, srv, path, wait=0.2, **kw):
         conn = self.connect(srv, **kw)
         conn.send(GET % path)
         time.sleep(wait)
         return conn
+
+
+class Drained(Walk):
+    handover = "false"
 
     def test_a_running_request_ends_where_it_began_and_then_the_process_does(self):
         srv = self.app()
@@ -68,7 +82,8 @@ class Walk(RestartCase):
 
     def test_a_stream_is_finished_and_cut_visibly_at_the_deadline(self):
         srv = self.app(env={"MOLT_SERVER_GRACEFULTIMEOUT": "2s"})
-        whole, cut = self.begin(srv, b"/stream?n=5&ms=200", 0), self.begin(srv, b"/stream?n=90&ms=200")
+        whole = self.begin(srv, b"/stream?n=5&ms=200", 0)
+        cut = self.begin(srv, b"/stream?n=90&ms=200")
         self.restarted(srv)
         self.assertEqual(len(whole.answer().body.splitlines()), 5)
         with self.assertRaises((Broken, ConnectionResetError)):
@@ -109,8 +124,9 @@ class Walk(RestartCase):
 
     def test_a_half_sent_body_is_still_answered(self):
         srv = self.app()
-        for head, parts in ((b"Content-Length: 6\r\n", (b"abc", b"def")),
-                            (b"Transfer-Encoding: chunked\r\n", (b"3\r\nabc\r\n", b"3\r\ndef\r\n0\r\n\r\n"))):
+        for head, parts in (
+                (b"Content-Length: 6\r\n", (b"abc", b"def")),
+                (b"Transfer-Encoding: chunked\r\n", (b"3\r\nabc\r\n", b"3\r\ndef\r\n0\r\n\r\n"))):
             conn = self.connect(srv)
             conn.send(b"POST /echo HTTP/1.1\r\nHost: a\r\n%s\r\n" % head + parts[0])
             time.sleep(0.2)
@@ -121,7 +137,8 @@ class Walk(RestartCase):
     def test_expect_100_is_still_kept(self):
         srv = self.app()
         conn = self.connect(srv)
-        conn.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        conn.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                  b"Content-Length: 3\r\n\r\n")
         self.assertEqual(conn.head().status, 100)
         self.restarted(srv)
         conn.send(b"abc")
@@ -130,7 +147,8 @@ class Walk(RestartCase):
     def test_pipelined_requests_are_all_answered_and_the_last_says_close(self):
         srv = self.app()
         conn = self.connect(srv)
-        conn.send(GET % b"/id?id=0&ms=800" + b"".join(GET % (b"/id?id=%d" % i) for i in range(1, 6)))
+        conn.send(GET % b"/id?id=0&ms=800"
+                  + b"".join(GET % (b"/id?id=%d" % i) for i in range(1, 6)))
         time.sleep(0.2)
         self.restarted(srv)
         answers = [conn.answer() for _ in range(6)]
@@ -195,6 +213,136 @@ class Walk(RestartCase):
             self.assertIn(phase, phases)
         for phase in receipt["phases"]:
             self.assertGreaterEqual(phase["ms"], 0)
+
+
+class DrainedTls(Walk):
+    handover = "true"  # TLS connections stay all the same
+
+    def test_an_idle_https_connection_is_closed_only_with_its_next_answer(self):
+        crt, key = certs.make(self.dir)
+        srv = self.app(env={"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key})
+        old = srv.pid
+        conn = self.connect(srv, tls=True)
+        conn.request("GET", "/pid")
+        new = srv.restart()
+        self.assertIsNone(conn.rest(1.5), "cut while idle")
+        answer = conn.request("GET", "/pid")
+        self.assertEqual(answer.body, b"%d\n" % old)
+        self.assertTrue(answer.closes)
+        self.assertTrue(conn.closed())
+        conn.close()
+        self.assertTrue(procs.wait_gone(old, 3 * SLOW))
+        self.assertEqual(self.fetch(srv, "/pid", tls=True).body, b"%d\n" % new)
+
+
+class Moved(Walk):
+    def test_an_idle_connection_lives_through_many_restarts(self):
+        srv = self.app()
+        conn = self.connect(srv)
+        conn.request("GET", "/pid")
+        for _ in range(6):
+            old = srv.pid
+            new = self.restarted(srv)
+            self.assertTrue(procs.wait_gone(old, 3 * SLOW), "the old process stays")
+            answer = conn.request("GET", "/pid")
+            self.assertEqual(answer.body, b"%d\n" % new)
+            self.assertFalse(answer.closes)
+
+    def test_a_fresh_connection_without_a_request(self):
+        srv = self.app()
+        conn = self.connect(srv)
+        time.sleep(0.2)
+        new = self.restarted(srv)
+        self.assertEqual(conn.request("GET", "/pid").body, b"%d\n" % new)
+
+    def test_a_half_sent_head(self):
+        srv = self.app()
+        whole = b"GET /id?id=half HTTP/1.1\r\nHost: a\r\nX-Long: " + b"y" * 5000 + b"\r\n\r\n"
+        for cut in (1, 20, 3000, len(whole) - 1):
+            conn = self.connect(srv)
+            conn.send(whole[:cut])
+            time.sleep(0.2)
+            self.restarted(srv)
+            conn.send(whole[cut:])
+            answer = conn.answer()
+            self.assertEqual(answer.body.split()[0], b"half")
+            self.assertFalse(answer.closes)
+
+    def test_a_running_request_ends_in_the_old_one_and_the_next_runs_in_the_new(self):
+        srv = self.app()
+        old = srv.pid
+        conn = self.begin(srv, b"/sleep?ms=1200")
+        new = self.restarted(srv)
+        answer = conn.answer()
+        self.assertEqual(answer.body, b"%d\n%d\n" % (old, old))
+        self.assertFalse(answer.closes)
+        self.assertTrue(procs.wait_gone(old, 3 * SLOW))
+        self.assertEqual(conn.request("GET", "/pid").body, b"%d\n" % new)
+
+    def test_a_half_sent_body_and_a_stream_end_in_the_old_one(self):
+        srv = self.app()
+        old = srv.pid
+        upload = self.connect(srv)
+        upload.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        stream = self.begin(srv, b"/stream?n=6&ms=200")
+        new = self.restarted(srv)
+        upload.send(b"def")
+        self.assertEqual(upload.answer().body, b"abcdef")
+        lines = stream.answer().body.split(b"\n")[:-1]
+        self.assertEqual(lines, [b"%d %d" % (old, i) for i in range(1, 7)])
+        time.sleep(0.2)
+        for conn in (upload, stream):
+            self.assertEqual(conn.request("GET", "/pid").body, b"%d\n" % new)
+
+    def test_pipelined_requests_are_answered_in_order_each_once(self):
+        srv = self.app()
+        for first in (b"/id?id=0&ms=600", b"/id?id=0"):
+            conn = self.connect(srv)
+            conn.send(GET % first + b"".join(GET % (b"/id?id=%d" % i) for i in range(1, 40))
+                      + b"GET /id?id=40 HT")
+            time.sleep(0.2)
+            self.restarted(srv)
+            conn.send(b"TP/1.1\r\nHost: a\r\n\r\n")
+            got = [conn.answer().body.split()[0] for _ in range(41)]
+            self.assertEqual(got, [b"%d" % i for i in range(41)])
+
+    def test_many_connections_move_at_once(self):
+        srv = self.app()
+        conns = [self.connect(srv) for _ in range(400)]
+        for i, conn in enumerate(conns):
+            conn.send(GET % (b"/id?id=%d" % i) + b"G" * (i % 2))
+        for i, conn in enumerate(conns):
+            self.assertEqual(conn.answer().body.split()[0], b"%d" % i)
+        new = self.restarted(srv)
+        for i, conn in enumerate(conns):
+            conn.send((GET % b"/pid")[i % 2:])
+            self.assertEqual(conn.answer().body, b"%d\n" % new)
+
+    def test_limits_of_time_move_too(self):
+        srv = self.app(env={"MOLT_SERVER_IDLETIMEOUT": "2s", "MOLT_SERVER_HEADERTIMEOUT": "2s"})
+        idle, begun = self.connect(srv), self.connect(srv)
+        idle.request("GET", "/")
+        begun.send(b"GET / HT")
+        start = time.monotonic()
+        time.sleep(1)
+        self.restarted(srv)
+        self.assertTrue(idle.closed(4 * SLOW))
+        self.assertIn(b" 408 ", begun.rest(4 * SLOW))
+        took = time.monotonic() - start
+        self.assertGreater(took, 1.8)
+        self.assertLess(took, 2.8 * SLOW)
+
+    def test_the_receipt_counts_what_moved(self):
+        srv = self.app()
+        conns = [self.connect(srv) for _ in range(7)]
+        for conn in conns:
+            conn.request("GET", "/")
+        answer = self.restart_api(srv)
+
+        def counted():
+            return [r for r in self.status(srv)["receipts"] if r.get("moved", 0) >= 7]
+
+        self.assertTrue(eventually(counted, 3), (answer, self.status(srv)["receipts"]))
 
 
 class NewPrograms(RestartCase):
