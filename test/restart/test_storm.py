@@ -70,6 +70,7 @@ class Together(RestartCase):
         os.kill(second, signal.SIGTERM)
         self.assertTrue(procs.wait_gone(second, 3 * SLOW))
         self.assertEqual(running.answer().body, b"%d\n%d\n" % (first, first))
+        running.close()
         self.assertTrue(srv.wait_empty(4))
 
     def call(self, srv, results, exe=None):
