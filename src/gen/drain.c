@@ -11,21 +11,40 @@
 #define IDLE_GRACE 100
 #define CUT_GRACE 1000
 
-/* Waits until no connection is left: true; false at the deadline, or when asked
- * to shut down more than asked times. */
-static bool wait_gone(const mo_gen_host *h, molt_time deadline, unsigned asked,
-		      bool (*each)(void *), void *arg)
+enum waited { GONE, DEADLINE, ASKED, ALONE };
+
+typedef enum mo_drain_say each_fn(void *arg);
+
+/* Waits until no connection is left, until the deadline, until asked to shut
+ * down more than asked times, or until each says so. */
+static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned asked,
+			     each_fn *each, void *arg)
 {
 	for (;;) {
-		bool stay = each && each(arg);
+		enum mo_drain_say say = each(arg);
 		mo_gen_load load = h->load();
 
-		if (load.requests == 0 && load.connections == 0 && !stay)
-			return true;
-		if (mo_left(deadline) == 0 || mo_control_shutdown_count() > asked)
-			return false;
+		if (load.requests == 0 && load.connections == 0 && say != MO_DRAIN_STAY)
+			return GONE;
+		if (say == MO_DRAIN_ALONE)
+			return ALONE;
+		if (mo_control_shutdown_count() > asked)
+			return ASKED;
+		if (mo_left(deadline) == 0)
+			return DEADLINE;
 		mo_control_nap(TICK);
 	}
+}
+
+static enum mo_drain_say close_idle(void *host)
+{
+	((const mo_gen_host *)host)->close_idle();
+	return MO_DRAIN_ON;
+}
+
+static enum mo_drain_say nothing(void *unused)
+{
+	return MO_DRAIN_ON;
 }
 
 static unsigned end_now(const mo_gen_host *h)
@@ -34,7 +53,7 @@ static unsigned end_now(const mo_gen_host *h)
 
 	h->close_idle();
 	if (mo_control_shutdown_count() < 2)
-		wait_gone(h, mo_deadline(IDLE_GRACE), 1, NULL, NULL);
+		wait_gone(h, mo_deadline(IDLE_GRACE), 1, nothing, NULL);
 	cut = h->cut();
 	if (cut)
 		mo_warn("%u running request%s cut by the end of the drain", cut,
@@ -68,27 +87,36 @@ static mo_drain_result finish(const mo_gen_host *h, mo_drain_result r)
 	return r;
 }
 
-/* Idle connections close at once; what becomes idle closes itself, for its
- * answer said so.  Connections that the kernel had accepted are served first. */
-static unsigned shutdown_rule(const mo_gen_host *h, unsigned asked)
+/* Idle connections close at once, and each that becomes idle: its answer may
+ * have begun before it could say so.  Those with unread bytes are served. */
+static unsigned shutdown_rule(const mo_gen_host *h, molt_time limit, unsigned asked)
 {
 	h->announce_close(true);
-	h->close_idle();
-	if (wait_gone(h, mo_deadline(h->shutdown_timeout()), asked, NULL, NULL))
+	if (wait_gone(h, mo_deadline(limit), asked, close_idle, (void *)(uintptr_t)h) == GONE)
 		return 0;
 	return end_now(h);
 }
 
-mo_drain_result mo_drain_after_restart(const mo_gen_host *h, bool (*each)(void *arg), void *arg)
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h,
+				       enum mo_drain_say (*each)(void *arg), void *arg)
 {
 	mo_drain_result r = begin(h);
 	unsigned asked = mo_control_shutdown_count();
 
-	if (!wait_gone(h, mo_deadline(h->drain_timeout()), asked, each, arg)) {
-		if (mo_control_shutdown_count() == asked + 1)
-			r.cut = shutdown_rule(h, asked + 1);
-		else
-			r.cut = end_now(h);
+	switch (wait_gone(h, mo_deadline(h->drain_timeout()), asked, each, arg)) {
+	case GONE:
+		break;
+	case DEADLINE:
+		r.cut = end_now(h);
+		break;
+	case ASKED:
+		r.cut = mo_control_shutdown_count() > asked + 1 ?
+				end_now(h) :
+				shutdown_rule(h, h->shutdown_timeout(), asked + 1);
+		break;
+	case ALONE:
+		r.cut = shutdown_rule(h, h->drain_timeout(), asked);
+		break;
 	}
 	return finish(h, r);
 }
@@ -99,6 +127,6 @@ mo_drain_result mo_drain_for_shutdown(const mo_gen_host *h)
 
 	h->accept(false);
 	h->close_listeners(true);
-	r.cut = shutdown_rule(h, 1);
+	r.cut = shutdown_rule(h, h->shutdown_timeout(), 1);
 	return finish(h, r);
 }

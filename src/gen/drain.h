@@ -3,7 +3,8 @@
  * once).  Coroutine of the control loop.
  *
  *   step       until
- *   wait       no connection is left, or the deadline, or asked again
+ *   wait       no connection is left, or the deadline, or asked again;
+ *              for a shutdown, what becomes idle is closed
  *   idle       idle connections closed, those with unread bytes served: 100 ms
  *   cut        calls of handlers fail, connections cut, handlers return: 1 s
  *   stop       loops ended; a handler that blocks its thread for more than 1 s
@@ -20,9 +21,15 @@ typedef struct mo_drain_result {
 	molt_time ms;
 } mo_drain_result;
 
-/* each is called about every 20 ms; true: there is a reason to stay besides
- * connections. */
-mo_drain_result mo_drain_after_restart(const mo_gen_host *h, bool (*each)(void *arg), void *arg);
+enum mo_drain_say {
+	MO_DRAIN_ON,	/* nothing besides connections matters */
+	MO_DRAIN_STAY,	/* there is another reason to stay */
+	MO_DRAIN_ALONE	/* the successor has shut down: from now on the shutdown's rule */
+};
+
+/* each is called about every 20 ms. */
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h,
+				       enum mo_drain_say (*each)(void *arg), void *arg);
 mo_drain_result mo_drain_for_shutdown(const mo_gen_host *h);
 
 #endif

@@ -42,6 +42,7 @@ struct mo_predecessor {
 	int tail_fd;	/* reading end of its standard error, for the offer; -1 */
 	mo_tail *tail;
 	char *why; /* the failure as a sentence */
+	char *said; /* the same by the successor itself, which knows better */
 	bool stopped_accepting;
 	bool move_failed;
 	long moved; /* connections that the successor took */
@@ -74,6 +75,7 @@ void mo_predecessor_free(mo_predecessor *p)
 	free(p->target);
 	free(p->path);
 	free(p->why);
+	free(p->said);
 	free(p);
 }
 
@@ -145,17 +147,15 @@ static void record_end(mo_predecessor *p)
 /* ---- messages ----------------------------------------------------------- */
 
 /* Takes what may come besides the message that is waited for. */
-static int on_other_message(mo_predecessor *p, const mo_wire_msg *m)
+static void on_other_message(mo_predecessor *p, const mo_wire_msg *m)
 {
 	if (strcmp(m->type, "log") == 0) {
 		const char *line = mo_json_str(m->body, "line");
 
 		mo_tail_add(p->tail, line, strlen(line));
-	} else if (strcmp(m->type, "failed") == 0) {
-		/* Its exit status follows; the sentence is worth more. */
-		fail(p, 0, mo_strdup(mo_json_str(m->body, "why")));
+	} else if (strcmp(m->type, "failed") == 0 && !p->said) {
+		p->said = mo_strdup(mo_json_str(m->body, "why"));
 	}
-	return 0;
 }
 
 /* What it said before it went; an end that came while our messages were unread
@@ -164,7 +164,7 @@ static void take_last_messages(mo_predecessor *p)
 {
 	mo_wire_msg m;
 
-	for (int ends = 0; ends < 2;) {
+	for (int ends = 0; p->channel >= 0 && ends < 2;) {
 		if (mo_wire_recv(p->channel, &m) != 1) {
 			ends++;
 			continue;
@@ -179,7 +179,6 @@ static int on_channel_closed(mo_predecessor *p)
 {
 	molt_time deadline = mo_deadline(MOLT_SECOND);
 
-	take_last_messages(p);
 	while (!reap(p) && mo_left(deadline) > 0)
 		mo_control_nap(2);
 	if (p->pid)
@@ -212,10 +211,8 @@ static int await(mo_predecessor *p, const char *type, molt_time deadline, mo_wir
 		if (mo_left(deadline) == 0)
 			return -ETIMEDOUT;
 		/* A grandchild may hold the socket open: look for the end by hand too. */
-		if (reap(p)) {
-			take_last_messages(p);
+		if (reap(p))
 			return fail(p, -ECHILD, describe_end(p, when_now(p)));
-		}
 		rc = mo_co_wait_fd(p->channel, UV_READABLE,
 				   mo_left(deadline) > 50 || deadline == INT64_MAX ? 50 : mo_left(deadline));
 		MO_CHECK(rc > 0 || rc == -ETIMEDOUT);
@@ -418,6 +415,13 @@ static void move_connections(mo_predecessor *p)
 	p->host->announce_close(true);
 }
 
+/* The successor keeps the receipts; it may be gone, and then nobody does. */
+static void tell_receipt(const mo_predecessor *p, json_t *receipt)
+{
+	mo_wire_send(p->channel, json_pack("{s:s, s:O}", "type", "receipt", "receipt", receipt),
+		     NULL, 0);
+}
+
 static const char *outcome_of(const mo_predecessor *p)
 {
 	return p->receipt->phase <= MO_PHASE_SPAWN ? "refused" : "failed";
@@ -430,11 +434,17 @@ static void give_up(mo_predecessor *p, int code)
 	json_t *line;
 
 	kill_and_reap(p);
+	take_last_messages(p);
 	if (p->stopped_accepting)
 		p->host->accept(true);
 	record_end(p);
-	if (!p->why)
-		fail(p, code, mo_strdup(strerror(-code)));
+	if (p->said) {
+		free(p->why);
+		p->why = p->said;
+		p->said = NULL;
+	} else if (!p->why) {
+		p->why = mo_strdup(strerror(-code));
+	}
 	mo_error("restart %s in phase %s: %s", outcome_of(p), mo_phase_name(p->receipt->phase),
 		 p->why);
 	if (p->tail) {
@@ -470,6 +480,7 @@ int mo_predecessor_run(mo_predecessor *p)
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_end(p->receipt, "switched", 0, NULL);
 	mo_receipts_put(p->receipt->body);
+	tell_receipt(p, p->receipt->body);
 	mo_info("generation %u (pid %d) serves after %lld ms; generation %u drains", p->generation,
 		(int)p->pid, (long long)mo_json_int(p->receipt->body, "ms"), p->generation - 1);
 	/* From here the successor reads its own standard error. */
@@ -479,23 +490,34 @@ int mo_predecessor_run(mo_predecessor *p)
 	return 0;
 }
 
+/* The successor's process has ended while we drain.  true: it had been shut down
+ * (or replaced, but then it would have outlived us). */
+static bool successor_ended(mo_predecessor *p)
+{
+	char *how;
+
+	if (p->pid == 0 || !reap(p))
+		return false;
+	if (!p->status_known || (WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0))
+		return true;
+	how = describe_end(p, "while we drain");
+	mo_warn("generation %u is gone: %s", p->generation, how);
+	free(how);
+	return false;
+}
+
 /* A generation whose own predecessor still drains stays: it passes on what that
  * one gives it. */
-static bool while_draining(void *arg)
+static enum mo_drain_say while_draining(void *arg)
 {
 	mo_predecessor *p = arg;
 	mo_gen_info info;
 
 	move_connections(p);
-	if (p->pid && reap(p) && !(p->status_known && WIFEXITED(p->status) &&
-				   WEXITSTATUS(p->status) == 0)) {
-		char *how = describe_end(p, "while we drain");
-
-		mo_warn("generation %u is gone: %s", p->generation, how);
-		free(how);
-	}
+	if (successor_ended(p))
+		return MO_DRAIN_ALONE;
 	mo_control_info(&info);
-	return info.predecessor_alive;
+	return info.predecessor_alive ? MO_DRAIN_STAY : MO_DRAIN_ON;
 }
 
 void mo_predecessor_drain(mo_predecessor *p)
@@ -511,6 +533,5 @@ void mo_predecessor_drain(mo_predecessor *p)
 				      (json_int_t)d.connections, "requests", (json_int_t)d.requests,
 				      "cut", (int)d.cut, "ms", (json_int_t)d.ms));
 	mo_receipts_put(p->receipt->body);
-	mo_wire_send(p->channel,
-		     json_pack("{s:s, s:O}", "type", "receipt", "receipt", p->receipt->body), NULL, 0);
+	tell_receipt(p, p->receipt->body);
 }

@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/str.h"
 #include "http/h1.h"
@@ -117,6 +118,19 @@ static bool ends_by_drain(const mo_conn *c)
 		(c->stays || !c->server->lim.handover || !c->stream->ops->movable(c->stream)));
 }
 
+/* Requests that were sent behind this one are answered before the connection
+ * ends: the last of them says so. */
+static bool next_is_here(const mo_h1_req *q)
+{
+	const mo_conn *c = q->r.conn;
+	char byte;
+
+	if (q->r.body_state != MO_BODY_NONE)
+		return false;
+	return mo_h1_unread(mo_h1_of(c)) > 0 || c->stream->ops->pending(c->stream) ||
+	       recv(c->stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* last: nothing more will be read of the request. */
 static bool must_close(const mo_h1_req *q, bool last)
 {
@@ -126,7 +140,7 @@ static bool must_close(const mo_h1_req *q, bool last)
 		return true;
 	if (q->framing == MO_H1_UNTIL_CLOSE || r->body_state == MO_BODY_FAILED)
 		return true;
-	if (ends_by_drain(r->conn))
+	if (ends_by_drain(r->conn) && !next_is_here(q))
 		return true;
 	return (last || (r->expect_continue && !q->continue_sent)) && !mo_h1_body_drainable(q);
 }

@@ -23,6 +23,7 @@ static int status_of(long err)
 	case -E2BIG:
 		return 413;
 	case -EBADMSG:
+	case -ECONNRESET: /* it ended too early; the client may still listen */
 		return 400;
 	case -ETIMEDOUT:
 		return 408;

@@ -33,6 +33,7 @@ static void answer_not_found(molt_req *r)
 
 static void answer_bad_path(molt_req *r)
 {
+	r->close = true;
 	molt_res_error(r, 400, "the path has a bad escape or leads above the root");
 }
 

@@ -215,7 +215,7 @@ int molt_wait(void)
 char *molt_receipt(void)
 {
 	json_t *last = mo_receipts_last();
-	char *text = last ? json_dumps(last, JSON_INDENT(2)) : NULL;
+	char *text = last ? json_dumps(last, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 
 	json_decref(last);
 	return text;

@@ -122,7 +122,9 @@ static int endpoints(molt_server *s, const wanted *w)
 	if (rc == 0)
 		rc = choose(s, s->set.https_addr, w->file_https, true);
 	if (rc == 0 && s->nendpoints == 0)
-		rc = add_list(s, ":0", false);
+		rc = mo_server_fail(s, -EINVAL,
+				    "it has no address; set \"address\", MOLT_SERVER_ADDRESS, or call "
+				    "molt_server_set_port()");
 	if (rc < 0)
 		return rc;
 	if (s->set.https_cert && !has_endpoint(s, true))

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Makes man/libmolt.3, the index of functions by group, from include/molt.h.
+
+Usage: tools/man_index.py >man/libmolt.3
+"""
+import os
+import re
+
+HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "include", "molt.h")
+TOP = r""".\" Made by tools/man_index.py from include/molt.h.
+.Dd November 22, 2026
+.Dt LIBMOLT 3
+.Os
+.Sh NAME
+.Nm libmolt
+.Nd functions for web servers that replace their own program while they serve
+.Sh SYNOPSIS
+.In molt.h
+.Pp
+Link with
+.Fl lmolt ,
+or with what
+.Ql pkg-config --cflags --libs molt
+prints.
+.Sh DESCRIPTION
+This is the index; the header
+.In molt.h
+documents each function with its units, ownership, errors and rules for threads.
+.Pp
+Functions that return
+.Vt int
+return 0 or a negative
+.Va errno
+value, which
+.Fn molt_strerror
+turns into text.
+"""
+BOTTOM = r""".Sh EXAMPLES
+.Bd -literal -offset indent
+#include <molt.h>
+
+static void hello(molt_req *r)
+{
+	molt_res_puts(r, "Hello!");
+}
+
+int main(void)
+{
+	molt_server *s = molt_server_get(NULL);
+
+	molt_bind(molt_routes(s), "/", hello, NULL);
+	molt_server_set_graceful(s, true);
+	molt_server_set_port(s, 8199);
+	return molt_server_run(s);
+}
+.Ed
+.Sh SEE ALSO
+.Xr molt 7
+"""
+
+
+def groups(text):
+    """(title, [names]) of each "---- title ---" part that declares functions."""
+    parts = re.split(r"/\* -{4,} (.+?) -+ \*/", text)
+    for title, body in zip(parts[1::2], parts[2::2]):
+        names = re.findall(r"^MOLT_API [^;]*?\b(molt_\w+)\(", body, re.M)
+        if names:
+            yield title, names
+
+
+def main():
+    with open(HEADER) as f:
+        text = f.read()
+    out = TOP
+    for title, names in groups(text):
+        out += ".Ss %s\n" % (title[0].upper() + title[1:])
+        out += " ,\n".join(".Fn %s" % n for n in names) + "\n"
+    print(out + BOTTOM, end="")
+
+
+if __name__ == "__main__":
+    main()
