@@ -22,6 +22,7 @@
 #include "gen/start.h"
 #include "gen/tail.h"
 #include "gen/wire.h"
+#include "net/ticket.h"
 #include "rt/park.h"
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
@@ -307,6 +308,18 @@ static int send_listeners(mo_predecessor *p, const mo_gen_listener *all, size_t 
 	return 0;
 }
 
+/* With them the successor resumes the TLS sessions that we began. */
+static int send_ticket_keys(mo_predecessor *p)
+{
+	uint8_t keys[MO_TICKET_EXPORT];
+	molt_str piece = { (const char *)keys, mo_tickets_export(keys) };
+	int rc = mo_wire_send_blob(p->channel, json_pack("{s:s}", "type", "tickets"), NULL, 0, &piece,
+				   1);
+
+	explicit_bzero(keys, sizeof(keys));
+	return rc < 0 ? fail(p, rc, mo_fmt("the ticket keys cannot be sent: %s", strerror(-rc))) : 0;
+}
+
 static int offer(mo_predecessor *p)
 {
 	static mo_gen_listener all[MAX_LISTENERS]; /* one restart at a time */
@@ -321,6 +334,8 @@ static int offer(mo_predecessor *p)
 				    MO_WIRE_PROTOCOL, "generation", (int)p->generation, "pid",
 				    (int)getpid(), "exe", p->path, "receipts", mo_receipts_all()),
 			  fds, 2);
+	if (rc == 0)
+		rc = send_ticket_keys(p);
 	if (rc == 0)
 		rc = send_listeners(p, all, n);
 	if (rc == 0)

@@ -19,6 +19,7 @@
 #include "gen/start.h"
 #include "gen/tail.h"
 #include "gen/wire.h"
+#include "net/ticket.h"
 #include "rt/park.h"
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
@@ -158,6 +159,8 @@ static int take_message(mo_wire_msg *m, char **why)
 		return take_offer(m, why);
 	if (strcmp(m->type, "listeners") == 0)
 		return take_listeners(m, why);
+	if (strcmp(m->type, "tickets") == 0)
+		mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
 	if (strcmp(m->type, "offered") != 0)
 		return 0; /* of a newer version */
 	if (mo_json_int(m->body, "listeners") == s.adopted)

@@ -82,6 +82,7 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 		sent = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	n = sent < 0 ? -errno : 0;
+	explicit_bzero(packet.data, packet.len); /* it may hold keys */
 	mo_buf_free(&packet);
 	return n;
 }
@@ -154,6 +155,8 @@ void mo_wire_free(mo_wire_msg *m)
 		if (m->fds[i] >= 0)
 			close(m->fds[i]);
 	json_decref(m->body);
+	if (m->blob.len)
+		explicit_bzero(m->packet, MO_WIRE_MAX);
 	free(m->packet);
 	*m = (mo_wire_msg){ 0 };
 }

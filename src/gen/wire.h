@@ -10,6 +10,7 @@
  *
  *   type       from         with                                   answers
  *   offer      predecessor  protocol, generation, exe, stderr fds
+ *   tickets    predecessor  the keys of TLS session tickets, behind the object
  *   listeners  predecessor  list of {server, text}, one fd each
  *   offered    predecessor  listeners: how many in all
  *   log        successor    line: its own warnings and errors

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/ticket.h"
 
 #define TLS_MAGIC 0x746c7363u
 
@@ -173,7 +174,6 @@ static int load_key(SSL_CTX *ctx, const char *cert, const char *path, char **why
 
 static SSL_CTX *new_context(void)
 {
-	static const unsigned char id[] = "molt";
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (!ctx)
@@ -183,14 +183,23 @@ static SSL_CTX *new_context(void)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
-	/* Sessions live in tickets; each context has its own keys and so refuses
-	 * the tickets of another certificate. */
+	/* Sessions live in tickets, whose keys are the process's. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1);
+	mo_tickets_install(ctx);
 	SSL_CTX_set_num_tickets(ctx, 2);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	return ctx;
+}
+
+/* A ticket of one certificate is refused with another. */
+static void bind_sessions(SSL_CTX *ctx)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), digest, &n) == 1);
+	MO_CHECK(SSL_CTX_set_session_id_context(ctx, digest, n) == 1);
 }
 
 int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
@@ -209,6 +218,7 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
 		SSL_CTX_free(ctx);
 		return err;
 	}
+	bind_sessions(ctx);
 	*out = mo_calloc(1, sizeof(**out));
 	(*out)->magic = TLS_MAGIC;
 	(*out)->ctx = ctx;

@@ -1,0 +1,183 @@
+"""The documentation keeps its word: its program compiles and runs, its curl
+lines give what they show, its keys, functions and links exist."""
+import glob
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import case  # noqa: E402
+import procs  # noqa: E402
+from case import SOURCE, Case, curl, main, program  # noqa: E402
+
+LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1"]
+
+
+def read(name):
+    with open(os.path.join(SOURCE, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def pages():
+    """{name: text} of the documents, names relative to the source."""
+    found = glob.glob(os.path.join(SOURCE, "*.md")) + glob.glob(os.path.join(SOURCE, "doc", "*.md"))
+    return {os.path.relpath(path, SOURCE): read(path) for path in sorted(found)}
+
+
+def blocks(text, language):
+    """The contents of the ```language blocks."""
+    return re.findall(r"^```%s\n(.*?)^```$" % language, text, re.M | re.S)
+
+
+def shown(text):
+    """(curl's arguments, the lines shown below) of each "$ curl" of the console blocks."""
+    for block in blocks(text, "console"):
+        for command, output in re.findall(r"^\$ curl (.*)\n((?:(?!\$ ).*\n)*)", block, re.M):
+            yield command, output.splitlines()
+
+
+def sanitized():
+    for options in ("meson-info/intro-buildoptions.json",):
+        path = os.path.join(case.BUILD, options)
+        if os.path.exists(path):
+            with open(path) as f:
+                return bool(re.search(r'"name": "b_sanitize"[^}]*?"value": "(?!none)|'
+                                      r'"value": "(?!none)[^"]*"[^}]*?"name": "b_sanitize"', f.read()))
+    return False
+
+
+class Readme(Case):
+    def compiled(self, text):
+        """The path of the program whose source is text, with the build's own library."""
+        directory = self.directory()
+        source, out = os.path.join(directory, "hello.c"), os.path.join(directory, "hello")
+        with open(source, "w") as f:
+            f.write(text)
+        libs = subprocess.check_output(["pkg-config", "--libs"] + LIBRARIES).decode().split()
+        built = subprocess.run(
+            [os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-parameter",
+             "-Werror", "-I" + os.path.join(SOURCE, "include"), source, "-o", out,
+             os.path.join(os.path.abspath(case.BUILD), "libmolt.a")] + libs + ["-lpthread"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(built.returncode, 0, built.stdout.decode())
+        return out
+
+    def test_the_smallest_program_serves_and_restarts(self):
+        if sanitized():
+            self.skipTest("a program of its own has no sanitizer")
+        programs = blocks(read("README.md"), "c")
+        self.assertEqual(len(programs), 1)
+        srv = self.server(self.compiled(programs[0]))
+        old = srv.pid
+        self.assertEqual(self.fetch(srv, "/").body, b"Hello!\n")
+        self.assertTrue(self.admin(srv, "restart").json["ok"])
+        self.assertTrue(procs.wait_gone(old, 5 * case.SLOW))
+        self.assertEqual(self.fetch(srv, "/").body, b"Hello!\n")
+
+    def test_its_curl_lines_show_what_comes(self):
+        """Numbers differ from run to run, and long answers are shortened."""
+        srv = self.server(program("examples/demo"))
+        checked = 0
+        for command, lines in shown(read("README.md")):
+            if '"ok":false' in lines[0]:
+                continue  # needs a broken configuration; test_bad_programs has it
+            url = re.search(r"http://127\.0\.0\.1:8199(\S*?)'?$", command)
+            self.assertIsNotNone(url, command)
+            real = curl("http://127.0.0.1:%d%s" % (srv.port, url.group(1))).stdout.decode()
+            want = lines[0][:-len(" ...")] if lines[0].endswith(" ...") else lines[0]
+            pattern = re.sub(r"\d+", r"\\d+", re.escape(want))
+            self.assertRegex(real, "^" + pattern, command)
+            checked += 1
+        self.assertGreaterEqual(checked, 4)
+
+    def test_it_shows_what_make_demo_says(self):
+        said = re.search(r"<<'TEXT'\n\n(.*?)\n\nTEXT", read("tools/demo"), re.S).group(1)
+        self.assertIn(said, read("README.md"))
+
+    def test_make_knows_the_targets_it_names(self):
+        makefile = read("Makefile")
+        for name in set(re.findall(r"`make ([a-z-]+)`", "".join(pages().values()))):
+            self.assertRegex(makefile, r"(?m)^%s:" % name)
+
+
+class Names(Case):
+    def test_keys_and_variables_exist(self):
+        keys = {k.lower() for k in re.findall(r"(?m)^\| `(\w+)` \|", read("doc/configuration.md"))}
+        for name, text in pages().items():
+            for rest in re.findall(r"MOLT_(?:SERVER|LOGGER)_([A-Z0-9_]+)", text):
+                key = re.sub(r"^S\d_", "", rest).lower()
+                if key != "adress":  # the example of a mistake
+                    self.assertIn(key, keys, name)
+
+    def test_functions_exist(self):
+        header = read("include/molt.h")
+        for name, text in list(pages().items()) + [("man/libmolt.3", read("man/libmolt.3")),
+                                                   ("man/molt.7", read("man/molt.7"))]:
+            for word in set(re.findall(r"\bmolt_[a-z0-9_]+\b(?!\*)", text)):
+                if not word.endswith("_"):
+                    self.assertRegex(header, r"\b%s\b" % word, name)
+
+    def test_events_and_types_exist(self):
+        header = read("include/molt.h")
+        for name, text in pages().items():
+            for word in set(re.findall(r"\bMOLT_(?:ON|DEBUG|SECOND|FOREVER)[A-Z_]*\b", text)):
+                self.assertIn(word, header, name)
+
+    def test_programs_in_the_documents_compile(self):
+        """Pieces of C, each as the inside of a function or as functions."""
+        for name, text in pages().items():
+            for piece in blocks(text, "c"):
+                if "int main" in piece:
+                    continue
+                if not re.match(r"static ", piece):
+                    piece = "static void piece(molt_server *s, molt_group *g)\n{\n(void)s, (void)g;\n%s}\n" % piece
+                head = "#include <molt.h>\nstatic molt_handler report, require_login, not_found, user;\n"
+                done = subprocess.run(
+                    ["cc", "-std=gnu11", "-fsyntax-only", "-x", "c", "-I" + os.path.join(SOURCE, "include"), "-"],
+                    input=(head + piece).encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                self.assertEqual(done.returncode, 0, "%s:\n%s" % (name, done.stdout.decode()))
+
+    def test_links_lead_somewhere(self):
+        for name, text in pages().items():
+            for target in re.findall(r"\]\(([^)\s]+)\)", text):
+                if re.match(r"https?:", target):
+                    continue
+                path = os.path.join(SOURCE, os.path.dirname(name), target.partition("#")[0])
+                self.assertTrue(os.path.exists(path), "%s: %s" % (name, target))
+
+    def test_every_document_is_linked_from_the_readme(self):
+        text = read("README.md")
+        for path in glob.glob(os.path.join(SOURCE, "doc", "*.md")):
+            self.assertIn("doc/" + os.path.basename(path), text)
+
+    def test_lines_are_short_outside_tables(self):
+        for name, text in pages().items():
+            for number, line in enumerate(text.splitlines(), 1):
+                if not line.startswith("|"):
+                    self.assertLessEqual(len(line), 140, "%s:%d" % (name, number))
+
+
+class Manual(Case):
+    def test_the_index_is_made_from_the_header(self):
+        made = subprocess.check_output([sys.executable, os.path.join(SOURCE, "tools", "man_index.py")])
+        self.assertEqual(made.decode(), read("man/libmolt.3"), "run tools/man_index.py >man/libmolt.3")
+
+    def test_the_index_has_every_function(self):
+        text = read("man/libmolt.3")
+        for name in re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", read("include/molt.h")):
+            self.assertRegex(text, r"(?m)^\.Fn %s\b" % name)
+
+    def test_pages_have_no_mistakes(self):
+        for path in glob.glob(os.path.join(SOURCE, "man", "*.[1-8]")):
+            try:
+                done = subprocess.run(["groff", "-man", "-mdoc", "-ww", "-z", path],
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            except FileNotFoundError:
+                raise unittest.SkipTest("no groff here")
+            self.assertEqual((done.returncode, done.stdout), (0, b""), path)
+
+
+if __name__ == "__main__":
+    main()
