@@ -180,6 +180,33 @@ class Example3(Walk):
         self.line(srv, r"%d: server shutting down" % new)
         self.line(srv, r"%d: all servers shutdown" % new)
 
+    def test_a_server_that_cannot_start_ends_the_program(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            srv = self.spawned(program("examples/03_multi"), address=None, env={
+                "MOLT_SERVER_S1_ADDRESS": "127.0.0.1:%d" % taken.getsockname()[1],
+                "MOLT_SERVER_S2_ADDRESS": "127.0.0.1:0"})
+            self.assertEqual(srv.exit_code(), 1)
+        self.assertIn("server s1 cannot start", srv.log())
+
+    def test_one_server_that_cannot_start_refuses_the_restart_of_both(self):
+        directory = self.directory()
+        crt, key = certs.make(directory)
+        srv = self.server(program("examples/03_multi"), address=None, listeners=2, env={
+            "MOLT_SERVER_S1_ADDRESS": "127.0.0.1:0", "MOLT_SERVER_S1_HTTPSCERTPATH": crt,
+            "MOLT_SERVER_S1_HTTPSKEYPATH": key, "MOLT_SERVER_S2_ADDRESS": "127.0.0.1:0"})
+        old, plain = srv.pid, srv.listening()[1].address
+        with open(crt, "w") as f:
+            f.write("broken")
+        done = curl("http://%s/debug/admin/restart" % plain)
+        self.assertIn(b'"ok":false', done.stdout)
+        self.assertIn(b"server.crt", done.stdout)
+        self.assertEqual(self.pid_at(plain), old)
+        certs.make(directory)
+        self.assertIn(b'"ok":true', curl("http://%s/debug/admin/restart" % plain).stdout)
+        self.assertNotEqual(self.pid_at(plain), old)
+
     def test_two_servers_on_the_configured_ports(self):
         for port in (8100, 8200, 8300, 8400):
             with socket.socket() as s:

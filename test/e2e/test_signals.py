@@ -82,6 +82,14 @@ class Signals(Case):
             with self.assertRaises((Broken, ConnectionResetError)):
                 running.answer()
 
+    def test_two_at_once_are_one_request(self):
+        srv = self.app()
+        running = self.begin(srv, b"/sleep?ms=1000")
+        os.kill(srv.pid, signal.SIGINT)
+        os.kill(srv.pid, signal.SIGTERM)
+        self.assertEqual(running.answer().status, 200)
+        self.assertEqual(srv.exit_code(), 0)
+
     def test_the_shutdown_has_a_deadline(self):
         srv = self.app(MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT="1s")
         self.begin(srv, b"/sleep?ms=20000")

@@ -168,6 +168,12 @@ class Ends(BadProgram):
         self.write("bad.yaml", "server:\n  keepAlive: perhaps\n")
         self.refused(self.put_bad("bad_config"), 502, "INIT", r"bad\.yaml:2", exit_status=1)
 
+    def test_what_it_says_last_is_told_however_fast_it_ends(self):
+        self.write("bad.yaml", "server:\n  keepAlive: perhaps\n")
+        exe = self.put_bad("bad_config")
+        for _ in range(20):
+            self.refused(exe, 502, "INIT", r"bad\.yaml:2", exit_status=1)
+
     def test_cannot_bind_an_added_port(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
