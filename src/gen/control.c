@@ -183,6 +183,7 @@ static void ended(int result)
 static void run_stop(void *unused)
 {
 	(void)unused;
+	mo_successor_say("stopping");
 	mo_control_fire(MOLT_ON_DRAIN);
 	mo_drain_for_shutdown(g.host);
 	ended(0);
@@ -250,9 +251,14 @@ static void run_restart(void *unused)
 	mo_control_fire(MOLT_ON_RESTART);
 	mo_control_fire(MOLT_ON_DRAIN);
 	finish_calls(0);
-	mo_predecessor_drain(p);
+	if (mo_predecessor_drain(p)) {
+		mo_predecessor_free(p);
+		ended(0);
+		return;
+	}
 	mo_predecessor_free(p);
-	ended(0);
+	mo_control_set_successor(0);
+	mo_control_set_state(MO_GEN_SERVING);
 }
 
 static int may_restart(const char *target)

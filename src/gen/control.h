@@ -12,6 +12,7 @@
  *   RESTARTING  shutdown asked before commit       STOPPING (successor killed)
  *   SERVING     shutdown asked                     STOPPING
  *   NEW         shutdown asked                     STOPPING
+ *   DRAINING    the successor died                 SERVING
  *   DRAINING    last connection gone, or deadline  ENDED
  *   DRAINING    shutdown asked                     DRAINING, with the shutdown's
  *                                                  rule; asked again: cut

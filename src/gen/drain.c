@@ -11,7 +11,7 @@
 #define IDLE_GRACE 100
 #define CUT_GRACE 1000
 
-enum waited { GONE, DEADLINE, ASKED, ALONE };
+enum waited { GONE, DEADLINE, ASKED, ALONE, BACK };
 
 typedef enum mo_drain_say each_fn(void *arg);
 
@@ -24,6 +24,8 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 		enum mo_drain_say say = each(arg);
 		mo_gen_load load = h->load();
 
+		if (say == MO_DRAIN_BACK)
+			return BACK;
 		if (load.requests == 0 && load.connections == 0 && say != MO_DRAIN_STAY)
 			return GONE;
 		if (say == MO_DRAIN_ALONE)
@@ -51,6 +53,7 @@ static unsigned end_now(const mo_gen_host *h)
 {
 	unsigned cut;
 
+	h->announce_close(MO_GEN_CLOSE_ALL);
 	h->close_idle();
 	if (mo_control_shutdown_count() < 2)
 		wait_gone(h, mo_deadline(IDLE_GRACE), 1, nothing, NULL);
@@ -91,7 +94,7 @@ static mo_drain_result finish(const mo_gen_host *h, mo_drain_result r)
  * have begun before it could say so.  Those with unread bytes are served. */
 static unsigned shutdown_rule(const mo_gen_host *h, molt_time limit, unsigned asked)
 {
-	h->announce_close(true);
+	h->announce_close(MO_GEN_CLOSE_ALL);
 	if (wait_gone(h, mo_deadline(limit), asked, close_idle, (void *)(uintptr_t)h) == GONE)
 		return 0;
 	return end_now(h);
@@ -115,9 +118,14 @@ mo_drain_result mo_drain_after_restart(const mo_gen_host *h,
 				shutdown_rule(h, h->shutdown_timeout(), asked + 1);
 		break;
 	case ALONE:
+		h->close_listeners(false);
 		r.cut = shutdown_rule(h, h->drain_timeout(), asked);
 		break;
+	case BACK:
+		r.back = true;
+		return r;
 	}
+	h->close_listeners(false);
 	return finish(h, r);
 }
 

@@ -22,6 +22,8 @@ typedef struct mo_gen_load {
 	size_t requests;    /* in progress */
 } mo_gen_load;
 
+enum mo_gen_closing { MO_GEN_CLOSE_NONE, MO_GEN_CLOSE_UNMOVABLE, MO_GEN_CLOSE_ALL };
+
 #define MO_GEN_BATCH 64
 
 /* A connection that can move: pure data. */
@@ -49,9 +51,14 @@ typedef struct mo_gen_host {
 	size_t (*listeners)(mo_gen_listener *out, size_t max);
 	/* Starts or stops accepting on every loop; returns when every loop has. */
 	void (*accept)(bool on);
-	/* Answers say "Connection: close" from now on: of all connections, or only
-	 * of those that cannot move. */
-	void (*announce_close)(bool all);
+	/* Whose answers say "Connection: close" from now on. */
+	void (*announce_close)(enum mo_gen_closing which);
+	/* A successor serves: the listeners stay open, as a way back. */
+	void (*leave)(void);
+	/* It is gone: this generation serves again (then accept(true)). */
+	void (*come_back)(void);
+	/* The successor does not want this listener: nobody will accept from it. */
+	void (*drop)(const char *server, const char *text);
 	/* Takes movable connections out of service: a list of batches, NULL: none
 	 * at this moment. */
 	mo_gen_batch *(*give)(void);
@@ -68,6 +75,7 @@ typedef struct mo_gen_host {
 	unsigned (*cut)(void);
 	/* Ends the loops; false when a handler does not return within the grace. */
 	bool (*stop)(molt_time grace);
+	molt_time (*bake_time)(void);
 	molt_time (*drain_timeout)(void);
 	molt_time (*shutdown_timeout)(void);
 	molt_time (*ready_timeout)(void);

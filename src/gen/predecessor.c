@@ -20,6 +20,7 @@
 #include "gen/receipt.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
+#include "gen/successor.h"
 #include "gen/tail.h"
 #include "gen/wire.h"
 #include "net/ticket.h"
@@ -45,8 +46,13 @@ struct mo_predecessor {
 	char *why; /* the failure as a sentence */
 	char *said; /* the same by the successor itself, which knows better */
 	bool stopped_accepting;
+	bool left;	  /* the successor has served */
+	bool stops;	  /* it is being shut down: its end is wanted */
+	bool replaced;	  /* it has a successor of its own: its end is wanted */
+	molt_time bake_end;
 	bool move_failed;
 	long moved; /* connections that the successor took */
+	json_t *dropped; /* listeners that it does not want */
 };
 
 mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target)
@@ -77,6 +83,7 @@ void mo_predecessor_free(mo_predecessor *p)
 	free(p->path);
 	free(p->why);
 	free(p->said);
+	json_decref(p->dropped);
 	free(p);
 }
 
@@ -153,9 +160,14 @@ static void on_other_message(mo_predecessor *p, const mo_wire_msg *m)
 	if (strcmp(m->type, "log") == 0) {
 		const char *line = mo_json_str(m->body, "line");
 
-		mo_tail_add(p->tail, line, strlen(line));
+		if (p->tail)
+			mo_tail_add(p->tail, line, strlen(line));
 	} else if (strcmp(m->type, "failed") == 0 && !p->said) {
 		p->said = mo_strdup(mo_json_str(m->body, "why"));
+	} else if (strcmp(m->type, "stopping") == 0) {
+		p->stops = true;
+	} else if (strcmp(m->type, "replaced") == 0) {
+		p->replaced = true;
 	}
 }
 
@@ -370,6 +382,7 @@ static int await_ready(mo_predecessor *p)
 	listeners = json_object_get(m.body, "listeners");
 	if (listeners)
 		json_object_set(p->receipt->body, "listeners", listeners);
+	p->dropped = json_incref(json_object_get(m.body, "dropped"));
 	mo_wire_free(&m);
 	return rc;
 }
@@ -380,6 +393,8 @@ static int switch_over(mo_predecessor *p)
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_SWITCH);
+	/* Before there can be a third one: our own predecessor must not come back. */
+	mo_successor_say("replaced");
 	p->stopped_accepting = true;
 	p->host->accept(false);
 	rc = send_message(p, json_pack("{s:s}", "type", "commit"), NULL, 0);
@@ -427,7 +442,7 @@ static void move_connections(mo_predecessor *p)
 	mo_warn("connections cannot be moved to generation %u any more; they end with their next answer",
 		p->generation);
 	p->move_failed = true;
-	p->host->announce_close(true);
+	p->host->announce_close(MO_GEN_CLOSE_ALL);
 }
 
 /* The successor keeps the receipts; it may be gone, and then nobody does. */
@@ -450,6 +465,8 @@ static void give_up(mo_predecessor *p, int code)
 
 	kill_and_reap(p);
 	take_last_messages(p);
+	if (p->left)
+		p->host->come_back();
 	if (p->stopped_accepting)
 		p->host->accept(true);
 	record_end(p);
@@ -473,6 +490,31 @@ static void give_up(mo_predecessor *p, int code)
 	mo_receipts_put(p->receipt->body);
 }
 
+static void drop_listeners(const mo_predecessor *p)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(p->dropped, i, one)
+		p->host->drop(mo_json_str(one, "server"), mo_json_str(one, "text"));
+}
+
+/* HANDOVER.  -ECHILD when the successor dies meanwhile: we still have all
+ * listeners and whatever it did not take. */
+static int hand_over(mo_predecessor *p)
+{
+	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
+	p->left = true;
+	p->host->leave();
+	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
+	move_connections(p);
+	if (p->pid && reap(p))
+		return fail(p, -ECHILD, describe_end(p, "while connections were given to it"));
+	drop_listeners(p);
+	p->bake_end = mo_deadline(p->host->bake_time());
+	return 0;
+}
+
 int mo_predecessor_run(mo_predecessor *p)
 {
 	int rc = preflight(p);
@@ -485,13 +527,12 @@ int mo_predecessor_run(mo_predecessor *p)
 		rc = await_ready(p);
 	if (rc == 0)
 		rc = switch_over(p);
+	if (rc == 0)
+		rc = hand_over(p);
 	if (rc < 0) {
 		give_up(p, rc);
 		return rc;
 	}
-	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
-	p->host->announce_close(false);
-	move_connections(p);
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_end(p->receipt, "switched", 0, NULL);
 	mo_receipts_put(p->receipt->body);
@@ -501,46 +542,79 @@ int mo_predecessor_run(mo_predecessor *p)
 	/* From here the successor reads its own standard error. */
 	mo_tail_free(p->tail);
 	p->tail = NULL;
-	p->host->close_listeners(false);
 	return 0;
 }
 
-/* The successor's process has ended while we drain.  true: it had been shut down
- * (or replaced, but then it would have outlived us). */
-static bool successor_ended(mo_predecessor *p)
+static void read_messages(mo_predecessor *p)
 {
-	char *how;
+	mo_wire_msg m;
 
-	if (p->pid == 0 || !reap(p))
-		return false;
-	if (!p->status_known || (WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0))
-		return true;
-	how = describe_end(p, "while we drain");
-	mo_warn("generation %u is gone: %s", p->generation, how);
-	free(how);
-	return false;
+	while (mo_wire_recv(p->channel, &m) == 1) {
+		on_other_message(p, &m);
+		mo_wire_free(&m);
+	}
 }
 
-/* A generation whose own predecessor still drains stays: it passes on what that
- * one gives it. */
+/* The successor's process has ended: was that wanted? */
+static enum mo_drain_say successor_ended(mo_predecessor *p)
+{
+	take_last_messages(p);
+	if (p->replaced)
+		return MO_DRAIN_ON;
+	if (p->stops || (p->status_known && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0))
+		return MO_DRAIN_ALONE;
+	p->why = describe_end(p, "after it had begun to serve");
+	return MO_DRAIN_BACK;
+}
+
+/* BAKE and DRAIN: connections follow as they become movable; while the successor
+ * has not proved itself, we stay.  A generation whose own predecessor still
+ * drains stays, too: it passes on what that one gives it. */
 static enum mo_drain_say while_draining(void *arg)
 {
 	mo_predecessor *p = arg;
 	mo_gen_info info;
 
 	move_connections(p);
-	if (successor_ended(p))
+	read_messages(p);
+	if (p->pid && reap(p)) {
+		enum mo_drain_say say = successor_ended(p);
+
+		if (say != MO_DRAIN_ON)
+			return say;
+	}
+	if (p->stops && !p->replaced)
 		return MO_DRAIN_ALONE;
 	mo_control_info(&info);
-	return info.predecessor_alive ? MO_DRAIN_STAY : MO_DRAIN_ON;
+	if (info.predecessor_alive || (mo_left(p->bake_end) > 0 && !p->replaced))
+		return MO_DRAIN_STAY;
+	return MO_DRAIN_ON;
 }
 
-void mo_predecessor_drain(mo_predecessor *p)
+/* The successor died after the switch, and we are still here. */
+static void take_back(mo_predecessor *p)
+{
+	p->host->come_back();
+	p->host->accept(true);
+	mo_error("generation %u is gone: %s; generation %u serves again", p->generation, p->why,
+		 p->generation - 1);
+	record_end(p);
+	json_object_set_new(p->receipt->body, "outcome", json_string("taken back"));
+	json_object_set_new(p->receipt->body, "reason", json_string(p->why));
+	mo_receipt_phase(p->receipt, MO_PHASE_END);
+	mo_receipts_put(p->receipt->body);
+}
+
+bool mo_predecessor_drain(mo_predecessor *p)
 {
 	mo_drain_result d;
 
 	p->receipt->phase = MO_PHASE_DRAIN;
 	d = mo_drain_after_restart(p->host, while_draining, p);
+	if (d.back) {
+		take_back(p);
+		return false;
+	}
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_phase(p->receipt, MO_PHASE_END);
 	json_object_set_new(p->receipt->body, "drained",
@@ -549,4 +623,5 @@ void mo_predecessor_drain(mo_predecessor *p)
 				      "cut", (int)d.cut, "ms", (json_int_t)d.ms));
 	mo_receipts_put(p->receipt->body);
 	tell_receipt(p, p->receipt->body);
+	return true;
 }

@@ -10,13 +10,15 @@
  *   SWITCH     loops stop accepting, commit, it serves (5 s)  killed, accept again
  *   HANDOVER   connections that can move are given            they end with their
  *                                                             next answer
- *   DRAIN      what runs is finished; what becomes movable    -
- *              is given
+ *   DRAIN      what runs is finished; what becomes movable    taken back: we serve
+ *              is given; at least for the bake time we stay   again
+ *              with the listeners open
  *   END        the receipt is final and goes to the successor -
  *
  * Always: until the successor says that it serves, nothing of ours is closed;
  * on any failure it is killed and reaped before we accept again, so there are
- * never two owners. */
+ * never two owners.  One that is replaced itself says so before it commits, and
+ * from then on we never come back. */
 #ifndef MO_GEN_PREDECESSOR_H
 #define MO_GEN_PREDECESSOR_H
 
@@ -27,7 +29,8 @@ typedef struct mo_predecessor mo_predecessor;
 /* target: absolute path, or NULL: the file we were started from. */
 mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target);
 int mo_predecessor_run(mo_predecessor *p); /* 0: the successor serves */
-void mo_predecessor_drain(mo_predecessor *p);
+/* true: this generation has ended.  false: the successor died, we serve again. */
+bool mo_predecessor_drain(mo_predecessor *p);
 void mo_predecessor_free(mo_predecessor *p);
 
 #endif

@@ -72,6 +72,14 @@ void mo_successor_report_log(void)
 	mo_log_set_observer(on_log_line);
 }
 
+void mo_successor_say(const char *type)
+{
+	int fd = atomic_load(&s.channel);
+
+	if (s.begun && fd >= 0)
+		mo_wire_send(fd, json_pack("{s:s}", "type", type), NULL, 0);
+}
+
 void mo_successor_failed(const char *why)
 {
 	if (mo_successor_is())
@@ -238,11 +246,21 @@ static int count_left(void)
 	return n;
 }
 
+static json_t *dropped(void)
+{
+	json_t *list = json_array();
+
+	for (offered *o = s.listeners; o; o = o->next)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "server", o->server, "text",
+						      o->text));
+	return list;
+}
+
 static json_t *ready_message(void)
 {
 	int left = count_left();
 
-	return json_pack("{s:s, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "listeners", "adopted",
+	return json_pack("{s:s, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "dropped", dropped(), "listeners", "adopted",
 			 s.adopted - left, "bound", s.bound, "closed", left, "build",
 			 mo_start_get()->build);
 }

@@ -28,6 +28,9 @@ void mo_successor_failed(const char *why);
 /* How many listeners were bound anew, for the report. */
 void mo_successor_count_bound(void);
 
+/* One word to the predecessor, while it is there: "stopping", "replaced". */
+void mo_successor_say(const char *type);
+
 int mo_successor_ready(const mo_gen_host *host);
 void mo_successor_listen(void);
 void mo_successor_close(void);

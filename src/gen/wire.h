@@ -21,6 +21,8 @@
  *   conns      predecessor  list of [server, peer, left, bytes], one fd each;
  *                           the bytes follow
  *   took       successor    refused: list of numbers in the list         conns
+ *   stopping   successor    it is being shut down: its end is wanted
+ *   replaced   successor    it is about to commit to a successor of its own
  *   receipt    predecessor  receipt: the final one, after the drain */
 #ifndef MO_GEN_WIRE_H
 #define MO_GEN_WIRE_H

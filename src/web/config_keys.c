@@ -45,6 +45,10 @@
 	{                                                                                          \
 		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 1, LONGEST, initial, doc, S(member)   \
 	}
+#define DURATION_OR_ZERO(n, flags, member, initial, doc)                                                   \
+	{                                                                                          \
+		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 0, LONGEST, initial, doc, S(member)   \
+	}
 
 static const mo_key keys[] = {
 	LIST("address", MO_KEY_OWN, ',', address, NULL,
@@ -88,6 +92,9 @@ static const mo_key keys[] = {
 	     "Give plain HTTP/1.1 connections to the new process at a restart; off: they end with "
 	     "their next answer."),
 	BOOL("graceful", graceful, "false", "Allow the process to be restarted."),
+	DURATION_OR_ZERO("bakeTime", 0, bake_time, "0s",
+		 "How long the old process stands by after a restart, with the listeners open, to "
+		 "serve again when the new one dies."),
 	DURATION("gracefulTimeout", MO_KEY_SECONDS, drain_timeout, "60s",
 		 "How long the old process may finish its requests after a restart. A bare number "
 		 "means seconds."),

@@ -44,9 +44,12 @@ static size_t listeners(mo_gen_listener *out, size_t max)
 	{
 		if (s->state != MO_SERVER_STARTED)
 			continue;
-		for (size_t i = 0; i < s->nendpoints; i++, n++)
-			if (n < max)
-				out[n] = (mo_gen_listener){ s->name, s->endpoints[i].listener };
+		for (size_t i = 0; i < s->nendpoints; i++) {
+			mo_listener *l = s->endpoints[i].listener;
+
+			if (l && n++ < max)
+				out[n - 1] = (mo_gen_listener){ s->name, l };
+		}
 	}
 	return n;
 }
@@ -57,17 +60,41 @@ static void accept_all(bool on)
 		mo_start_accept(s, on);
 }
 
-static void announce_close(bool all)
+static void announce_close(enum mo_gen_closing which)
+{
+	static const int as_http[] = { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
+
+	EACH_SERVER(s)
+		atomic_store(&s->http.closing, as_http[which]);
+}
+
+static void leave(void)
 {
 	EACH_SERVER(s)
-		atomic_store(&s->http.closing, all ? MO_CLOSING_ALL : MO_CLOSING_UNMOVABLE);
+		if (s->state == MO_SERVER_STARTED)
+			s->state = MO_SERVER_DRAINING;
+}
+
+static void come_back(void)
+{
+	announce_close(MO_GEN_CLOSE_NONE);
+	EACH_SERVER(s)
+		if (s->state == MO_SERVER_DRAINING)
+			s->state = MO_SERVER_STARTED;
+}
+
+static void drop(const char *server, const char *text)
+{
+	EACH_SERVER(s)
+		if (strcmp(s->name, server) == 0)
+			mo_start_drop_listener(s, text);
 }
 
 static void close_listeners(bool remove_paths)
 {
 	EACH_SERVER(s)
 	{
-		if (s->state != MO_SERVER_STARTED)
+		if (s->state != MO_SERVER_STARTED && s->state != MO_SERVER_DRAINING)
 			continue;
 		mo_start_close_listeners(s, remove_paths);
 		s->state = MO_SERVER_DRAINING;
@@ -141,6 +168,7 @@ static bool stop(molt_time grace)
 		}                                                                                  \
 		return t;                                                                          \
 	}
+LONGEST(bake_time, bake_time)
 LONGEST(drain_timeout, drain_timeout)
 LONGEST(shutdown_timeout, shutdown_timeout)
 LONGEST(ready_timeout, ready_timeout)
@@ -157,6 +185,9 @@ static const mo_gen_host host = {
 	.listeners = listeners,
 	.accept = accept_all,
 	.announce_close = announce_close,
+	.leave = leave,
+	.come_back = come_back,
+	.drop = drop,
 	.give = mo_process_give,
 	.gave = mo_process_gave,
 	.takes = mo_process_takes,
@@ -166,6 +197,7 @@ static const mo_gen_host host = {
 	.close_idle = close_idle,
 	.cut = cut,
 	.stop = stop,
+	.bake_time = bake_time,
 	.drain_timeout = drain_timeout,
 	.shutdown_timeout = shutdown_timeout,
 	.ready_timeout = ready_timeout,

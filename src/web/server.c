@@ -159,6 +159,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	TAKE(read_timeout, read_timeout);
 	TAKE(write_timeout, write_timeout);
 	TAKE(idle_timeout, idle_timeout);
+	TAKE(bake_time, bake_time);
 	TAKE(drain_timeout, drain_timeout);
 	TAKE(shutdown_timeout, shutdown_timeout);
 	TAKE(ready_timeout, ready_timeout);

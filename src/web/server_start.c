@@ -267,7 +267,8 @@ static void resume_on(mo_loop *l, void *arg)
 	molt_server *s = arg;
 
 	for (size_t i = 0; i < s->nendpoints; i++)
-		mo_acceptor_resume(s->endpoints[i].acceptors[l->index]);
+		if (s->endpoints[i].acceptors[l->index])
+			mo_acceptor_resume(s->endpoints[i].acceptors[l->index]);
 }
 
 static void pause_on(mo_loop *l, void *arg)
@@ -275,7 +276,8 @@ static void pause_on(mo_loop *l, void *arg)
 	molt_server *s = arg;
 
 	for (size_t i = 0; i < s->nendpoints; i++)
-		mo_acceptor_pause(s->endpoints[i].acceptors[l->index]);
+		if (s->endpoints[i].acceptors[l->index])
+			mo_acceptor_pause(s->endpoints[i].acceptors[l->index]);
 }
 
 /* A loop that a handler blocks for longer than this accepts nothing meanwhile,
@@ -290,42 +292,74 @@ void mo_start_accept(molt_server *s, bool on)
 		mo_warn("a loop is blocked by a handler; server %s goes on without it", s->name);
 }
 
+/* Which listeners to close: all, or the one of a text. */
+typedef struct closing {
+	molt_server *server;
+	char *text; /* owned */
+} closing;
+
+static bool concerns(const closing *c, const mo_endpoint *e)
+{
+	return !c->text || strcmp(c->text, e->text) == 0;
+}
+
 static void detach_on(mo_loop *l, void *arg)
 {
-	molt_server *s = arg;
+	const closing *c = arg;
 
-	for (size_t i = 0; i < s->nendpoints; i++) {
-		mo_acceptor *a = s->endpoints[i].acceptors[l->index];
+	for (size_t i = 0; i < c->server->nendpoints; i++) {
+		mo_endpoint *e = &c->server->endpoints[i];
+		mo_acceptor *a = concerns(c, e) ? e->acceptors[l->index] : NULL;
 
-		s->endpoints[i].acceptors[l->index] = NULL;
-		if (a)
-			mo_acceptor_free(a);
+		if (!a)
+			continue;
+		e->acceptors[l->index] = NULL;
+		mo_acceptor_free(a);
 	}
 }
 
-void mo_start_close_listeners(molt_server *s, bool remove_paths)
+/* A loop that a handler blocks comes to it later, so the order lives on. */
+static void close_some(molt_server *s, const char *text, bool remove_paths)
 {
-	bool all = s->state == MO_SERVER_NEW || mo_loops_run(detach_on, s, ACCEPT_TIMEOUT);
+	closing *c = mo_malloc(sizeof(*c));
+	bool all;
 
+	*c = (closing){ s, mo_strdup(text) };
+	all = s->state == MO_SERVER_NEW || mo_loops_run(detach_on, c, ACCEPT_TIMEOUT);
 	mo_servers_lock();
 	for (size_t i = 0; i < s->nendpoints; i++) {
-		mo_listener *l = s->endpoints[i].listener;
+		mo_listener *l = concerns(c, &s->endpoints[i]) ? s->endpoints[i].listener : NULL;
 
 		if (l && remove_paths)
 			mo_listener_remove_path(l);
 		/* A blocked loop still watches it: it is closed with the process. */
-		if (all) {
+		if (l && all) {
 			s->endpoints[i].listener = NULL;
 			mo_listener_close(l);
 		}
 	}
 	mo_servers_unlock();
+	if (all) {
+		free(c->text);
+		free(c);
+	}
+}
+
+void mo_start_close_listeners(molt_server *s, bool remove_paths)
+{
+	close_some(s, NULL, remove_paths);
+}
+
+void mo_start_drop_listener(molt_server *s, const char *text)
+{
+	close_some(s, text, false);
 }
 
 void mo_start_log_listening(molt_server *s, const char *verb)
 {
 	for (size_t i = 0; i < s->nendpoints; i++)
-		mo_info("%s server %s listening on [%s]", s->endpoints[i].https ? "https" : "http",
+		if (s->endpoints[i].listener)
+			mo_info("%s server %s listening on [%s]", s->endpoints[i].https ? "https" : "http",
 			verb, s->endpoints[i].listener->bound);
 }
 

@@ -11,6 +11,8 @@ void mo_start_close(molt_server *s);
 void mo_start_accept(molt_server *s, bool on);
 /* Frees the acceptors on their loops, then closes the listeners. */
 void mo_start_close_listeners(molt_server *s, bool remove_paths);
+/* The same for the one listener of that text. */
+void mo_start_drop_listener(molt_server *s, const char *text);
 /* "http server started listening on [:8199]", one line an address. */
 void mo_start_log_listening(molt_server *s, const char *verb);
 

@@ -23,7 +23,7 @@ typedef struct mo_settings {
 	bool keep_alive;
 	bool graceful;
 	bool handover;
-	molt_time drain_timeout, shutdown_timeout, ready_timeout;
+	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
 	char *admin_pattern; /* set: the admin page is on */
 	char *admin_token;
 	char *exe_dirs; /* ':' list */

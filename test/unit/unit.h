@@ -16,8 +16,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* How many times slower than usual code may run: bounds of time are multiplied
+ * by it, never dropped. */
+#if defined(__SANITIZE_THREAD__)
+#define UNIT_SLOWDOWN 20
+#elif defined(__SANITIZE_ADDRESS__)
+#define UNIT_SLOWDOWN 5
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNIT_SLOWDOWN 20
+#elif __has_feature(address_sanitizer)
+#define UNIT_SLOWDOWN 5
+#endif
+#endif
+#ifndef UNIT_SLOWDOWN
+#define UNIT_SLOWDOWN 1
+#endif
+
+/* CPU time of this process in seconds: what others do on the machine is left out. */
+static inline double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 /* Runs fn in a child, with its stderr closed; true when abort() ended it. */
 static inline bool dies(void (*fn)(void))
