@@ -329,6 +329,8 @@ static int send_ticket_keys(mo_predecessor *p)
 				   1);
 
 	explicit_bzero(keys, sizeof(keys));
+	if (rc == -EPIPE || rc == -ECONNRESET)
+		return on_channel_closed(p);
 	return rc < 0 ? fail(p, rc, mo_fmt("the ticket keys cannot be sent: %s", strerror(-rc))) : 0;
 }
 

@@ -3,6 +3,7 @@ starts servers and checks that nothing of them is left, and main()."""
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -125,4 +126,9 @@ def curl(*args, timeout=30):
 def main():
     if not BUILD:
         sys.exit("set MOLT_BUILD to the build directory")
+    # Servers would inherit what a script's "&" or nohup ignores.
+    for sig, usual in ((signal.SIGINT, signal.default_int_handler),
+                       (signal.SIGQUIT, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(sig) == signal.SIG_IGN:
+            signal.signal(sig, usual)
     unittest.main(verbosity=2)
