@@ -117,7 +117,7 @@ static void the_floating_point_mode_belongs_to_the_coroutine(void **state)
 {
 #if MO_VALGRIND
 	if (RUNNING_ON_VALGRIND)
-		skip(); /* its own arithmetic always rounds to nearest */
+		skip_because("valgrind always rounds to nearest");
 #endif
 	run_on_loop(switch_with_rounding, NULL);
 }

@@ -148,7 +148,7 @@ static void a_file_that_others_may_write_is_refused(void **state)
 static void a_file_of_another_user_is_refused(void **state)
 {
 	if (geteuid() != 0)
-		skip();
+		skip_because("needs root");
 	make("ok/alien", 0755);
 	assert_int_equal(chown(at("ok/alien"), 12345, 12345), 0);
 	refused(at("ok/alien"), ok_dir, -EPERM, "another user");

@@ -165,7 +165,7 @@ static void child_starves(void)
 static void a_spawn_without_a_stack_waits_for_one(void **state)
 {
 	if (MO_ASAN || MO_TSAN)
-		skip(); /* they need all the address space */
+		skip_because("sanitizers need all the address space");
 	assert_true(dies(child_starves));
 }
 

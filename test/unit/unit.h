@@ -46,6 +46,12 @@ static inline double cpu_seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+#define skip_because(reason)                                                                       \
+	do {                                                                                       \
+		print_message("skipped: %s\n", reason);                                            \
+		skip();                                                                            \
+	} while (0)
+
 /* Runs fn in a child, with its stderr closed; true when abort() ended it. */
 static inline bool dies(void (*fn)(void))
 {
