@@ -257,8 +257,11 @@ static void run_restart(void *unused)
 		return;
 	}
 	mo_predecessor_free(p);
-	mo_control_set_successor(0);
-	mo_control_set_state(MO_GEN_SERVING);
+	/* It serves again, unless a shutdown was asked for on the way back. */
+	if (mo_control_shutdown_asked() && state_now() == MO_GEN_SERVING) {
+		mo_control_set_state(MO_GEN_STOPPING);
+		run_stop(NULL);
+	}
 }
 
 static int may_restart(const char *target)

@@ -597,6 +597,9 @@ static enum mo_drain_say while_draining(void *arg)
 static void take_back(mo_predecessor *p)
 {
 	p->host->come_back();
+	/* Before the first connection that may ask for the next restart. */
+	mo_control_set_successor(0);
+	mo_control_set_state(MO_GEN_SERVING);
 	p->host->accept(true);
 	mo_error("generation %u is gone: %s; generation %u serves again", p->generation, p->why,
 		 p->generation - 1);
