@@ -105,7 +105,9 @@ typedef struct molt_listen_opts {
 } molt_listen_opts;
 
 /* Adds a listener: ":8080", "127.0.0.1:80", "[::1]:80", ":0" (any free port),
- * "unix:/run/a.sock".  Call once per address.  o may be NULL.  -EINVAL for an
+ * "unix:/run/a.sock", "systemd:NAME" (a socket that the service manager passes,
+ * by its FileDescriptorName; several of one name are taken in turn, when the
+ * address is given as often).  Call once per address.  o may be NULL.  -EINVAL for an
  * address that cannot be read, -EEXIST for one already added. */
 MOLT_API int molt_server_listen(molt_server *s, const char *addr, const molt_listen_opts *o);
 

@@ -16,6 +16,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/activate.h"
+#include "gen/notify.h"
 #include "gen/successor.h"
 
 static mo_start start = { .cwd_fd = -1, .handover_fd = -1 };
@@ -170,7 +172,10 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	take_handover();
 	if (start.handover_fd >= 0)
 		mo_successor_report_log();
+	mo_activate_take();
+	mo_notify_take();
 	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
+	mo_notify_hide();
 	save_cwd();
 	save_exe();
 	dl_iterate_phdr(read_build_id, NULL);

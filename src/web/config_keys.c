@@ -49,7 +49,8 @@
 static const mo_key keys[] = {
 	LIST("address", MO_KEY_OWN, ',', address, NULL,
 	     "Where the server listens: `:80`, `127.0.0.1:80`, `[::1]:80`, `:0` (any free port), "
-	     "`unix:/run/a.sock`. A named server does not inherit it."),
+	     "`unix:/run/a.sock`, `systemd:NAME` (a socket that the service manager passes, of that "
+	     "`FileDescriptorName`). A named server does not inherit it."),
 	LIST("httpsAddr", MO_KEY_OWN, ',', https_addr, NULL,
 	     "Where it listens for HTTPS. Without it and with a certificate, `address` is HTTPS. "
 	     "A named server does not inherit it."),

@@ -203,7 +203,7 @@ int mo_server_add_endpoint(molt_server *s, const char *text, const molt_listen_o
 	if (rc < 0)
 		return mo_server_fail(s, rc,
 				      "\"%s\" is no address; write \":80\", \"127.0.0.1:80\", "
-				      "\"[::1]:80\" or \"unix:/path\"",
+				      "\"[::1]:80\", \"unix:/path\" or \"systemd:NAME\"",
 				      text);
 	for (size_t i = 0; i < s->nendpoints; i++)
 		if (same_endpoint(&s->endpoints[i], &addr))

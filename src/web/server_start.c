@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/activate.h"
 #include "gen/control.h"
 #include "gen/successor.h"
 #include "web/config.h"
@@ -162,10 +163,15 @@ static int open_listener(molt_server *s, mo_endpoint *e)
 
 	e->listener = mo_successor_take(s->name, e->text);
 	if (e->listener) {
-		mo_listener_set_backlog(e->listener, backlog);
+		/* The queue of a passed socket is as long as its unit says. */
+		if (backlog || !mo_addr_is_passed(e->text))
+			mo_listener_set_backlog(e->listener, backlog);
 		return 0;
 	}
-	rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
+	if (mo_addr_is_passed(e->text))
+		rc = mo_activate_open(e->text, &e->listener, &why);
+	else
+		rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "%s", why);
 	else

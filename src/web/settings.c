@@ -55,8 +55,8 @@ static int check_addresses(const char *key, const char *list, char **why)
 		int err = mo_addr_parse(text, &addr);
 
 		if (err)
-			*why = mo_fmt("%s: \"%s\" is no address: :80, 127.0.0.1:80, [::1]:80 or "
-				      "unix:/path",
+			*why = mo_fmt("%s: \"%s\" is no address: :80, 127.0.0.1:80, [::1]:80, "
+				      "unix:/path or systemd:NAME",
 				      key, text);
 		free(text);
 		if (err)
