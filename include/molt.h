@@ -127,6 +127,7 @@ MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
  *   GET pattern/status     the state as JSON
  *   POST or GET pattern/restart[?newExeFilePath=PATH], pattern/reload,
  *   pattern/shutdown       the actions
+ *   POST pattern/reopen    opens the log files anew, after a rotation
  * Unless the group has middleware of its own, only loopback clients that ask
  * for a loopback host are let in; cross-site requests never are.  The returned
  * group takes middleware: molt_group_use(g, require_login).  Returns NULL and
@@ -173,7 +174,7 @@ MOLT_API int molt_server_port(molt_server *s, int nth);
  *   -ETIMEDOUT  not ready within ready_timeout; it was killed
  *   -EBUSY      a restart to another target is under way (the same target joins it),
  *               or this process is already being replaced or shut down
- *   -ENOTSUP    no server is graceful, or the process is pid 1
+ *   -ENOTSUP    no server is graceful
  *   -EPROTO     it broke the protocol (not built with libmolt of this kind)
  * Same as SIGUSR1 or SIGUSR2.  [any] [parks] */
 MOLT_API int molt_restart(const char *exe);

@@ -16,8 +16,8 @@
 
 typedef struct passed {
 	struct passed *next;
-	char *text;	       /* "systemd:NAME" */
-	int fd;		       /* until it is a listener; else -1 */
+	char *text;            /* "systemd:NAME" */
+	int fd;                /* until it is a listener; else -1 */
 	mo_listener *listener; /* NULL until it is needed */
 } passed;
 

@@ -297,9 +297,6 @@ static int may_restart(const char *target)
 		return -EBUSY;
 	}
 	why = g.host->restartable();
-	if (!why && getpid() == 1)
-		why = "a process that is pid 1 cannot be replaced: the system would end with it; "
-		      "start it below an init (docker run --init)";
 	if (why) {
 		mo_warn("restart refused: %s", why);
 		return -ENOTSUP;

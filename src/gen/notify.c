@@ -25,8 +25,8 @@
 
 static struct {
 	struct sockaddr_un to;
-	socklen_t to_len;   /* 0: nobody wants to be told */
-	molt_time ping;	    /* between two pings, ms; 0: none */
+	socklen_t to_len; /* 0: nobody wants to be told */
+	molt_time ping;   /* between two pings, ms; 0: none */
 	mo_timer timer;
 } n;
 
@@ -87,7 +87,8 @@ static void send_text(const char *text)
 	if (fd < 0)
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n.to, n.to_len) < 0)
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n.to, n.to_len) <
+	    0)
 		mo_debug("the service manager could not be told %.20s", text);
 	close(fd);
 }

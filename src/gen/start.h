@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #define MO_HANDOVER_ENV "MOLT_HANDOVER"
+#define MO_SUPERVISED_ENV "MOLT_SUPERVISED"
 
 typedef struct mo_start {
 	char **argv;	 /* as started; NULL-terminated; owned */
@@ -22,6 +23,7 @@ typedef struct mo_start {
 	char *exe;	 /* path of the program as it was started, absolute */
 	char build[41];	 /* GNU build id in hex, or "" */
 	int handover_fd; /* or -1; who takes it sets -1 */
+	bool supervised; /* some generation before was started by a supervisor */
 	char *control_socket; /* a path that the supervisor wants one at; NULL */
 } mo_start;
 

@@ -26,6 +26,7 @@
 #include "rt/park.h"
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
+#define OBJECTION_TIME (100 * MOLT_MS)
 
 /* A listener on offer. */
 typedef struct offered {
@@ -114,6 +115,7 @@ static void take_offer_fds(mo_wire_msg *m)
 	if (m->nfds > link) {
 		mo_uplink_take(m->fds[link], (int)mo_json_int(m->body, "supervisor"));
 		m->fds[link] = -1;
+		mo_uplink_starting((int)mo_json_int(m->body, "pid"));
 	}
 }
 
@@ -186,6 +188,11 @@ int mo_successor_begin(char **why)
 		if (rc == 1) {
 			rc = take_message(&m, why);
 			mo_wire_free(&m);
+		} else if (rc == 0 && mo_start_get()->supervised) {
+			/* The listeners are the supervisor's to give. */
+			*why = mo_strdup("the predecessor is gone before its offer was complete");
+			rc = -EPIPE;
+			break;
 		} else if (rc == 0) {
 			/* It died: what it did not give is bound anew. */
 			mo_warn("the predecessor is gone before its offer was complete");
@@ -304,6 +311,9 @@ int mo_successor_ready(const mo_gen_host *host)
 		return -ECANCELED;
 	if (rc == 1) {
 		s.orphan = true;
+		/* A supervisor that has started another program kills us within this. */
+		if (mo_uplink_is() && !s.by_supervisor)
+			mo_co_sleep(OBJECTION_TIME);
 		mo_warn("the %s is gone; this generation serves in its place",
 			s.by_supervisor ? "supervisor" : "predecessor");
 	}

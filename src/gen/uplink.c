@@ -74,6 +74,14 @@ void mo_uplink_serving(const mo_gen_host *h)
 	     NULL, 0);
 }
 
+void mo_uplink_starting(int predecessor_pid)
+{
+	if (mo_uplink_is())
+		tell(NULL,
+		     json_pack("{s:s, s:i}", "type", "starting", "predecessor", predecessor_pid),
+		     NULL, 0);
+}
+
 void mo_uplink_stopping(void)
 {
 	if (mo_uplink_is())

@@ -1,6 +1,7 @@
 /* A generation's end of the supervisor's socket, when there is a supervisor.
  *
  *   type       when                                   with
+ *   starting   the offer has come                     predecessor: its pid
  *   listeners  the set of listeners has changed,      list of {server, text}, one
  *              and before "serving"                   fd each
  *   offered    behind them                            listeners: how many in all
@@ -23,6 +24,8 @@ void mo_uplink_take(int fd, int supervisor_pid); /* owns fd */
 bool mo_uplink_is(void);	  /* was this process started below a supervisor? */
 int mo_uplink_fd(void);	  /* for the offer to a successor; -1 */
 int mo_uplink_supervisor(void); /* its pid; 0 */
+
+void mo_uplink_starting(int predecessor_pid);
 
 /* On the control thread. */
 void mo_uplink_listeners(const mo_gen_host *h);

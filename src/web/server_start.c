@@ -36,6 +36,8 @@ static int settle(molt_server *s, wanted *w)
 	char *why = NULL;
 	int rc;
 
+	if (s->internal)
+		return 0;
 	if (mo_config_error())
 		return mo_server_fail(s, -EINVAL, "the configuration was refused: %s",
 				      mo_config_error());
@@ -170,6 +172,8 @@ static int open_listener(molt_server *s, mo_endpoint *e)
 	}
 	if (mo_addr_is_passed(e->text))
 		rc = mo_activate_open(e->text, &e->listener, &why);
+	else if (s->internal)
+		rc = mo_listener_bind_private(e->text, &e->listener, &why);
 	else
 		rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
 	if (rc < 0)
@@ -328,6 +332,10 @@ void mo_start_close_listeners(molt_server *s, bool remove_paths)
 
 void mo_start_log_listening(molt_server *s, const char *verb)
 {
+	if (s->internal) {
+		mo_info("control socket %s at %s", verb, s->endpoints[0].text + strlen("unix:"));
+		return;
+	}
 	for (size_t i = 0; i < s->nendpoints; i++)
 		mo_info("%s server %s listening on [%s]", s->endpoints[i].https ? "https" : "http",
 			verb, s->endpoints[i].listener->bound);
@@ -354,6 +362,8 @@ static int start(molt_server *s)
 		rc = open_all(s);
 	if (rc == 0)
 		rc = prepare_routes(s);
+	if (rc == 0)
+		rc = mo_control_server_start(s);
 	if (rc < 0)
 		return rc;
 	prepare_limits(s);
@@ -388,7 +398,8 @@ int molt_server_start(molt_server *s)
 	if (!mo_successor_is()) {
 		mo_start_accept(s, true);
 		mo_start_log_listening(s, "started");
-		mo_control_serving();
+		if (!s->internal) /* the server that asked for it follows */
+			mo_control_serving();
 	}
 	return 0;
 }
