@@ -108,7 +108,9 @@ typedef struct molt_listen_opts {
 } molt_listen_opts;
 
 /* Adds a listener: ":8080", "127.0.0.1:80", "[::1]:80", ":0" (any free port),
- * "unix:/run/a.sock".  Call once per address.  o may be NULL.  -EINVAL for an
+ * "unix:/run/a.sock", "systemd:NAME" (a socket that the service manager passes,
+ * by its FileDescriptorName; several of one name are taken in turn, when the
+ * address is given as often).  Call once per address.  o may be NULL.  -EINVAL for an
  * address that cannot be read, -EEXIST for one already added. */
 MOLT_API int molt_server_listen(molt_server *s, const char *addr, const molt_listen_opts *o);
 
@@ -128,6 +130,7 @@ MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
  *   GET pattern/status     the state as JSON
  *   POST or GET pattern/restart[?newExeFilePath=PATH], pattern/reload,
  *   pattern/shutdown       the actions
+ *   POST pattern/reopen    opens the log files anew, after a rotation
  * Unless the group has middleware of its own, only loopback clients that ask
  * for a loopback host are let in; cross-site requests never are.  The returned
  * group takes middleware: molt_group_use(g, require_login).  Returns NULL and
@@ -174,7 +177,7 @@ MOLT_API int molt_server_port(molt_server *s, int nth);
  *   -ETIMEDOUT  not ready within ready_timeout; it was killed
  *   -EBUSY      a restart to another target is under way (the same target joins it),
  *               or this process is already being replaced or shut down
- *   -ENOTSUP    no server is graceful, or the process is pid 1
+ *   -ENOTSUP    no server is graceful
  *   -EPROTO     it broke the protocol (not built with libmolt of this kind)
  * Same as SIGUSR1 or SIGUSR2.  [any] [parks] */
 MOLT_API int molt_restart(const char *exe);

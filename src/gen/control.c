@@ -15,10 +15,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/drain.h"
+#include "gen/notify.h"
 #include "gen/predecessor.h"
+#include "gen/receipt.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
 #include "gen/successor.h"
+#include "gen/uplink.h"
 #include "rt/park.h"
 #include "rt/pool.h"
 
@@ -85,6 +88,14 @@ void mo_control_info(mo_gen_info *out)
 	pthread_mutex_lock(&g.lock);
 	*out = g.info;
 	pthread_mutex_unlock(&g.lock);
+}
+
+unsigned mo_control_generation(void)
+{
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	return info.generation;
 }
 
 void mo_control_set_state(enum mo_gen_state s)
@@ -184,6 +195,8 @@ static void run_stop(void *unused)
 {
 	(void)unused;
 	mo_successor_say("stopping");
+	mo_notify_stopping();
+	mo_uplink_stopping();
 	mo_control_fire(MOLT_ON_DRAIN);
 	mo_drain_for_shutdown(g.host);
 	ended(0);
@@ -223,6 +236,15 @@ static void finish_calls(int result)
 	g.target = NULL;
 }
 
+static void notify_failed(void)
+{
+	json_t *last = mo_receipts_last();
+
+	mo_notify_failed(mo_control_generation(),
+			 json_string_value(json_object_get(last, "reason")));
+	json_decref(last);
+}
+
 /* The coroutine of one restart, from request to the end of this process or back
  * to serving. */
 static void run_restart(void *unused)
@@ -232,6 +254,7 @@ static void run_restart(void *unused)
 
 	(void)unused;
 	mo_info("server reloading");
+	mo_notify_reloading();
 	p = mo_predecessor_new(g.host, g.target);
 	rc = mo_predecessor_run(p);
 	if (rc < 0) {
@@ -244,6 +267,7 @@ static void run_restart(void *unused)
 			return;
 		}
 		mo_control_set_state(MO_GEN_SERVING);
+		notify_failed();
 		finish_calls(rc);
 		return;
 	}
@@ -282,9 +306,6 @@ static int may_restart(const char *target)
 		return -EBUSY;
 	}
 	why = g.host->restartable();
-	if (!why && getpid() == 1)
-		why = "a process that is pid 1 cannot be replaced: the system would end with it; "
-		      "start it below an init (docker run --init)";
 	if (why) {
 		mo_warn("restart refused: %s", why);
 		return -ENOTSUP;
@@ -436,6 +457,7 @@ static void take_signals(void *done)
 static void drop_signals(void *unused)
 {
 	(void)unused;
+	mo_notify_end();
 	for (size_t i = 0; i < MO_COUNTOF(g.signals); i++)
 		uv_close((uv_handle_t *)&g.signals[i], NULL);
 }
@@ -484,13 +506,21 @@ void mo_control_stop(void)
 	g.loop = NULL;
 }
 
+static bool begin_serving(void)
+{
+	if (state_now() != MO_GEN_NEW)
+		return false;
+	mo_control_set_state(MO_GEN_SERVING);
+	mo_control_fire(MOLT_ON_READY);
+	return true;
+}
+
+/* Of a process without a predecessor; a successor's part is in successor.c. */
 static void on_serving(void *unused)
 {
 	(void)unused;
-	if (state_now() != MO_GEN_NEW)
-		return;
-	mo_control_set_state(MO_GEN_SERVING);
-	mo_control_fire(MOLT_ON_READY);
+	if (begin_serving())
+		mo_notify_ready(mo_control_generation(), false);
 }
 
 void mo_control_serving(void)
@@ -506,7 +536,7 @@ static void run_ready(void *unused)
 	(void)unused;
 	rc = mo_successor_ready(g.host);
 	if (rc == 0)
-		on_serving(NULL);
+		begin_serving();
 	mo_successor_listen();
 }
 

@@ -54,6 +54,7 @@ typedef struct mo_gen_info {
 	molt_time since;	/* start of this process, monotonic ms */
 } mo_gen_info;
 void mo_control_info(mo_gen_info *out); /* [any] */
+unsigned mo_control_generation(void); /* [any] */
 const char *mo_gen_state_name(enum mo_gen_state s);
 
 /* For the other files of gen, on the control thread. */

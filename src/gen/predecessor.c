@@ -17,18 +17,20 @@
 #include "gen/control.h"
 #include "gen/drain.h"
 #include "gen/move.h"
+#include "gen/notify.h"
+#include "gen/offer.h"
 #include "gen/receipt.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
 #include "gen/successor.h"
 #include "gen/tail.h"
+#include "gen/uplink.h"
 #include "gen/wire.h"
 #include "net/ticket.h"
 #include "rt/park.h"
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
-#define MAX_LISTENERS 4096
 
 struct mo_predecessor {
 	const mo_gen_host *host;
@@ -299,25 +301,9 @@ static int spawn(mo_predecessor *p)
 	return 0;
 }
 
-static int send_listeners(mo_predecessor *p, const mo_gen_listener *all, size_t n)
+static int send_part(void *arg, json_t *body, const int *fds, int n)
 {
-	for (size_t at = 0; at < n; at += MO_WIRE_FDS) {
-		json_t *list = json_array();
-		int fds[MO_WIRE_FDS], k = 0, rc;
-
-		for (; k < MO_WIRE_FDS && at + (size_t)k < n; k++) {
-			const mo_gen_listener *l = &all[at + (size_t)k];
-
-			fds[k] = l->listener->fd;
-			json_array_append_new(list, json_pack("{s:s, s:s}", "server", l->server,
-							      "text", l->listener->text));
-		}
-		rc = send_message(p, json_pack("{s:s, s:o}", "type", "listeners", "list", list),
-				  fds, k);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	return send_message(arg, body, fds, n);
 }
 
 /* With them the successor resumes the TLS sessions that we began. */
@@ -336,27 +322,22 @@ static int send_ticket_keys(mo_predecessor *p)
 
 static int offer(mo_predecessor *p)
 {
-	static mo_gen_listener all[MAX_LISTENERS]; /* one restart at a time */
-	size_t n = p->host->listeners(all, MAX_LISTENERS);
-	int fds[2] = { STDERR_FILENO, p->tail_fd };
+	static mo_gen_listener all[MO_OFFER_MAX]; /* one restart at a time */
+	size_t n = mo_offer_collect(p->host, all, MO_OFFER_MAX);
+	int fds[3] = { STDERR_FILENO, p->tail_fd, mo_uplink_fd() };
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
-	MO_CHECK(n <= MAX_LISTENERS);
 	rc = send_message(p,
-			  json_pack("{s:s, s:i, s:i, s:i, s:s, s:o}", "type", "offer", "protocol",
-				    MO_WIRE_PROTOCOL, "generation", (int)p->generation, "pid",
-				    (int)getpid(), "exe", p->path, "receipts", mo_receipts_all()),
-			  fds, 2);
+			  json_pack("{s:s, s:i, s:i, s:i, s:s, s:s?, s:i, s:o}", "type", "offer",
+				    "protocol", MO_WIRE_PROTOCOL, "generation", (int)p->generation,
+				    "pid", (int)getpid(), "exe", p->path, "control_socket",
+				    mo_start_get()->control_socket, "supervisor",
+				    mo_uplink_supervisor(), "receipts", mo_receipts_all()),
+			  fds, mo_uplink_is() ? 3 : 2);
 	if (rc == 0)
 		rc = send_ticket_keys(p);
-	if (rc == 0)
-		rc = send_listeners(p, all, n);
-	if (rc == 0)
-		rc = send_message(p,
-				  json_pack("{s:s, s:i}", "type", "offered", "listeners", (int)n),
-				  NULL, 0);
-	return rc;
+	return rc < 0 ? rc : mo_offer_send(all, n, send_part, p);
 }
 
 static int await_ready(mo_predecessor *p)
@@ -469,8 +450,10 @@ static void give_up(mo_predecessor *p, int code)
 	take_last_messages(p);
 	if (p->left)
 		p->host->come_back();
-	if (p->stopped_accepting)
+	if (p->stopped_accepting) {
 		p->host->accept(true);
+		mo_uplink_serving(p->host); /* the successor may have said the same before */
+	}
 	record_end(p);
 	if (p->said) {
 		free(p->why);
@@ -508,6 +491,8 @@ static int hand_over(mo_predecessor *p)
 	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
 	p->left = true;
 	p->host->leave();
+	mo_notify_main(p->pid);
+	mo_wire_send(p->channel, json_pack("{s:s}", "type", "main"), NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
 	if (p->pid && reap(p))
@@ -601,6 +586,7 @@ static void take_back(mo_predecessor *p)
 	mo_control_set_successor(0);
 	mo_control_set_state(MO_GEN_SERVING);
 	p->host->accept(true);
+	mo_uplink_serving(p->host);
 	mo_error("generation %u is gone: %s; generation %u serves again", p->generation, p->why,
 		 p->generation - 1);
 	record_end(p);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "gen/uplink.h"
 #include "gen/wire.h"
 
 static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",  "OFFER", "INIT",
@@ -103,6 +104,7 @@ void mo_receipts_put(const json_t *body)
 	json_t *old;
 	size_t i;
 
+	mo_uplink_receipt(body);
 	pthread_mutex_lock(&ring.lock);
 	if (!ring.list)
 		ring.list = json_array();

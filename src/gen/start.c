@@ -16,7 +16,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/activate.h"
+#include "gen/notify.h"
 #include "gen/successor.h"
+#include "gen/supervisor.h"
 
 static mo_start start = { .cwd_fd = -1, .handover_fd = -1 };
 
@@ -170,8 +173,17 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	take_handover();
 	if (start.handover_fd >= 0)
 		mo_successor_report_log();
+	mo_activate_take();
+	mo_notify_take();
 	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
+	mo_notify_hide();
+	start.supervised = getenv(MO_SUPERVISED_ENV) != NULL;
+	unsetenv(MO_SUPERVISED_ENV);
 	save_cwd();
 	save_exe();
 	dl_iterate_phdr(read_build_id, NULL);
+	/* The first process of a container cannot be replaced: the system would end
+	 * with it.  The program runs below it. */
+	if (getpid() == 1 && start.exe && start.handover_fd < 0 && !&mo_supervises_itself)
+		_exit(mo_supervise(start.exe, NULL));
 }

@@ -2,9 +2,9 @@
  * environment, directory, program; and the handover socket when a predecessor
  * started it.  A restart starts the successor with exactly these.
  *
- * Always: the handover variable leaves the environment and its descriptor
- * becomes close-on-exec before main(), so that nothing the program starts can
- * inherit or mistake them. */
+ * Always: the handover variable and those of the service manager leave the
+ * environment and their descriptors become close-on-exec before main(), so that
+ * nothing the program starts can inherit or mistake them. */
 #ifndef MO_GEN_START_H
 #define MO_GEN_START_H
 
@@ -12,16 +12,19 @@
 #include <stddef.h>
 
 #define MO_HANDOVER_ENV "MOLT_HANDOVER"
+#define MO_SUPERVISED_ENV "MOLT_SUPERVISED"
 
 typedef struct mo_start {
 	char **argv;	 /* as started; NULL-terminated; owned */
-	char **envp;	 /* the same, without the handover variable */
+	char **envp;	 /* the same, without the variables of this process alone */
 	int cwd_fd;	 /* of the directory at start, or -1 */
 	char *cwd;	 /* its path; by $PWD when that names it, so that a symbolic
 			    link of a release can be switched; may be NULL */
 	char *exe;	 /* path of the program as it was started, absolute */
 	char build[41];	 /* GNU build id in hex, or "" */
 	int handover_fd; /* or -1; who takes it sets -1 */
+	bool supervised; /* some generation before was started by a supervisor */
+	char *control_socket; /* a path that the supervisor wants one at; NULL */
 } mo_start;
 
 mo_start *mo_start_get(void);

@@ -13,27 +13,34 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/activate.h"
 #include "gen/control.h"
 #include "gen/move.h"
+#include "gen/notify.h"
+#include "gen/offer.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/tail.h"
+#include "gen/uplink.h"
 #include "gen/wire.h"
 #include "net/ticket.h"
 #include "rt/park.h"
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
+#define OBJECTION_TIME (100 * MOLT_MS)
 
 /* A listener on offer. */
 typedef struct offered {
 	struct offered *next;
-	char *server, *text;
+	char *server;
 	mo_listener *listener;
 } offered;
 
 static struct {
 	bool begun;
 	bool orphan;	      /* the predecessor is gone */
+	bool by_supervisor;   /* what started us is no predecessor */
+	bool main;	      /* the service manager knows that we serve */
 	_Atomic int channel;  /* -1 when closed */
 	offered *listeners;   /* not taken yet */
 	int adopted, bound;
@@ -103,61 +110,61 @@ static int next_message(int fd, molt_time deadline, mo_wire_msg *m)
 	}
 }
 
+/* From a supervisor: its link.  From a predecessor: the real standard error, the
+ * reading end of ours, and the link when there is a supervisor. */
+static void take_offer_fds(mo_wire_msg *m)
+{
+	int link = s.by_supervisor ? 0 : 2;
+
+	if (!s.by_supervisor) {
+		s.stderr_fd = m->fds[0];
+		s.tail_fd = m->fds[1];
+		m->fds[0] = m->fds[1] = -1;
+	}
+	if (m->nfds > link) {
+		mo_uplink_take(m->fds[link], (int)mo_json_int(m->body, "supervisor"));
+		m->fds[link] = -1;
+		mo_uplink_starting((int)mo_json_int(m->body, "pid"));
+	}
+}
+
 static int take_offer(mo_wire_msg *m, char **why)
 {
 	json_t *old, *receipts = json_object_get(m->body, "receipts");
 	size_t i;
 
-	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL || m->nfds != 2) {
+	s.by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
+	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
+	    m->nfds < (s.by_supervisor ? 1 : 2)) {
 		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
 			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
 		return -EPROTO;
 	}
-	s.stderr_fd = m->fds[0];
-	s.tail_fd = m->fds[1];
-	m->nfds = 0;
 	mo_start_set_exe(mo_json_str(m->body, "exe"));
+	mo_start_get()->control_socket =
+		mo_strdup(json_string_value(json_object_get(m->body, "control_socket")));
 	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
-				(int)mo_json_int(m->body, "pid"), true);
+				s.by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
+				!s.by_supervisor);
 	for (i = json_array_size(receipts); i > 0; i--) {
 		old = json_array_get(receipts, i - 1);
 		if (json_is_object(old))
 			mo_receipts_put(old);
 	}
+	take_offer_fds(m);
 	return 0;
 }
 
-static int take_listeners(mo_wire_msg *m, char **why)
+static void add_offered(void *unused, const char *server, mo_listener *l)
 {
-	json_t *list = json_object_get(m->body, "list");
+	offered *o = mo_calloc(1, sizeof(*o)), **at = &s.listeners;
 
-	if ((int)json_array_size(list) != m->nfds) {
-		*why = mo_fmt("%zu listeners were offered with %d descriptors",
-			      json_array_size(list), m->nfds);
-		return -EPROTO;
-	}
-	for (int i = 0; i < m->nfds; i++) {
-		json_t *one = json_array_get(list, (size_t)i);
-		offered *o = mo_calloc(1, sizeof(*o));
-		int rc;
-
-		o->server = mo_strdup(mo_json_str(one, "server"));
-		o->text = mo_strdup(mo_json_str(one, "text"));
-		rc = mo_listener_adopt(m->fds[i], o->text, &o->listener);
-		if (rc < 0) {
-			*why = mo_fmt("the listener offered for %s cannot be used: %s", o->text,
-				      strerror(-rc));
-			free(o->server);
-			free(o->text);
-			free(o);
-			return rc;
-		}
-		m->fds[i] = -1; /* the listener owns it */
-		o->next = s.listeners;
-		s.listeners = o;
-		s.adopted++;
-	}
-	return 0;
+	(void)unused;
+	*o = (offered){ .server = mo_strdup(server), .listener = l };
+	while (*at)
+		at = &(*at)->next;
+	*at = o;
+	s.adopted++;
 }
 
 /* One message of the offer: 1 when it was the last. */
@@ -166,7 +173,7 @@ static int take_message(mo_wire_msg *m, char **why)
 	if (strcmp(m->type, "offer") == 0)
 		return take_offer(m, why);
 	if (strcmp(m->type, "listeners") == 0)
-		return take_listeners(m, why);
+		return mo_offer_unpack(m, add_offered, NULL, why);
 	if (strcmp(m->type, "tickets") == 0)
 		mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
 	if (strcmp(m->type, "offered") != 0)
@@ -192,6 +199,11 @@ int mo_successor_begin(char **why)
 		if (rc == 1) {
 			rc = take_message(&m, why);
 			mo_wire_free(&m);
+		} else if (rc == 0 && mo_start_get()->supervised) {
+			/* The listeners are the supervisor's to give. */
+			*why = mo_strdup("the predecessor is gone before its offer was complete");
+			rc = -EPIPE;
+			break;
 		} else if (rc == 0) {
 			/* It died: what it did not give is bound anew. */
 			mo_warn("the predecessor is gone before its offer was complete");
@@ -214,7 +226,6 @@ static mo_listener *unlink_offered(offered **at)
 
 	*at = o->next;
 	free(o->server);
-	free(o->text);
 	free(o);
 	return l;
 }
@@ -222,7 +233,7 @@ static mo_listener *unlink_offered(offered **at)
 mo_listener *mo_successor_take(const char *server, const char *text)
 {
 	for (offered **at = &s.listeners; *at; at = &(*at)->next)
-		if (strcmp((*at)->server, server) == 0 && strcmp((*at)->text, text) == 0)
+		if (strcmp((*at)->server, server) == 0 && strcmp((*at)->listener->text, text) == 0)
 			return unlink_offered(at);
 	for (offered **at = &s.listeners; *at; at = &(*at)->next)
 		if (mo_listener_matches((*at)->listener, text))
@@ -252,7 +263,7 @@ static json_t *dropped(void)
 
 	for (offered *o = s.listeners; o; o = o->next)
 		json_array_append_new(list, json_pack("{s:s, s:s}", "server", o->server, "text",
-						      o->text));
+						      o->listener->text));
 	return list;
 }
 
@@ -302,6 +313,15 @@ static void restore_stderr(void)
 	s.tail_fd = -1;
 }
 
+/* A listener that nobody wants now. */
+static void drop(mo_listener *l)
+{
+	if (mo_addr_is_passed(l->text))
+		mo_activate_keep(l);
+	else
+		mo_listener_close(l);
+}
+
 int mo_successor_ready(const mo_gen_host *host)
 {
 	int fd = atomic_load(&s.channel), rc;
@@ -312,16 +332,29 @@ int mo_successor_ready(const mo_gen_host *host)
 		return -ECANCELED;
 	if (rc == 1) {
 		s.orphan = true;
-		mo_warn("the predecessor is gone; this generation serves in its place");
+		/* A supervisor that has started another program kills us within this. */
+		if (mo_uplink_is() && !s.by_supervisor)
+			mo_co_sleep(OBJECTION_TIME);
+		mo_warn("the %s is gone; this generation serves in its place",
+			s.by_supervisor ? "supervisor" : "predecessor");
 	}
 	mo_log_set_observer(NULL);
 	restore_stderr();
 	host->accept(true);
-	mo_wire_send(fd, json_pack("{s:s}", "type", "serving"), NULL, 0);
 	while (s.listeners)
-		mo_listener_close(unlink_offered(&s.listeners));
-	host->log_listening("restarted");
+		drop(unlink_offered(&s.listeners));
+	mo_uplink_serving(host);
+	mo_wire_send(fd, json_pack("{s:s}", "type", "serving"), NULL, 0);
+	host->log_listening(s.by_supervisor && mo_control_generation() == 1 ? "started" : "restarted");
 	return 0;
+}
+
+/* The predecessor has told the service manager who serves now, or cannot. */
+static void become_main(bool told)
+{
+	if (!s.main)
+		mo_notify_ready(mo_control_generation(), !told);
+	s.main = true;
 }
 
 static void predecessor_ended(void)
@@ -348,13 +381,16 @@ void mo_successor_listen(void)
 		}
 		if (rc <= 0)
 			break;
-		if (strcmp(m.type, "conns") == 0)
+		if (strcmp(m.type, "main") == 0)
+			become_main(true);
+		else if (strcmp(m.type, "conns") == 0)
 			mo_move_take(mo_control_host(), fd, &m);
 		r = json_object_get(m.body, "receipt");
 		if (strcmp(m.type, "receipt") == 0 && json_is_object(r))
 			mo_receipts_put(r);
 		mo_wire_free(&m);
 	}
+	become_main(s.by_supervisor);
 	predecessor_ended();
 	s.co = NULL;
 	atomic_store(&s.channel, -1);

@@ -18,6 +18,7 @@
  *   ready      successor    adopted, bound, dropped listeners       offered
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
+ *   main       predecessor  the service manager knows the successor
  *   conns      predecessor  list of [server, peer, left, bytes], one fd each;
  *                           the bytes follow
  *   took       successor    refused: list of numbers in the list         conns

@@ -13,6 +13,7 @@
  * Room that another loop made is found by the timer; room of this loop at once. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -108,6 +109,10 @@ static bool accept_one(mo_acceptor *a)
 		return false;
 	}
 	fd = mo_listener_accept(a->listener, &peer);
+	if (fd >= 0 && s->admits && !s->admits(fd)) {
+		close(fd);
+		fd = -ECONNABORTED;
+	}
 	if (fd >= 0) {
 		if (mo_conn_open(a->home, fd, &peer, a->tls, s))
 			atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);

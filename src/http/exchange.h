@@ -132,6 +132,7 @@ typedef struct mo_http_server {
 	mo_http_app app;
 	char *server_field; /* value of Server:, or NULL */
 	void *owner;	    /* molt_server */
+	bool (*admits)(int fd); /* NULL: everybody; may refuse a new connection */
 	_Atomic int connections;     /* open now */
 	_Atomic int requests;	     /* in progress now */
 	_Atomic uint64_t total_requests, total_connections;

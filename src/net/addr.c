@@ -10,6 +10,8 @@
 
 #include "base/str.h"
 
+#define PASSED "systemd:"
+
 static int parse_unix(molt_str path, mo_addr *out)
 {
 	if (path.len > MO_ADDR_PATH_MAX)
@@ -20,6 +22,23 @@ static int parse_unix(molt_str path, mo_addr *out)
 	memcpy(out->u.un.sun_path, path.ptr, path.len); /* zeroed by the caller */
 	out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + 1);
 	return 0;
+}
+
+/* Names as systemd has them: FileDescriptorName=, or the unit's name. */
+static int parse_passed(molt_str name, mo_addr *out)
+{
+	if (name.len == 0 || name.len > MO_ADDR_PATH_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] <= ' ' || name.ptr[i] > '~' || name.ptr[i] == ':')
+			return -EINVAL;
+	memcpy(out->u.un.sun_path, name.ptr, name.len); /* zeroed by the caller */
+	return 0;
+}
+
+bool mo_addr_is_passed(const char *text)
+{
+	return mo_str_has_prefix(mo_str(text), MO_STR(PASSED));
 }
 
 static void set_v4(mo_addr *out, struct in_addr ip, uint16_t port)
@@ -75,6 +94,8 @@ int mo_addr_parse(const char *text, mo_addr *out)
 	uint64_t n;
 
 	memset(out, 0, sizeof(*out));
+	if (mo_addr_is_passed(text))
+		return parse_passed(mo_strn(all.ptr + strlen(PASSED), all.len - strlen(PASSED)), out);
 	if (mo_str_has_prefix(all, MO_STR("unix:")))
 		return parse_unix(mo_strn(all.ptr + 5, all.len - 5), out);
 	if (all.len == 0)
@@ -97,6 +118,8 @@ void mo_addr_format(const mo_addr *a, char out[MO_ADDR_TEXT])
 	if (a->u.sa.sa_family == AF_UNIX) {
 		snprintf(out, MO_ADDR_TEXT, "unix:%.*s", (int)sizeof(a->u.un.sun_path),
 			 a->u.un.sun_path);
+	} else if (a->u.sa.sa_family == AF_UNSPEC) {
+		snprintf(out, MO_ADDR_TEXT, PASSED "%.*s", MO_ADDR_PATH_MAX, a->u.un.sun_path);
 	} else if (a->any) {
 		snprintf(out, MO_ADDR_TEXT, ":%d", port);
 	} else {
@@ -125,6 +148,7 @@ bool mo_addr_equal(const mo_addr *a, const mo_addr *b)
 		return a->u.in.sin_addr.s_addr == b->u.in.sin_addr.s_addr;
 	case AF_INET6:
 		return IN6_ARE_ADDR_EQUAL(&a->u.in6.sin6_addr, &b->u.in6.sin6_addr);
+	case AF_UNSPEC:
 	case AF_UNIX:
 		return strncmp(a->u.un.sun_path, b->u.un.sun_path, sizeof(a->u.un.sun_path)) == 0;
 	default:

@@ -166,8 +166,8 @@ static void remove_socket_file(const char *path)
 }
 
 /* The socket listens before its path appears, so a client that sees the path is
- * never refused.  The mode of the file is the kernel's: 0777 less the umask. */
-static int bind_unix(const mo_addr *a, int backlog, struct failure *f)
+ * never refused.  The mode of the file is 0600 or the kernel's: 0777 less the umask. */
+static int bind_unix(const mo_addr *a, int backlog, bool private, struct failure *f)
 {
 	mo_addr temp = *a;
 	int fd, err = check_path(a, f);
@@ -181,7 +181,8 @@ static int bind_unix(const mo_addr *a, int backlog, struct failure *f)
 	if (fd < 0)
 		return fail(f, fd, NULL);
 	remove_socket_file(temp.u.un.sun_path); /* of a dead process with our pid */
-	if (bind(fd, &temp.u.sa, temp.len) < 0) {
+	/* The file gets the mode of the descriptor: it is never open to others. */
+	if ((private && fchmod(fd, 0600) < 0) || bind(fd, &temp.u.sa, temp.len) < 0) {
 		err = fail(f, -errno, NULL);
 		close(fd);
 		return err;
@@ -207,6 +208,8 @@ static int read_address(mo_listener *l, const mo_addr *configured)
 	*a = *configured;
 	if (a->u.sa.sa_family == AF_UNIX)
 		return 0;
+	if (a->u.sa.sa_family == AF_UNSPEC)
+		memset(a, 0, sizeof(*a));
 	a->len = sizeof(a->u);
 	if (getsockname(l->fd, &a->u.sa, &a->len) < 0)
 		return -errno;
@@ -244,7 +247,9 @@ static int wrap(int fd, const char *text, const mo_addr *configured, mo_listener
 	}
 	snprintf(l->text, sizeof(l->text), "%s", text);
 	mo_addr_format(&l->addr, l->bound);
-	read_path_identity(l);
+	/* The path of a passed socket is its owner's to remove. */
+	if (configured->u.sa.sa_family != AF_UNSPEC)
+		read_path_identity(l);
 	*out = l;
 	return 0;
 }
@@ -254,8 +259,8 @@ static char *unreadable(const char *text, int err)
 	if (err == -ENAMETOOLONG)
 		return mo_fmt("cannot listen on %s: the path is longer than %d bytes", text,
 			      MO_ADDR_PATH_MAX);
-	return mo_fmt("cannot listen on \"%s\": write \":80\", \"127.0.0.1:80\", \"[::1]:80\" "
-		      "or \"unix:/path\"",
+	return mo_fmt("cannot listen on \"%s\": write \":80\", \"127.0.0.1:80\", \"[::1]:80\", "
+		      "\"unix:/path\" or \"systemd:NAME\"",
 		      text ? text : "");
 }
 
@@ -264,9 +269,61 @@ static int open_listening(mo_addr *a, int backlog, struct failure *f)
 	int fd;
 
 	if (a->u.sa.sa_family == AF_UNIX)
-		return bind_unix(a, backlog, f);
+		return bind_unix(a, backlog, false, f);
 	fd = a->any ? bind_any(a, backlog) : bind_inet(a, backlog);
 	return fd < 0 ? fail(f, fd, NULL) : fd;
+}
+
+static int finish(int fd, const char *text, const mo_addr *a, struct failure *f,
+		  mo_listener **out, char **why)
+{
+	int err = fd < 0 ? fd : wrap(fd, text, a, out);
+
+	if (err && fd >= 0) {
+		fail(f, err, NULL);
+		close(fd);
+	}
+	if (err)
+		*why = sentence(text, a, f);
+	return err;
+}
+
+/* The directory of a private socket: ours or root's, and nobody else may write. */
+static int check_directory(const mo_addr *a, struct failure *f)
+{
+	const char *path = a->u.un.sun_path, *slash = strrchr(path, '/');
+	char dir[sizeof(a->u.un.sun_path)];
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return fail(f, -errno, NULL);
+	if (stat(dir, &st) < 0)
+		return fail(f, -errno, NULL);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail(f, -EPERM,
+			    "its directory must be this user's or root's, and nobody else may write "
+			    "there (chmod 0700)");
+	return 0;
+}
+
+int mo_listener_bind_private(const char *text, mo_listener **out, char **why)
+{
+	struct failure f;
+	mo_addr a;
+	int fd, err = mo_addr_parse(text, &a);
+
+	*out = NULL;
+	*why = NULL;
+	if (!err && a.u.sa.sa_family != AF_UNIX)
+		err = -EINVAL;
+	if (err) {
+		*why = unreadable(text, err);
+		return err;
+	}
+	err = check_directory(&a, &f);
+	fd = err ? err : bind_unix(&a, 0, true, &f);
+	return finish(fd, text, &a, &f, out, why);
 }
 
 int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **why)
@@ -281,15 +338,12 @@ int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **wh
 		*why = unreadable(text, err);
 		return err;
 	}
-	fd = open_listening(&a, backlog, &f);
-	err = fd < 0 ? fd : wrap(fd, text, &a, out);
-	if (err && fd >= 0) {
-		fail(&f, err, NULL);
-		close(fd);
+	if (a.u.sa.sa_family == AF_UNSPEC) {
+		*why = mo_fmt("cannot listen on %s: the service manager did not pass it", text);
+		return -ENOENT;
 	}
-	if (err)
-		*why = sentence(text, &a, &f);
-	return err;
+	fd = open_listening(&a, backlog, &f);
+	return finish(fd, text, &a, &f, out, why);
 }
 
 static int check_inherited(int fd, sa_family_t family)
@@ -303,8 +357,13 @@ static int check_inherited(int fd, sa_family_t family)
 		err = get_int(fd, SOL_SOCKET, SO_DOMAIN, &domain);
 	if (err)
 		return err;
-	if (type != SOCK_STREAM || !listening || (domain == AF_UNIX) != (family == AF_UNIX))
+	if (type != SOCK_STREAM || !listening)
 		return -EINVAL;
+	if (family != AF_UNSPEC && (domain == AF_UNIX) != (family == AF_UNIX))
+		return -EINVAL;
+	/* As for our own; a passed socket may be without it. */
+	if (domain != AF_UNIX)
+		set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	return 0;
 }
 

@@ -23,8 +23,14 @@ typedef struct mo_listener {
 /* Opens, binds and listens.  backlog 0: net.core.somaxconn.  *why gets a
  * sentence (malloc'd) on failure.  -EADDRINUSE, -EACCES, ... */
 int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **why);
+/* The same for a unix socket that nobody but this user and root can reach: its
+ * file has mode 0600, in a directory where nobody else can put another one.  A
+ * directory that is not there is made, with mode 0700.  -EPERM. */
+int mo_listener_bind_private(const char *text, mo_listener **out, char **why);
 /* Takes an inherited descriptor: checks that it is a listening stream socket,
- * sets O_NONBLOCK and CLOEXEC, reads its address.  Owns fd on success.
+ * sets O_NONBLOCK and CLOEXEC, reads its address.  A text "systemd:NAME" takes
+ * one of any address, whose path, if it has one, is not removed at the end.  Owns
+ * fd on success.
  * -ENOTSOCK, -EINVAL (not listening). */
 int mo_listener_adopt(int fd, const char *text, mo_listener **out);
 /* Applies another backlog (listen() again). */

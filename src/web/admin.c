@@ -11,7 +11,6 @@
 #include "web/config.h"
 #include "web/server.h"
 
-#define DEFAULT_PATH "/debug/admin"
 #define MIN_TOKEN 16u
 #define STACK_SIZE ((size_t)64 * 1024)
 
@@ -36,6 +35,7 @@ static int bind_all(molt_group *g)
 		{ "GET,POST /restart", mo_admin_on_restart },
 		{ "GET,POST /reload", mo_admin_on_restart },
 		{ "GET,POST /shutdown", mo_admin_on_shutdown },
+		{ "POST /reopen", mo_admin_on_reopen },
 	};
 	molt_route_opts opts = { .stack_size = STACK_SIZE, .max_body = 64 * 1024 };
 	int err = 0;
@@ -99,7 +99,7 @@ molt_group *molt_server_enable_admin(molt_server *s, const char *pattern)
 	if (mo_server_check_new(s))
 		return NULL;
 	if (!pattern)
-		pattern = s->set.admin_pattern ? s->set.admin_pattern : DEFAULT_PATH;
+		pattern = s->set.admin_pattern ? s->set.admin_pattern : MO_ADMIN_PATH;
 	env = pattern_of_env(s);
 	g = mount(s, env ? env : pattern);
 	free(env);

@@ -4,6 +4,7 @@
  *   GET  path/status     the state as JSON; ?view=html: that part of the page
  *   POST path/restart    newExeFilePath in the query, a form or JSON; /reload is the same
  *   POST path/shutdown
+ *   POST path/reopen     the log files, after a rotation
  *
  * The actions also work by GET when the guard says that the request is meant.
  * An action answers after the fact, with what happened.  Nothing that a client
@@ -210,7 +211,7 @@ static void tell_failed(molt_req *r, int err)
 	if (err == -EBUSY)
 		reason = "this process is being restarted, replaced or shut down already";
 	else if (err == -ENOTSUP)
-		reason = "no server allows restarts (graceful), or the process is pid 1";
+		reason = "no server allows restarts (graceful)";
 	mo_admin_refuse_error(r, err, reason ? reason : molt_strerror(err), receipt);
 	json_decref(receipt);
 }
@@ -242,6 +243,11 @@ void mo_admin_on_restart(molt_req *r)
 	}
 	if (!c.path || !*c.path) {
 		restart_to(r, NULL);
+		return;
+	}
+	/* Who can reach the control socket could start any program here anyway. */
+	if (molt_req_server(r)->internal) {
+		restart_to(r, c.path);
 		return;
 	}
 	err = molt_block(check_exe, &c);
@@ -285,4 +291,30 @@ void mo_admin_on_shutdown(molt_req *r)
 		mo_admin_send(r, &x);
 	}
 	json_decref(now);
+}
+
+/* ---- logs -------------------------------------------------------------------------- */
+
+static void reopen_logs(void *result)
+{
+	int a = mo_log_reopen(), b = mo_access_log_reopen();
+
+	*(int *)result = a ? a : b;
+}
+
+void mo_admin_on_reopen(molt_req *r)
+{
+	mo_admin_result x = { 200, NULL, "The log files are open anew.", NULL };
+	int err, result = 0;
+
+	if (!let_in(r, true))
+		return;
+	err = molt_block(reopen_logs, &result);
+	if (err || result) {
+		mo_admin_refuse_error(r, err ? err : result,
+				      "a log file cannot be opened; the one before is kept", NULL);
+		return;
+	}
+	mo_info("admin: log files reopened, asked by %s", molt_req_client_ip(r));
+	mo_admin_send(r, &x);
 }

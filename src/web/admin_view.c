@@ -69,7 +69,7 @@ static const char *color_of(const char *word)
 {
 	if (!strcmp(word, "serving") || !strcmp(word, "switched") || !strcmp(word, "started"))
 		return "good";
-	if (!strcmp(word, "failed") || !strcmp(word, "refused") ||
+	if (!strcmp(word, "failed") || !strcmp(word, "refused") || !strcmp(word, "crashed") ||
 	    !strcmp(word, "taken back"))
 		return "bad";
 	return "wait";

@@ -53,7 +53,8 @@
 static const mo_key keys[] = {
 	LIST("address", MO_KEY_OWN, ',', address, NULL,
 	     "Where the server listens: `:80`, `127.0.0.1:80`, `[::1]:80`, `:0` (any free port), "
-	     "`unix:/run/a.sock`. A named server does not inherit it."),
+	     "`unix:/run/a.sock`, `systemd:NAME` (a socket that the service manager passes, of that "
+	     "`FileDescriptorName`). A named server does not inherit it."),
 	LIST("httpsAddr", MO_KEY_OWN, ',', https_addr, NULL,
 	     "Where it listens for HTTPS. Without it and with a certificate, `address` is HTTPS. "
 	     "A named server does not inherit it."),
@@ -109,6 +110,10 @@ static const mo_key keys[] = {
 	STRING("adminToken", MO_KEY_SECRET, admin_token, NULL,
 	       "Secret of at least 16 characters for `Authorization: Bearer`; lets a client use "
 	       "the admin API from anywhere."),
+	STRING("controlSocket", MO_KEY_OWN, control_socket, NULL,
+	       "Path of a unix socket with the admin API, for the `molt` command: mode 0600, in a "
+	       "directory where only this user and root may write (made with mode 0700 when it is "
+	       "not there). One a process; none: no socket, unless a supervisor asks for one."),
 	LIST("exeDirs", 0, ':', exe_dirs, NULL,
 	     "Directories that a restart by the admin API may take a program from; none: the "
 	     "running program's own."),

@@ -15,6 +15,7 @@
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/successor.h"
+#include "gen/uplink.h"
 #include "rt/park.h"
 #include "web/loops.h"
 #include "web/server.h"
@@ -302,9 +303,11 @@ static void stop_server(void *arg)
 		mo_co_sleep(20);
 	mo_loops_run(cut_on, &s->http, MOLT_SECOND);
 	s->state = MO_SERVER_STOPPED;
+	mo_uplink_listeners(&host);
 	mo_info("server %s shutdown", s->name);
 	EACH_SERVER(other)
-		if (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING)
+		if (!other->internal &&
+		    (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING))
 			return;
 	mo_control_shutdown();
 }
@@ -352,13 +355,15 @@ json_t *mo_process_status(void)
 	mo_control_info(&info);
 	mo_servers_lock();
 	EACH_SERVER(s)
-		json_array_append_new(servers, server_status(s));
+		if (!s->internal)
+			json_array_append_new(servers, server_status(s));
 	mo_servers_unlock();
 	if (info.predecessor_alive)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
 				     info.predecessor_pid);
-	return json_pack("{s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:i, s:o}", "pid",
-			 (int)getpid(), "generation", (int)info.generation, "predecessor_pid",
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:i, s:o}",
+			 "pid", (int)getpid(), "generation", (int)info.generation,
+			 "supervisor_pid", mo_uplink_supervisor(), "predecessor_pid",
 			 info.predecessor_pid, "successor_pid", info.successor_pid, "exe", start->exe,
 			 "build", start->build, "version", MO_VERSION, "uptime_ms",
 			 (json_int_t)(mo_now() - info.since), "state",

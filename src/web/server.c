@@ -49,8 +49,15 @@ static molt_server *server_new(const char *name)
 	s->magic = MO_SERVER_MAGIC;
 	s->name = mo_strdup(name);
 	mo_settings_init(&s->set);
-	mo_config_fill(name, &s->set);
 	s->root = mo_group_root_new(s);
+	return s;
+}
+
+static molt_server *server_new_configured(const char *name)
+{
+	molt_server *s = server_new(name);
+
+	mo_config_fill(name, &s->set);
 	if (!good_name(name))
 		mo_server_fail(s, -EINVAL,
 			       "a server's name is 1 to 63 letters, digits, '-' or '_', not \"%s\"",
@@ -69,8 +76,21 @@ molt_server *molt_server_get(const char *name)
 		if (strcmp((*at)->name, name) == 0)
 			break;
 	if (!*at)
-		*at = server_new(name);
+		*at = server_new_configured(name);
 	s = *at;
+	pthread_mutex_unlock(&registry.lock);
+	return s;
+}
+
+molt_server *mo_server_new_internal(const char *name)
+{
+	molt_server *s = server_new(name), **at = &registry.first;
+
+	s->internal = true;
+	pthread_mutex_lock(&registry.lock);
+	while (*at)
+		at = &(*at)->next;
+	*at = s;
 	pthread_mutex_unlock(&registry.lock);
 	return s;
 }
@@ -204,7 +224,7 @@ int mo_server_add_endpoint(molt_server *s, const char *text, const molt_listen_o
 	if (rc < 0)
 		return mo_server_fail(s, rc,
 				      "\"%s\" is no address; write \":80\", \"127.0.0.1:80\", "
-				      "\"[::1]:80\" or \"unix:/path\"",
+				      "\"[::1]:80\", \"unix:/path\" or \"systemd:NAME\"",
 				      text);
 	for (size_t i = 0; i < s->nendpoints; i++)
 		if (same_endpoint(&s->endpoints[i], &addr))

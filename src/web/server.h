@@ -32,6 +32,7 @@ struct molt_server {
 	int failure;	   /* first set-up failure: negative errno */
 	char *failure_why; /* its sentence */
 	bool start_failed; /* by molt_server_start() */
+	bool internal;	   /* of the library: not shown, not configured */
 	mo_endpoint *endpoints;
 	size_t nendpoints;
 	molt_group *root;
@@ -73,6 +74,14 @@ void mo_access_log_close(molt_server *s); /* also when it is not open */
 void mo_access_log_write(molt_req *r);
 void mo_access_log_refused(mo_http_server *s, const mo_addr *peer, int status, molt_str line);
 int mo_access_log_reopen(void); /* all servers, after a rotation; the first -errno */
+
+/* control_server.c: opens the control socket that s or the supervisor wants,
+ * unless there is one.  By molt_server_start(); a failure is remembered on s. */
+int mo_control_server_start(molt_server *s);
+/* A server of the library, with the settings' defaults alone. */
+molt_server *mo_server_new_internal(const char *name);
+
+#define MO_ADMIN_PATH "/debug/admin" /* where the admin page is, when nobody says */
 
 /* admin.c: mounts the page where the settings say, unless that was done.  By
  * molt_server_start(), when the settings are final. */

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/activate.h"
 #include "gen/control.h"
 #include "gen/successor.h"
 #include "web/config.h"
@@ -35,6 +36,8 @@ static int settle(molt_server *s, wanted *w)
 	char *why = NULL;
 	int rc;
 
+	if (s->internal)
+		return 0;
 	if (mo_config_error())
 		return mo_server_fail(s, -EINVAL, "the configuration was refused: %s",
 				      mo_config_error());
@@ -164,10 +167,17 @@ static int open_listener(molt_server *s, mo_endpoint *e)
 
 	e->listener = mo_successor_take(s->name, e->text);
 	if (e->listener) {
-		mo_listener_set_backlog(e->listener, backlog);
+		/* The queue of a passed socket is as long as its unit says. */
+		if (backlog || !mo_addr_is_passed(e->text))
+			mo_listener_set_backlog(e->listener, backlog);
 		return 0;
 	}
-	rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
+	if (mo_addr_is_passed(e->text))
+		rc = mo_activate_open(e->text, &e->listener, &why);
+	else if (s->internal)
+		rc = mo_listener_bind_private(e->text, &e->listener, &why);
+	else
+		rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "%s", why);
 	else
@@ -357,6 +367,10 @@ void mo_start_drop_listener(molt_server *s, const char *text)
 
 void mo_start_log_listening(molt_server *s, const char *verb)
 {
+	if (s->internal) {
+		mo_info("control socket %s at %s", verb, s->endpoints[0].text + strlen("unix:"));
+		return;
+	}
 	for (size_t i = 0; i < s->nendpoints; i++)
 		if (s->endpoints[i].listener)
 			mo_info("%s server %s listening on [%s]", s->endpoints[i].https ? "https" : "http",
@@ -384,6 +398,8 @@ static int start(molt_server *s)
 		rc = open_all(s);
 	if (rc == 0)
 		rc = prepare_routes(s);
+	if (rc == 0)
+		rc = mo_control_server_start(s);
 	if (rc < 0)
 		return rc;
 	prepare_limits(s);
@@ -418,7 +434,8 @@ int molt_server_start(molt_server *s)
 	if (!mo_successor_is()) {
 		mo_start_accept(s, true);
 		mo_start_log_listening(s, "started");
-		mo_control_serving();
+		if (!s->internal) /* the server that asked for it follows */
+			mo_control_serving();
 	}
 	return 0;
 }

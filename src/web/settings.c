@@ -55,8 +55,8 @@ static int check_addresses(const char *key, const char *list, char **why)
 		int err = mo_addr_parse(text, &addr);
 
 		if (err)
-			*why = mo_fmt("%s: \"%s\" is no address: :80, 127.0.0.1:80, [::1]:80 or "
-				      "unix:/path",
+			*why = mo_fmt("%s: \"%s\" is no address: :80, 127.0.0.1:80, [::1]:80, "
+				      "unix:/path or systemd:NAME",
 				      key, text);
 		free(text);
 		if (err)
@@ -93,6 +93,19 @@ static int check_token(const char *token, char **why)
 			return -EINVAL;
 		}
 	return 0;
+}
+
+static int check_control_socket(const char *path, char **why)
+{
+	char *text = mo_fmt("unix:%s", path);
+	mo_addr addr;
+	int err = mo_addr_parse(text, &addr);
+
+	free(text);
+	if (err)
+		*why = mo_fmt("controlSocket must be an absolute path of at most %d bytes",
+			      MO_ADDR_PATH_MAX);
+	return err ? -EINVAL : 0;
 }
 
 static int check_index_files(const char *list, char **why)
@@ -134,6 +147,8 @@ int mo_settings_check(const mo_settings *s, char **why)
 		err = check_https(s, why);
 	if (!err && s->admin_token)
 		err = check_token(s->admin_token, why);
+	if (!err && s->control_socket)
+		err = check_control_socket(s->control_socket, why);
 	if (!err && s->admin_pattern && s->admin_pattern[0] != '/') {
 		*why = mo_strdup("adminPattern must begin with '/'");
 		err = -EINVAL;

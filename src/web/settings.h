@@ -26,6 +26,7 @@ typedef struct mo_settings {
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
 	char *admin_pattern; /* set: the admin page is on */
 	char *admin_token;
+	char *control_socket; /* path */
 	char *exe_dirs; /* ':' list */
 	bool dump_router_map;
 	/* Logs of this server. */

@@ -115,6 +115,25 @@ static void equal_means_family_address_and_port(void **state)
 	}
 }
 
+static void a_passed_socket_has_a_name(void **state)
+{
+	mo_addr a, b;
+	char text[MO_ADDR_TEXT];
+
+	assert_int_equal(mo_addr_parse("systemd:web.socket", &a), 0);
+	assert_int_equal(mo_addr_parse("systemd:web", &b), 0);
+	assert_false(mo_addr_equal(&a, &b));
+	assert_true(mo_addr_equal(&a, &a));
+	assert_false(mo_addr_is_loopback(&a));
+	mo_addr_format(&a, text);
+	assert_string_equal(text, "systemd:web.socket");
+	assert_true(mo_addr_is_passed("systemd:web"));
+	assert_false(mo_addr_is_passed("unix:/systemd:web"));
+	assert_int_equal(mo_addr_parse("systemd:", &a), -EINVAL);
+	assert_int_equal(mo_addr_parse("systemd:a:b", &a), -EINVAL);
+	assert_int_equal(mo_addr_parse("systemd:a b", &a), -EINVAL);
+}
+
 static void any_is_equal_in_both_families(void **state)
 {
 	mo_addr a = parsed(":80"), b = parsed("0.0.0.0:80");
@@ -162,6 +181,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_read_is_refused),
 		cmocka_unit_test(a_unix_path_has_a_limit),
 		cmocka_unit_test(equal_means_family_address_and_port),
+		cmocka_unit_test(a_passed_socket_has_a_name),
 		cmocka_unit_test(any_is_equal_in_both_families),
 		cmocka_unit_test(loopback_is_known_in_every_family),
 		cmocka_unit_test(an_ipv4_client_of_an_ipv6_socket_shows_its_ipv4_address),

@@ -26,7 +26,7 @@ static struct {
 	char *exe;
 	void (*deferred)(void *); /* runs when the answer has been sent */
 	/* The process. */
-	int restart_result;
+	int restart_result, reopen_result, reopens;
 	const char *receipt, *state;
 } now;
 
@@ -130,6 +130,12 @@ int molt_shutdown(void)
 {
 	now.shutdowns++;
 	return 0;
+}
+
+int mo_access_log_reopen(void)
+{
+	now.reopens++;
+	return now.reopen_result;
 }
 
 char *molt_receipt(void)
@@ -566,6 +572,32 @@ static void a_process_that_was_replaced_passes_the_shutdown_on(void **state)
 	assert_true(req.close);
 }
 
+static void logs_are_reopened_and_a_failure_is_told(void **state)
+{
+	mo_admin_on_reopen(&req);
+	answers(200, "\"ok\":true");
+	assert_int_equal(now.reopens, 1);
+	mo_buf_free(&now.out);
+	now.reopen_result = -EACCES;
+	mo_admin_on_reopen(&req);
+	answers(422, "cannot be opened");
+	now.method = "GET";
+	now.fields[0].name = "Referer";
+	now.fields[0].value = "http://evil.example/";
+	mo_admin_on_reopen(&req);
+	assert_int_equal(now.status, 403);
+	assert_int_equal(now.reopens, 2);
+}
+
+static void the_control_socket_may_start_any_program(void **state)
+{
+	server.internal = true;
+	now.query = "/bin/sh";
+	mo_admin_on_restart(&req);
+	answers(200, "\"ok\":true");
+	assert_string_equal(now.exe, "/bin/sh");
+}
+
 /* ---- pages --------------------------------------------------------------------------- */
 
 static void the_page_escapes_what_it_shows(void **state)
@@ -673,6 +705,8 @@ int main(void)
 		T(a_shutdown_follows_its_answer),
 		T(a_second_shutdown_does_not_cut_the_first),
 		T(a_process_that_was_replaced_passes_the_shutdown_on),
+		T(logs_are_reopened_and_a_failure_is_told),
+		T(the_control_socket_may_start_any_program),
 		T(the_page_escapes_what_it_shows),
 		T(the_page_works_without_script_and_loads_nothing),
 		T(each_page_has_a_nonce_of_its_own),

@@ -355,6 +355,58 @@ static void an_inherited_unix_socket_keeps_its_path(void **state)
 	assert_int_equal(lstat(path, &st), -1);
 }
 
+static void a_passed_socket_is_adopted_with_any_address_and_keeps_its_path(void **state)
+{
+	mo_listener *l = bound(address), *heir;
+	int on = 0, fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(on);
+
+	assert_int_equal(mo_listener_adopt(dup(l->fd), "systemd:web", &heir), 0);
+	assert_int_equal(heir->addr.u.sa.sa_family, AF_UNIX);
+	assert_true(mo_listener_matches(heir, "systemd:web"));
+	assert_false(mo_listener_matches(heir, "systemd:other"));
+	mo_listener_remove_path(heir);
+	assert_int_equal(access(path, F_OK), 0);
+	mo_listener_close(heir);
+	mo_listener_remove_path(l);
+	mo_listener_close(l);
+
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(mo_listener_adopt(fd, "systemd:web", &heir), 0);
+	assert_true(mo_addr_port(&heir->addr) > 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+	assert_true(on);
+	mo_listener_close(heir);
+	refused("systemd:web", -ENOENT, "did not pass it");
+}
+
+static void a_private_socket_is_for_its_owner_alone(void **state)
+{
+	char text[128], *why;
+	struct stat st;
+	mo_listener *l;
+
+	snprintf(text, sizeof(text), "unix:%s/private/a.sock", dir);
+	assert_int_equal(mo_listener_bind_private(text, &l, &why), 0);
+	assert_int_equal(stat(text + 5, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	mo_listener_remove_path(l);
+	mo_listener_close(l);
+	*strrchr(text, '/') = '\0';
+	assert_int_equal(stat(text + 5, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+
+	assert_int_equal(chmod(text + 5, 0770), 0);
+	strcat(text, "/a.sock");
+	assert_int_equal(mo_listener_bind_private(text, &l, &why), -EPERM);
+	assert_non_null(strstr(why, "nobody else may write"));
+	free(why);
+	assert_int_equal(mo_listener_bind_private("127.0.0.1:0", &l, &why), -EINVAL);
+	free(why);
+	*strrchr(text, '/') = '\0';
+	assert_int_equal(rmdir(text + 5), 0);
+}
+
 static void what_is_no_listening_socket_is_not_adopted(void **state)
 {
 	mo_listener *l, *unix_l = bound(address);
@@ -450,6 +502,8 @@ int main(void)
 		cmocka_unit_test(a_path_that_another_took_over_is_left_alone),
 		cmocka_unit_test(an_inherited_socket_is_adopted_with_its_address),
 		cmocka_unit_test(an_inherited_unix_socket_keeps_its_path),
+		cmocka_unit_test(a_passed_socket_is_adopted_with_any_address_and_keeps_its_path),
+		cmocka_unit_test(a_private_socket_is_for_its_owner_alone),
 		cmocka_unit_test(what_is_no_listening_socket_is_not_adopted),
 		cmocka_unit_test(matching_compares_what_would_be_bound),
 		cmocka_unit_test(another_backlog_can_be_set_while_listening),

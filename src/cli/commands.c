@@ -1,0 +1,167 @@
+/* The commands that talk to a running program; see cli.h for exit codes. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+
+#define QUICK (30 * MOLT_SECOND)
+
+/* Asks, and tells when nobody answers.  An exit code: DONE or UNREACHABLE. */
+static int ask(const mo_cli *c, const char *method, const char *action, const json_t *body,
+	       molt_time timeout, mo_answer *a)
+{
+	int rc = mo_client_ask(c->socket, method, action, body, timeout, a);
+
+	if (rc == 0)
+		return MO_EXIT_DONE;
+	fprintf(stderr, "molt: %s: %s\n", c->socket,
+		rc == -EPROTO ? "the answer broke off" : molt_strerror(rc));
+	return MO_EXIT_UNREACHABLE;
+}
+
+static bool went_well(const mo_answer *a)
+{
+	return a->status >= 200 && a->status < 300 && a->body;
+}
+
+/* The end of a command that acts: what to print, and the exit code. */
+static int tell(const mo_cli *c, mo_answer *a)
+{
+	bool good = went_well(a);
+	const char *message = json_string_value(json_object_get(a->body, "message"));
+
+	if (c->json)
+		printf("%s", a->text);
+	else if (good)
+		printf("%s\n", message ? message : "Done.");
+	else if (a->body)
+		mo_show_failure(a->body);
+	else
+		fprintf(stderr, "molt: the program answered with status %d\n", a->status);
+	mo_answer_free(a);
+	return good ? MO_EXIT_DONE : MO_EXIT_FAILED;
+}
+
+/* ---- looking -------------------------------------------------------------- */
+
+static int look(const mo_cli *c, const char *member, void (*show)(const json_t *))
+{
+	mo_answer a;
+	json_t *what;
+	int rc = ask(c, "GET", "status", NULL, QUICK, &a);
+
+	if (rc != MO_EXIT_DONE)
+		return rc;
+	if (!went_well(&a))
+		return tell(c, &a);
+	what = member ? json_object_get(a.body, member) : a.body;
+	if (c->json) {
+		json_dumpf(what, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+		putchar('\n');
+	} else {
+		show(what);
+	}
+	mo_answer_free(&a);
+	return MO_EXIT_DONE;
+}
+
+int mo_cli_status(const mo_cli *c)
+{
+	return look(c, NULL, mo_show_status);
+}
+
+int mo_cli_history(const mo_cli *c)
+{
+	return look(c, "receipts", mo_show_receipts);
+}
+
+/* ---- acting --------------------------------------------------------------- */
+
+/* The program takes a path from its own directory, the user means one from here. */
+static json_t *restart_body(const char *exe)
+{
+	char *here = exe[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *path = here ? mo_fmt("%s/%s", here, exe) : mo_strdup(exe);
+	json_t *body = json_pack("{s:s}", "newExeFilePath", path);
+
+	free(here);
+	free(path);
+	return body;
+}
+
+int mo_cli_restart(const mo_cli *c)
+{
+	json_t *body = c->exe ? restart_body(c->exe) : NULL;
+	mo_answer a;
+	int rc;
+
+	if (c->exe && !body) {
+		fprintf(stderr, "molt: the path is no UTF-8\n");
+		return MO_EXIT_USAGE;
+	}
+	/* The program has deadlines of its own, readyTimeout above all. */
+	rc = ask(c, "POST", "restart", body, MOLT_FOREVER, &a);
+	json_decref(body);
+	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+}
+
+int mo_cli_reopen(const mo_cli *c)
+{
+	mo_answer a;
+	int rc = ask(c, "POST", "reopen", NULL, QUICK, &a);
+
+	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+}
+
+/* Waits until the process has ended; by its descriptor where the kernel has them. */
+static void wait_for_end(int pid)
+{
+	struct pollfd p = { .fd = -1, .events = POLLIN };
+
+	if (pid <= 0)
+		return;
+#ifdef SYS_pidfd_open
+	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+#endif
+	if (p.fd >= 0) {
+		while (poll(&p, 1, -1) < 0 && errno == EINTR)
+			continue;
+		close(p.fd);
+		return;
+	}
+	while (kill(pid, 0) == 0 || errno == EPERM)
+		nanosleep(&(struct timespec){ 0, 20 * 1000 * 1000 }, NULL);
+}
+
+int mo_cli_shutdown(const mo_cli *c)
+{
+	mo_answer before, a;
+	int rc = ask(c, "GET", "status", NULL, QUICK, &before);
+
+	if (rc != MO_EXIT_DONE)
+		return rc;
+	rc = ask(c, "POST", "shutdown", NULL, QUICK, &a);
+	if (rc == MO_EXIT_DONE && went_well(&a)) {
+		wait_for_end((int)json_integer_value(json_object_get(before.body, "pid")));
+		wait_for_end(
+			(int)json_integer_value(json_object_get(before.body, "supervisor_pid")));
+		if (!c->json)
+			printf("The program has ended.\n");
+		else
+			printf("%s", a.text);
+		mo_answer_free(&a);
+	} else if (rc == MO_EXIT_DONE) {
+		rc = tell(c, &a);
+	}
+	mo_answer_free(&before);
+	return rc;
+}

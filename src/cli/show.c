@@ -1,0 +1,132 @@
+/* The state and the receipts as text for people.  What comes from the program
+ * is printed without control bytes, so that it cannot play with the terminal. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "molt.h"
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static int64_t number_of(const json_t *o, const char *key)
+{
+	return (int64_t)json_number_value(json_object_get(o, key));
+}
+
+static void put(FILE *f, const char *s)
+{
+	for (; *s; s++)
+		putc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+}
+
+static void put_duration(int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	if (s >= 86400)
+		printf("%" PRId64 " d %" PRId64 " h", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		printf("%" PRId64 " h %" PRId64 " min", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		printf("%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
+	else
+		printf("%" PRId64 " s", s);
+}
+
+/* ---- restarts -------------------------------------------------------------- */
+
+static void show_receipt(const json_t *r)
+{
+	put(stdout, text_of(r, "started"));
+	printf("  ");
+	put(stdout, text_of(r, "outcome"));
+	printf("  generation %" PRId64, number_of(r, "generation"));
+	if (number_of(r, "successor_generation"))
+		printf(" to %" PRId64, number_of(r, "successor_generation"));
+	printf("  %" PRId64 " ms  ", number_of(r, "ms"));
+	put(stdout, text_of(r, "target"));
+	putchar('\n');
+	if (*text_of(r, "reason")) {
+		printf("    ");
+		put(stdout, text_of(r, "reason"));
+		putchar('\n');
+	}
+}
+
+void mo_show_receipts(const json_t *receipts)
+{
+	const json_t *r;
+	size_t i;
+
+	if (json_array_size(receipts) == 0)
+		printf("No restart yet.\n");
+	json_array_foreach(receipts, i, r) show_receipt(r);
+}
+
+void mo_show_failure(const json_t *answer)
+{
+	const json_t *receipt = json_object_get(answer, "receipt"), *line;
+	size_t i;
+
+	fprintf(stderr, "molt: ");
+	put(stderr, *text_of(answer, "reason") ? text_of(answer, "reason") : "it failed");
+	putc('\n', stderr);
+	json_array_foreach(json_object_get(receipt, "last_lines"), i, line)
+	{
+		fprintf(stderr, "    ");
+		put(stderr, json_is_string(line) ? json_string_value(line) : "");
+		putc('\n', stderr);
+	}
+}
+
+/* ---- the state --------------------------------------------------------------- */
+
+static void show_server(const json_t *s)
+{
+	const json_t *l;
+	size_t i;
+
+	printf("server      ");
+	put(stdout, text_of(s, "name"));
+	printf(", ");
+	put(stdout, text_of(s, "state"));
+	json_array_foreach(json_object_get(s, "listeners"), i, l)
+	{
+		printf(", %s ", json_is_true(json_object_get(l, "https")) ? "https" : "http");
+		put(stdout, *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
+	}
+	printf(", %" PRId64 " connections, %" PRId64 " running of %" PRId64 " requests\n",
+	       number_of(s, "connections"), number_of(s, "requests"),
+	       number_of(s, "total_requests"));
+}
+
+void mo_show_status(const json_t *status)
+{
+	const json_t *old = json_object_get(status, "draining_generation"), *s;
+	const json_t *receipts = json_object_get(status, "receipts");
+	size_t i;
+
+	printf("state       ");
+	put(stdout, text_of(status, "state"));
+	printf(", generation %" PRId64 ", pid %" PRId64 ", up ", number_of(status, "generation"),
+	       number_of(status, "pid"));
+	put_duration(number_of(status, "uptime_ms"));
+	printf("\nprogram     ");
+	put(stdout, text_of(status, "exe"));
+	putchar('\n');
+	if (number_of(status, "supervisor_pid"))
+		printf("supervisor  pid %" PRId64 "\n", number_of(status, "supervisor_pid"));
+	if (json_is_object(old))
+		printf("draining    generation %" PRId64 ", pid %" PRId64 "\n",
+		       number_of(old, "generation"), number_of(old, "pid"));
+	json_array_foreach(json_object_get(status, "servers"), i, s) show_server(s);
+	if (json_array_size(receipts)) {
+		printf("last        ");
+		show_receipt(json_array_get(receipts, 0));
+	}
+}

@@ -1,0 +1,97 @@
+/* The supervisor's duplicates of the listeners; see kept.h. */
+#include "gen/kept.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/activate.h"
+
+typedef struct set {
+	mo_gen_listener *all; /* name and listener are owned */
+	size_t n;
+} set;
+
+static set kept, coming;
+static pid_t sender; /* of what is coming */
+
+static void add(void *to, const char *server, mo_listener *l)
+{
+	set *s = to;
+
+	s->all = mo_realloc(s->all, (s->n + 1) * sizeof(*s->all));
+	s->all[s->n++] = (mo_gen_listener){ mo_strdup(server), l };
+}
+
+static void empty(set *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free((char *)(uintptr_t)s->all[i].server);
+		mo_listener_close(s->all[i].listener);
+	}
+	free(s->all);
+	*s = (set){ 0 };
+}
+
+void mo_kept_begin(void)
+{
+	mo_gen_listener *passed = mo_calloc(MO_OFFER_MAX, sizeof(*passed));
+	size_t n = mo_activate_unused(passed, MO_OFFER_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		int fd = fcntl(passed[i].listener->fd, F_DUPFD_CLOEXEC, 3);
+		mo_listener *l;
+
+		if (fd >= 0 && mo_listener_adopt(fd, passed[i].listener->text, &l) == 0)
+			add(&kept, "", l);
+	}
+	free(passed);
+}
+
+static void take_part(mo_wire_msg *m)
+{
+	char *why = NULL;
+
+	if (m->pid != sender) {
+		empty(&coming); /* its sender died in the middle */
+		sender = m->pid;
+	}
+	if (mo_offer_unpack(m, add, &coming, &why) < 0)
+		mo_warn("supervisor: %s", why);
+	free(why);
+}
+
+static void take_end(const mo_wire_msg *m)
+{
+	if ((size_t)mo_json_int(m->body, "listeners") == coming.n &&
+	    (m->pid == sender || coming.n == 0)) {
+		empty(&kept);
+		kept = coming;
+		coming = (set){ 0 };
+	} else {
+		mo_warn("supervisor: the listeners of pid %d came in part only", (int)m->pid);
+		empty(&coming);
+	}
+}
+
+void mo_kept_take(mo_wire_msg *m)
+{
+	if (strcmp(m->type, "listeners") == 0)
+		take_part(m);
+	else
+		take_end(m);
+}
+
+size_t mo_kept_all(const mo_gen_listener **out)
+{
+	*out = kept.all;
+	return kept.n;
+}
+
+void mo_kept_drop(void)
+{
+	empty(&kept);
+	empty(&coming);
+}

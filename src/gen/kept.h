@@ -1,0 +1,14 @@
+/* The supervisor's duplicates of the listeners.  A new set comes in messages and
+ * takes the place of the one before when it is complete, never in part. */
+#ifndef MO_GEN_KEPT_H
+#define MO_GEN_KEPT_H
+
+#include "gen/offer.h"
+
+void mo_kept_begin(void); /* with what the service manager passed to us */
+/* A "listeners" or "offered" message of a generation. */
+void mo_kept_take(mo_wire_msg *m);
+size_t mo_kept_all(const mo_gen_listener **out); /* borrowed */
+void mo_kept_drop(void);
+
+#endif

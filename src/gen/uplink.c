@@ -1,0 +1,95 @@
+/* A generation's end of the supervisor's socket; see uplink.h. */
+#include "gen/uplink.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "gen/control.h"
+#include "gen/offer.h"
+#include "gen/start.h"
+
+static struct {
+	int fd; /* open as long as the process lives */
+	int supervisor;
+	_Atomic bool broken; /* the last message was not taken */
+} up = { .fd = -1 };
+
+void mo_uplink_take(int fd, int supervisor_pid)
+{
+	MO_CHECK(up.fd < 0);
+	up.supervisor = supervisor_pid;
+	up.fd = fd;
+}
+
+bool mo_uplink_is(void)
+{
+	return up.fd >= 0;
+}
+
+int mo_uplink_fd(void)
+{
+	return up.fd;
+}
+
+int mo_uplink_supervisor(void)
+{
+	return up.supervisor;
+}
+
+static int tell(void *unused, json_t *body, const int *fds, int n)
+{
+	int rc = mo_wire_send(up.fd, body, fds, n);
+
+	(void)unused;
+	if (rc == 0)
+		atomic_store(&up.broken, false);
+	else if (!atomic_exchange(&up.broken, true))
+		mo_warn("the supervisor (pid %d) does not hear us: %s; it cannot start this "
+			"program again as it is now",
+			up.supervisor, strerror(-rc));
+	return rc;
+}
+
+void mo_uplink_listeners(const mo_gen_host *h)
+{
+	static mo_gen_listener all[MO_OFFER_MAX]; /* of the control thread */
+
+	if (mo_uplink_is())
+		mo_offer_send(all, mo_offer_collect(h, all, MO_OFFER_MAX), tell, NULL);
+}
+
+void mo_uplink_serving(const mo_gen_host *h)
+{
+	mo_gen_info info;
+
+	if (!mo_uplink_is())
+		return;
+	mo_control_info(&info);
+	mo_uplink_listeners(h);
+	tell(NULL,
+	     json_pack("{s:s, s:i, s:s?}", "type", "serving", "generation", (int)info.generation,
+		       "exe", mo_start_get()->exe),
+	     NULL, 0);
+}
+
+void mo_uplink_starting(int predecessor_pid)
+{
+	if (mo_uplink_is())
+		tell(NULL,
+		     json_pack("{s:s, s:i}", "type", "starting", "predecessor", predecessor_pid),
+		     NULL, 0);
+}
+
+void mo_uplink_stopping(void)
+{
+	if (mo_uplink_is())
+		tell(NULL, json_pack("{s:s}", "type", "stopping"), NULL, 0);
+}
+
+void mo_uplink_receipt(const json_t *body)
+{
+	if (mo_uplink_is())
+		tell(NULL, json_pack("{s:s, s:O}", "type", "receipt", "receipt", body), NULL, 0);
+}

@@ -1,0 +1,83 @@
+/* The control socket: a unix socket with the admin API on it, for the user whose
+ * program this is and for root, and so for the molt command.
+ *
+ * It is a server like the others, with one listener that moves at restarts, but
+ * it belongs to the library: its name is one that no program can give, and
+ * neither file nor environment configures it.
+ *
+ * Always: a client is let in by what the kernel says about it (SO_PEERCRED), and
+ * the file is out of reach for all others before that. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "gen/start.h"
+#include "web/server.h"
+
+#define NAME "molt:control"
+#define MAX_CLIENTS 64
+
+static bool admits(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static molt_server *find(void)
+{
+	for (molt_server *s = mo_servers(); s; s = s->next)
+		if (s->internal)
+			return s;
+	return NULL;
+}
+
+/* Limits of the process follow the server that asked, so that it changes none. */
+static molt_server *make(const molt_server *asker, const char *text)
+{
+	molt_server *s = mo_server_new_internal(NAME);
+
+	s->set.loops = asker->set.loops;
+	s->set.drain_timeout = asker->set.drain_timeout;
+	s->set.shutdown_timeout = asker->set.shutdown_timeout;
+	s->set.ready_timeout = asker->set.ready_timeout;
+	s->set.max_connections = MAX_CLIENTS;
+	s->set.dump_router_map = s->set.access_log = s->set.error_log = false;
+	s->set.admin_pattern = mo_strdup(MO_ADMIN_PATH);
+	s->http.admits = admits;
+	mo_server_add_endpoint(s, text, NULL);
+	return s;
+}
+
+static int start(molt_server *asker, const char *path)
+{
+	char *text = mo_fmt("unix:%s", path);
+	molt_server *s = make(asker, text);
+	int rc = molt_server_start(s);
+
+	if (rc < 0)
+		mo_server_fail(asker, rc, "controlSocket: %s", s->failure_why);
+	free(text);
+	return rc;
+}
+
+int mo_control_server_start(molt_server *asker)
+{
+	const char *own = asker->set.control_socket;
+	const char *path = own ? own : mo_start_get()->control_socket;
+	molt_server *s = asker->internal || !path ? NULL : find();
+
+	if (asker->internal || !path)
+		return 0;
+	if (!s)
+		return start(asker, path);
+	if (own && s->nendpoints && strcmp(s->endpoints[0].text + strlen("unix:"), own) != 0)
+		return mo_server_fail(asker, -EEXIST, "controlSocket is %s already, not %s too",
+				      s->endpoints[0].text, own);
+	return 0;
+}
