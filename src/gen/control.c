@@ -34,7 +34,7 @@ typedef struct call {
 	int result;
 	mo_loop *loop; /* of the waiting coroutine, or NULL: */
 	mo_park park;
-	sem_t sem; /* the waiting thread */
+	sem_t sem;   /* the waiting thread */
 	bool nobody; /* by a signal: freed when done */
 } call;
 

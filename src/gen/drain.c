@@ -100,8 +100,8 @@ static unsigned shutdown_rule(const mo_gen_host *h, molt_time limit, unsigned as
 	return end_now(h);
 }
 
-mo_drain_result mo_drain_after_restart(const mo_gen_host *h,
-				       enum mo_drain_say (*each)(void *arg), void *arg)
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h, enum mo_drain_say (*each)(void *arg),
+				       void *arg)
 {
 	mo_drain_result r = begin(h);
 	unsigned asked = mo_control_shutdown_count();
@@ -113,9 +113,9 @@ mo_drain_result mo_drain_after_restart(const mo_gen_host *h,
 		r.cut = end_now(h);
 		break;
 	case ASKED:
-		r.cut = mo_control_shutdown_count() > asked + 1 ?
-				end_now(h) :
-				shutdown_rule(h, h->shutdown_timeout(), asked + 1);
+		r.cut = mo_control_shutdown_count() > asked + 1
+				? end_now(h)
+				: shutdown_rule(h, h->shutdown_timeout(), asked + 1);
 		break;
 	case ALONE:
 		h->close_listeners(false);

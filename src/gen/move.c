@@ -21,8 +21,9 @@ static json_t *describe(const mo_gen_batch *b, int *fds, molt_str *pieces)
 		char peer[MO_ADDR_TEXT];
 
 		mo_addr_format(&c->peer, peer);
-		json_array_append_new(list, json_pack("[s, s, I, I]", c->server, peer,
-						      (json_int_t)c->left, (json_int_t)c->bytes.len));
+		json_array_append_new(list,
+				      json_pack("[s, s, I, I]", c->server, peer,
+						(json_int_t)c->left, (json_int_t)c->bytes.len));
 		fds[i] = c->fd;
 		pieces[i] = c->bytes;
 	}
@@ -38,7 +39,8 @@ static long mark_taken(mo_gen_batch *b, const json_t *answer)
 
 	for (i = 0; i < b->n; i++)
 		b->conns[i].taken = true;
-	json_array_foreach(refused, i, number) {
+	json_array_foreach(refused, i, number)
+	{
 		json_int_t k = json_integer_value(number);
 
 		if (k >= 0 && (size_t)k < b->n)
@@ -93,7 +95,8 @@ static bool read_entry(const json_t *entry, molt_str *blob, mo_gen_conn *out)
 	const char *server, *peer;
 	json_int_t left, len;
 
-	if (json_unpack((json_t *)(uintptr_t)entry, "[s, s, I, I]", &server, &peer, &left, &len) < 0 ||
+	if (json_unpack((json_t *)(uintptr_t)entry, "[s, s, I, I]", &server, &peer, &left, &len) <
+		    0 ||
 	    len < 0 || (size_t)len > blob->len)
 		return false;
 	*out = (mo_gen_conn){ .server = server, .left = left, .bytes = { blob->ptr, (size_t)len } };
@@ -126,8 +129,8 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 			conns[i].fd = -1;
 		}
 	}
-	rc = mo_wire_send(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused), NULL,
-			  0);
+	rc = mo_wire_send(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused),
+			  NULL, 0);
 	for (int i = 0; i < m->nfds; i++) {
 		if (conns[i].fd < 0)
 			continue;

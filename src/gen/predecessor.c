@@ -36,24 +36,24 @@ struct mo_predecessor {
 	const mo_gen_host *host;
 	mo_receipt *receipt;
 	unsigned generation; /* of the successor */
-	char *target;	     /* as asked, or NULL */
-	char *path;	     /* absolute, of the program */
+	char *target;        /* as asked, or NULL */
+	char *path;          /* absolute, of the program */
 	mo_program program;
-	pid_t pid;	/* 0: not started, or reaped */
-	int status;	/* of waitpid, when reaped */
+	pid_t pid;  /* 0: not started, or reaped */
+	int status; /* of waitpid, when reaped */
 	bool status_known;
-	int channel;	/* to the successor; -1 */
-	int tail_fd;	/* reading end of its standard error, for the offer; -1 */
+	int channel; /* to the successor; -1 */
+	int tail_fd; /* reading end of its standard error, for the offer; -1 */
 	mo_tail *tail;
-	char *why; /* the failure as a sentence */
+	char *why;  /* the failure as a sentence */
 	char *said; /* the same by the successor itself, which knows better */
 	bool stopped_accepting;
-	bool left;	  /* the successor has served */
-	bool stops;	  /* it is being shut down: its end is wanted */
-	bool replaced;	  /* it has a successor of its own: its end is wanted */
+	bool left;     /* the successor has served */
+	bool stops;    /* it is being shut down: its end is wanted */
+	bool replaced; /* it has a successor of its own: its end is wanted */
 	molt_time bake_end;
 	bool move_failed;
-	long moved; /* connections that the successor took */
+	long moved;      /* connections that the successor took */
 	json_t *dropped; /* listeners that it does not want */
 };
 
@@ -228,8 +228,9 @@ static int await(mo_predecessor *p, const char *type, molt_time deadline, mo_wir
 		/* A grandchild may hold the socket open: look for the end by hand too. */
 		if (reap(p))
 			return fail(p, -ECHILD, describe_end(p, when_now(p)));
-		rc = mo_co_wait_fd(p->channel, UV_READABLE,
-				   mo_left(deadline) > 50 || deadline == INT64_MAX ? 50 : mo_left(deadline));
+		rc = mo_co_wait_fd(
+			p->channel, UV_READABLE,
+			mo_left(deadline) > 50 || deadline == INT64_MAX ? 50 : mo_left(deadline));
 		MO_CHECK(rc > 0 || rc == -ETIMEDOUT);
 	}
 }
@@ -311,13 +312,14 @@ static int send_ticket_keys(mo_predecessor *p)
 {
 	uint8_t keys[MO_TICKET_EXPORT];
 	molt_str piece = { (const char *)keys, mo_tickets_export(keys) };
-	int rc = mo_wire_send_blob(p->channel, json_pack("{s:s}", "type", "tickets"), NULL, 0, &piece,
-				   1);
+	int rc = mo_wire_send_blob(p->channel, json_pack("{s:s}", "type", "tickets"), NULL, 0,
+				   &piece, 1);
 
 	explicit_bzero(keys, sizeof(keys));
 	if (rc == -EPIPE || rc == -ECONNRESET)
 		return on_channel_closed(p);
-	return rc < 0 ? fail(p, rc, mo_fmt("the ticket keys cannot be sent: %s", strerror(-rc))) : 0;
+	return rc < 0 ? fail(p, rc, mo_fmt("the ticket keys cannot be sent: %s", strerror(-rc)))
+		      : 0;
 }
 
 static int offer(mo_predecessor *p)
@@ -422,7 +424,8 @@ static void move_connections(mo_predecessor *p)
 		p->moved += n;
 		return;
 	}
-	mo_warn("connections cannot be moved to generation %u any more; they end with their next answer",
+	mo_warn("connections cannot be moved to generation %u any more; they end with their next "
+		"answer",
 		p->generation);
 	p->move_failed = true;
 	p->host->announce_close(MO_GEN_CLOSE_ALL);

@@ -13,8 +13,8 @@
 #include "gen/uplink.h"
 #include "gen/wire.h"
 
-static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",  "OFFER", "INIT",
-					   "READY", "SWITCH", "HANDOVER", "DRAIN", "END" };
+static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",    "OFFER", "INIT",
+					   "READY",   "SWITCH",    "HANDOVER", "DRAIN", "END" };
 
 const char *mo_phase_name(enum mo_phase p)
 {
@@ -108,7 +108,8 @@ void mo_receipts_put(const json_t *body)
 	pthread_mutex_lock(&ring.lock);
 	if (!ring.list)
 		ring.list = json_array();
-	json_array_foreach(ring.list, i, old) {
+	json_array_foreach(ring.list, i, old)
+	{
 		if (strcmp(mo_json_str(old, "id"), id) == 0) {
 			json_array_set_new(ring.list, i, copy);
 			copy = NULL;

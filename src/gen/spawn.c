@@ -77,7 +77,8 @@ static int check_format(mo_program *p, off_t size, char **why)
 		return 0;
 	}
 	if (n < (ssize_t)sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
-		return refuse(why, -ENOEXEC, p->path, "it is not a program (no ELF file, no script)");
+		return refuse(why, -ENOEXEC, p->path,
+			      "it is not a program (no ELF file, no script)");
 	if (own_head(&own) == 0 &&
 	    (h.e_machine != own.e_machine || h.e_ident[EI_CLASS] != own.e_ident[EI_CLASS] ||
 	     h.e_ident[EI_DATA] != own.e_ident[EI_DATA]))
@@ -85,8 +86,9 @@ static int check_format(mo_program *p, off_t size, char **why)
 	if ((h.e_type != ET_EXEC && h.e_type != ET_DYN) || h.e_phentsize != sizeof(elf_part))
 		return refuse(why, -ENOEXEC, p->path, "it is an ELF file but not a program");
 	if (check_parts(p->fd, &h, size) < 0)
-		return refuse(why, -ENOEXEC, p->path,
-			      "the file is cut short; copy it to a new name and rename it into place");
+		return refuse(
+			why, -ENOEXEC, p->path,
+			"the file is cut short; copy it to a new name and rename it into place");
 	return 0;
 }
 

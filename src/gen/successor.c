@@ -38,14 +38,14 @@ typedef struct offered {
 
 static struct {
 	bool begun;
-	bool orphan;	      /* the predecessor is gone */
-	bool by_supervisor;   /* what started us is no predecessor */
-	bool main;	      /* the service manager knows that we serve */
-	_Atomic int channel;  /* -1 when closed */
-	offered *listeners;   /* not taken yet */
+	bool orphan;         /* the predecessor is gone */
+	bool by_supervisor;  /* what started us is no predecessor */
+	bool main;           /* the service manager knows that we serve */
+	_Atomic int channel; /* -1 when closed */
+	offered *listeners;  /* not taken yet */
 	int adopted, bound;
-	int stderr_fd;	      /* the real standard error; -1 */
-	int tail_fd;	      /* reading end of the pipe that is our standard error; -1 */
+	int stderr_fd; /* the real standard error; -1 */
+	int tail_fd;   /* reading end of the pipe that is our standard error; -1 */
 	mo_tail *tail;
 	mo_co *co; /* the coroutine of ready and listen, while it lives */
 } s = { .channel = -1, .stderr_fd = -1, .tail_fd = -1 };
@@ -271,9 +271,9 @@ static json_t *ready_message(void)
 {
 	int left = count_left();
 
-	return json_pack("{s:s, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "dropped", dropped(), "listeners", "adopted",
-			 s.adopted - left, "bound", s.bound, "closed", left, "build",
-			 mo_start_get()->build);
+	return json_pack("{s:s, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "dropped",
+			 dropped(), "listeners", "adopted", s.adopted - left, "bound", s.bound,
+			 "closed", left, "build", mo_start_get()->build);
 }
 
 /* 0: commit; 1: the predecessor is gone; -ECANCELED: we end. */
@@ -345,7 +345,8 @@ int mo_successor_ready(const mo_gen_host *host)
 		drop(unlink_offered(&s.listeners));
 	mo_uplink_serving(host);
 	mo_wire_send(fd, json_pack("{s:s}", "type", "serving"), NULL, 0);
-	host->log_listening(s.by_supervisor && mo_control_generation() == 1 ? "started" : "restarted");
+	host->log_listening(s.by_supervisor && mo_control_generation() == 1 ? "started"
+									    : "restarted");
 	return 0;
 }
 

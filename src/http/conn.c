@@ -275,8 +275,7 @@ static void refuse_descriptor(mo_http_server *s, int err)
 	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
 }
 
-mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
-		      mo_http_server *s)
+mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
 {
 	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
 	mo_conn *c;

@@ -81,8 +81,7 @@ static long take(mo_h1_req *q, char *buf, size_t n)
 		q->r.body_state = MO_BODY_NONE;
 	made = (size_t)account(q, made);
 	/* A chunk that cannot fit is refused when its size is said. */
-	if (q->r.body_state == MO_BODY_PENDING &&
-	    q->chunked.left > q->r.body_max - q->r.body_read)
+	if (q->r.body_state == MO_BODY_PENDING && q->chunked.left > q->r.body_max - q->r.body_read)
 		return failed(q, -E2BIG);
 	return q->r.body_state == MO_BODY_FAILED ? q->body_error : (long)made;
 }

@@ -14,8 +14,8 @@
 static bool movable(const mo_conn *c)
 {
 	return c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING && !c->stays &&
-	       c->server->lim.handover &&
-	       c->stream->ops->movable(c->stream) && c->proto->movable(c);
+	       c->server->lim.handover && c->stream->ops->movable(c->stream) &&
+	       c->proto->movable(c);
 }
 
 static molt_time time_left(mo_conn *c)

@@ -95,7 +95,8 @@ int mo_addr_parse(const char *text, mo_addr *out)
 
 	memset(out, 0, sizeof(*out));
 	if (mo_addr_is_passed(text))
-		return parse_passed(mo_strn(all.ptr + strlen(PASSED), all.len - strlen(PASSED)), out);
+		return parse_passed(mo_strn(all.ptr + strlen(PASSED), all.len - strlen(PASSED)),
+				    out);
 	if (mo_str_has_prefix(all, MO_STR("unix:")))
 		return parse_unix(mo_strn(all.ptr + 5, all.len - 5), out);
 	if (all.len == 0)

@@ -274,8 +274,8 @@ static int open_listening(mo_addr *a, int backlog, struct failure *f)
 	return fd < 0 ? fail(f, fd, NULL) : fd;
 }
 
-static int finish(int fd, const char *text, const mo_addr *a, struct failure *f,
-		  mo_listener **out, char **why)
+static int finish(int fd, const char *text, const mo_addr *a, struct failure *f, mo_listener **out,
+		  char **why)
 {
 	int err = fd < 0 ? fd : wrap(fd, text, a, out);
 
@@ -301,9 +301,10 @@ static int check_directory(const mo_addr *a, struct failure *f)
 	if (stat(dir, &st) < 0)
 		return fail(f, -errno, NULL);
 	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & (S_IWGRP | S_IWOTH))
-		return fail(f, -EPERM,
-			    "its directory must be this user's or root's, and nobody else may write "
-			    "there (chmod 0700)");
+		return fail(
+			f, -EPERM,
+			"its directory must be this user's or root's, and nobody else may write "
+			"there (chmod 0700)");
 	return 0;
 }
 

@@ -45,7 +45,7 @@
 	{                                                                                          \
 		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 1, LONGEST, initial, doc, S(member)   \
 	}
-#define DURATION_OR_ZERO(n, flags, member, initial, doc)                                                   \
+#define DURATION_OR_ZERO(n, flags, member, initial, doc)                                           \
 	{                                                                                          \
 		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 0, LONGEST, initial, doc, S(member)   \
 	}
@@ -53,7 +53,8 @@
 static const mo_key keys[] = {
 	LIST("address", MO_KEY_OWN, ',', address, NULL,
 	     "Where the server listens: `:80`, `127.0.0.1:80`, `[::1]:80`, `:0` (any free port), "
-	     "`unix:/run/a.sock`, `systemd:NAME` (a socket that the service manager passes, of that "
+	     "`unix:/run/a.sock`, `systemd:NAME` (a socket that the service manager passes, of "
+	     "that "
 	     "`FileDescriptorName`). A named server does not inherit it."),
 	LIST("httpsAddr", MO_KEY_OWN, ',', https_addr, NULL,
 	     "Where it listens for HTTPS. Without it and with a certificate, `address` is HTTPS. "
@@ -93,9 +94,10 @@ static const mo_key keys[] = {
 	     "Give plain HTTP/1.1 connections to the new process at a restart; off: they end with "
 	     "their next answer."),
 	BOOL("graceful", graceful, "false", "Allow the process to be restarted."),
-	DURATION_OR_ZERO("bakeTime", 0, bake_time, "0s",
-		 "How long the old process stands by after a restart, with the listeners open, to "
-		 "serve again when the new one dies."),
+	DURATION_OR_ZERO(
+		"bakeTime", 0, bake_time, "0s",
+		"How long the old process stands by after a restart, with the listeners open, to "
+		"serve again when the new one dies."),
 	DURATION("gracefulTimeout", MO_KEY_SECONDS, drain_timeout, "60s",
 		 "How long the old process may finish its requests after a restart. A bare number "
 		 "means seconds."),

@@ -32,9 +32,10 @@
 static const char *restartable(void)
 {
 	EACH_SERVER(s)
-		if (s->set.graceful && s->state == MO_SERVER_STARTED)
-			return NULL;
-	return "graceful restart is off; switch it on by graceful: true or molt_server_set_graceful()";
+	if (s->set.graceful && s->state == MO_SERVER_STARTED)
+		return NULL;
+	return "graceful restart is off; switch it on by graceful: true or "
+	       "molt_server_set_graceful()";
 }
 
 static size_t listeners(mo_gen_listener *out, size_t max)
@@ -58,7 +59,7 @@ static size_t listeners(mo_gen_listener *out, size_t max)
 static void accept_all(bool on)
 {
 	EACH_SERVER(s)
-		mo_start_accept(s, on);
+	mo_start_accept(s, on);
 }
 
 static void announce_close(enum mo_gen_closing which)
@@ -66,29 +67,29 @@ static void announce_close(enum mo_gen_closing which)
 	static const int as_http[] = { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 
 	EACH_SERVER(s)
-		atomic_store(&s->http.closing, as_http[which]);
+	atomic_store(&s->http.closing, as_http[which]);
 }
 
 static void leave(void)
 {
 	EACH_SERVER(s)
-		if (s->state == MO_SERVER_STARTED)
-			s->state = MO_SERVER_DRAINING;
+	if (s->state == MO_SERVER_STARTED)
+		s->state = MO_SERVER_DRAINING;
 }
 
 static void come_back(void)
 {
 	announce_close(MO_GEN_CLOSE_NONE);
 	EACH_SERVER(s)
-		if (s->state == MO_SERVER_DRAINING)
-			s->state = MO_SERVER_STARTED;
+	if (s->state == MO_SERVER_DRAINING)
+		s->state = MO_SERVER_STARTED;
 }
 
 static void drop(const char *server, const char *text)
 {
 	EACH_SERVER(s)
-		if (strcmp(s->name, server) == 0)
-			mo_start_drop_listener(s, text);
+	if (strcmp(s->name, server) == 0)
+		mo_start_drop_listener(s, text);
 }
 
 static void close_listeners(bool remove_paths)
@@ -177,8 +178,8 @@ LONGEST(ready_timeout, ready_timeout)
 static void log_listening(const char *verb)
 {
 	EACH_SERVER(s)
-		if (s->state == MO_SERVER_STARTED)
-			mo_start_log_listening(s, verb);
+	if (s->state == MO_SERVER_STARTED)
+		mo_start_log_listening(s, verb);
 }
 
 static const mo_gen_host host = {
@@ -226,8 +227,8 @@ int molt_shutdown(void)
 static int start_failure(void)
 {
 	EACH_SERVER(s)
-		if (s->state == MO_SERVER_NEW && s->start_failed)
-			return s->failure;
+	if (s->state == MO_SERVER_NEW && s->start_failed)
+		return s->failure;
 	return 0;
 }
 
@@ -306,9 +307,9 @@ static void stop_server(void *arg)
 	mo_uplink_listeners(&host);
 	mo_info("server %s shutdown", s->name);
 	EACH_SERVER(other)
-		if (!other->internal &&
-		    (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING))
-			return;
+	if (!other->internal &&
+	    (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING))
+		return;
 	mo_control_shutdown();
 }
 
@@ -331,16 +332,17 @@ static json_t *server_status(const molt_server *s)
 	for (size_t i = 0; i < s->nendpoints; i++) {
 		const mo_endpoint *e = &s->endpoints[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s?, s:b}", "address", e->text, "bound",
-						      e->listener ? e->listener->bound : NULL,
-						      "https", (int)e->https));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s?, s:b}", "address", e->text, "bound",
+						e->listener ? e->listener->bound : NULL, "https",
+						(int)e->https));
 	}
 	for (size_t i = 2; i < MO_COUNTOF(classes); i++)
 		json_object_set_new(answers, classes[i],
 				    json_integer((json_int_t)atomic_load(&s->http.by_class[i])));
-	return json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:I, s:I, s:o}", "name", s->name, "graceful",
-			 (int)s->set.graceful, "state", states[s->state], "listeners", list,
-			 "connections", atomic_load(&s->http.connections), "requests",
+	return json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:I, s:I, s:o}", "name", s->name,
+			 "graceful", (int)s->set.graceful, "state", states[s->state], "listeners",
+			 list, "connections", atomic_load(&s->http.connections), "requests",
 			 atomic_load(&s->http.requests), "total_requests",
 			 (json_int_t)atomic_load(&s->http.total_requests), "total_connections",
 			 (json_int_t)atomic_load(&s->http.total_connections), "answers", answers);
@@ -355,17 +357,17 @@ json_t *mo_process_status(void)
 	mo_control_info(&info);
 	mo_servers_lock();
 	EACH_SERVER(s)
-		if (!s->internal)
-			json_array_append_new(servers, server_status(s));
+	if (!s->internal)
+		json_array_append_new(servers, server_status(s));
 	mo_servers_unlock();
 	if (info.predecessor_alive)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
 				     info.predecessor_pid);
 	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:i, s:o}",
-			 "pid", (int)getpid(), "generation", (int)info.generation,
-			 "supervisor_pid", mo_uplink_supervisor(), "predecessor_pid",
-			 info.predecessor_pid, "successor_pid", info.successor_pid, "exe", start->exe,
-			 "build", start->build, "version", MO_VERSION, "uptime_ms",
+			 "pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
+			 mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid,
+			 "successor_pid", info.successor_pid, "exe", start->exe, "build",
+			 start->build, "version", MO_VERSION, "uptime_ms",
 			 (json_int_t)(mo_now() - info.since), "state",
 			 mo_gen_state_name(info.state), "draining_generation", draining, "servers",
 			 servers, "loops", mo_loops_count(), "receipts", mo_receipts_all());

@@ -268,7 +268,8 @@ int molt_server_enable_https(molt_server *s, const char *cert, const char *key)
 	int rc = mo_server_check_new(s);
 
 	if (rc == 0 && (!cert || !key))
-		rc = mo_server_fail(s, -EINVAL, "molt_server_enable_https: give a certificate and its key");
+		rc = mo_server_fail(s, -EINVAL,
+				    "molt_server_enable_https: give a certificate and its key");
 	if (rc < 0)
 		return rc;
 	set_text(&s->set.https_cert, cert);

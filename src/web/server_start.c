@@ -125,9 +125,10 @@ static int endpoints(molt_server *s, const wanted *w)
 	if (rc == 0)
 		rc = choose(s, s->set.https_addr, w->file_https, true);
 	if (rc == 0 && s->nendpoints == 0)
-		rc = mo_server_fail(s, -EINVAL,
-				    "it has no address; set \"address\", MOLT_SERVER_ADDRESS, or call "
-				    "molt_server_set_port()");
+		rc = mo_server_fail(
+			s, -EINVAL,
+			"it has no address; set \"address\", MOLT_SERVER_ADDRESS, or call "
+			"molt_server_set_port()");
 	if (rc < 0)
 		return rc;
 	if (s->set.https_cert && !has_endpoint(s, true))
@@ -373,8 +374,9 @@ void mo_start_log_listening(molt_server *s, const char *verb)
 	}
 	for (size_t i = 0; i < s->nendpoints; i++)
 		if (s->endpoints[i].listener)
-			mo_info("%s server %s listening on [%s]", s->endpoints[i].https ? "https" : "http",
-			verb, s->endpoints[i].listener->bound);
+			mo_info("%s server %s listening on [%s]",
+				s->endpoints[i].https ? "https" : "http", verb,
+				s->endpoints[i].listener->bound);
 }
 
 /* ---- start ------------------------------------------------------------------------ */

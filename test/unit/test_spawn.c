@@ -90,7 +90,8 @@ static void a_text_is_refused(void **state)
 {
 	int fd = open(in_dir("text"), O_WRONLY | O_CREAT, 0755);
 
-	assert_int_equal(write(fd, "hello, I am no program at all, only a longer text than a head", 60), 60);
+	assert_int_equal(
+		write(fd, "hello, I am no program at all, only a longer text than a head", 60), 60);
 	close(fd);
 	expect_refused(in_dir("text"), -ENOEXEC, "not a program");
 }

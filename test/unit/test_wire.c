@@ -13,7 +13,8 @@ static void a_message_arrives_whole_with_the_senders_pid(void **state)
 	int a, b;
 
 	assert_int_equal(mo_wire_pair(&a, &b), 0);
-	assert_int_equal(mo_wire_send(b, json_pack("{s:s, s:i}", "type", "ready", "n", 7), NULL, 0), 0);
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s, s:i}", "type", "ready", "n", 7), NULL, 0),
+			 0);
 	assert_int_equal(mo_wire_recv(a, &m), 1);
 	assert_string_equal(m.type, "ready");
 	assert_int_equal(mo_json_int(m.body, "n"), 7);
@@ -53,7 +54,12 @@ static void descriptors_arrive_close_on_exec_and_work(void **state)
 
 static void what_is_no_message_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "x", "[]", "{}", "{\"type\":1}", "{\"type\":\"a\"",
+	static const char *const bad[] = { "",
+					   "x",
+					   "[]",
+					   "{}",
+					   "{\"type\":1}",
+					   "{\"type\":\"a\"",
 					   "{\"type\":\"a\",\"type\":\"b\"}" };
 	mo_wire_msg m;
 	int a, b;
