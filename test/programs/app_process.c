@@ -97,6 +97,31 @@ static void receipt(molt_req *r)
 	free(text);
 }
 
+static void start_late(void *port)
+{
+	molt_server *s = molt_server_get("late");
+
+	molt_bind(molt_routes(s), "/pid", pid, NULL);
+	molt_server_listen(s, "127.0.0.1:0", NULL);
+	*(int *)port = molt_server_start(s);
+	if (*(int *)port == 0)
+		*(int *)port = molt_server_port(s, 0);
+}
+
+/* Starts another server while this one serves; answers with its port. */
+static void late(molt_req *r)
+{
+	int port = -1;
+
+	molt_block(start_late, &port);
+	molt_res_printf(r, "%d\n", port);
+}
+
+static void stop_late(molt_req *r)
+{
+	molt_res_printf(r, "%d\n", molt_server_stop(molt_server_get("late")));
+}
+
 static void end(molt_req *r)
 {
 	molt_res_printf(r, "%d\n", molt_shutdown());
@@ -115,5 +140,7 @@ void app_process_routes(molt_server *s)
 	molt_bind(g, "/child-fds", child, app_text("ls -l /proc/self/fd"));
 	molt_bind(g, "/restart", restart, NULL);
 	molt_bind(g, "/receipt", receipt, NULL);
+	molt_bind(g, "/late", late, NULL);
+	molt_bind(g, "/stop-late", stop_late, NULL);
 	molt_bind(g, "/shutdown", end, NULL);
 }
