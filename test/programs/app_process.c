@@ -101,14 +101,12 @@ static void start_late(void *port)
 {
 	molt_server *s = molt_server_get("late");
 
-	molt_bind(molt_routes(s), "/pid", pid, NULL);
-	molt_server_listen(s, "127.0.0.1:0", NULL);
 	*(int *)port = molt_server_start(s);
 	if (*(int *)port == 0)
 		*(int *)port = molt_server_port(s, 0);
 }
 
-/* Starts another server while this one serves; answers with its port. */
+/* Starts the server "late" while this one serves; answers with its port. */
 static void late(molt_req *r)
 {
 	int port = -1;
@@ -127,10 +125,22 @@ static void end(molt_req *r)
 	molt_res_printf(r, "%d\n", molt_shutdown());
 }
 
+static void late_routes(molt_group *g)
+{
+	molt_server *other = molt_server_get("late");
+
+	molt_bind(molt_routes(other), "/pid", pid, NULL);
+	molt_server_listen(other, "127.0.0.1:0", NULL);
+	molt_bind(g, "/late", late, NULL);
+	molt_bind(g, "/stop-late", stop_late, NULL);
+}
+
 void app_process_routes(molt_server *s)
 {
 	molt_group *g = molt_routes(s);
 
+	if (getenv("APP_LATE"))
+		late_routes(g);
 	molt_bind(g, "/pid", pid, NULL);
 	molt_bind(g, "/info", info, NULL);
 	molt_bind(g, "/environ", environment, NULL);
@@ -140,7 +150,5 @@ void app_process_routes(molt_server *s)
 	molt_bind(g, "/child-fds", child, app_text("ls -l /proc/self/fd"));
 	molt_bind(g, "/restart", restart, NULL);
 	molt_bind(g, "/receipt", receipt, NULL);
-	molt_bind(g, "/late", late, NULL);
-	molt_bind(g, "/stop-late", stop_late, NULL);
 	molt_bind(g, "/shutdown", end, NULL);
 }
