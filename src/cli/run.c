@@ -48,7 +48,7 @@ int mo_cli_run(const mo_cli *c)
 	}
 	if (c->socket && *c->socket)
 		socket = mo_start_resolve(c->socket);
-	mo_start_get()->argv = c->rest; /* the program is started with these */
+	mo_start_set_argv(c->rest);
 	status = mo_supervise(path, socket);
 	free(socket);
 	free(path);

@@ -515,12 +515,15 @@ static bool begin_serving(void)
 	return true;
 }
 
-/* Of a process without a predecessor; a successor's part is in successor.c. */
+/* Of a process without a predecessor, whose first server has started; a
+ * successor's part is in successor.c.  Later servers add listeners. */
 static void on_serving(void *unused)
 {
 	(void)unused;
 	if (begin_serving())
 		mo_notify_ready(mo_control_generation(), false);
+	else if (state_now() == MO_GEN_SERVING)
+		mo_uplink_listeners(g.host);
 }
 
 void mo_control_serving(void)

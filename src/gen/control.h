@@ -37,7 +37,8 @@ int mo_control_start(const mo_gen_host *host);
 mo_loop *mo_control_loop(void); /* NULL before start */
 const mo_gen_host *mo_control_host(void);
 
-/* The first generation serves from its first started server on. */
+/* A server accepts, and no switch was needed: the first generation serves from
+ * its first one on. */
 void mo_control_serving(void);
 
 int mo_control_restart(const char *exe); /* see molt_restart() [any] [parks] */

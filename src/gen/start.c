@@ -64,6 +64,16 @@ static char **copy_vector(char *const *v, const char *without)
 	return copy;
 }
 
+void mo_start_set_argv(char *const *argv)
+{
+	char **old = start.argv;
+
+	start.argv = copy_vector(argv, NULL);
+	for (size_t i = 0; old[i]; i++)
+		free(old[i]);
+	free(old);
+}
+
 /* $PWD when it names the directory we are in, else the physical path. */
 static void save_cwd(void)
 {

@@ -31,6 +31,8 @@ mo_start *mo_start_get(void);
 /* exe after the offer told the true path (a program started by descriptor does
  * not know it). */
 void mo_start_set_exe(const char *path);
+/* Other arguments for what is started from here; copied. */
+void mo_start_set_argv(char *const *argv);
 /* path itself when absolute, else joined to cwd.  malloc'd. */
 char *mo_start_resolve(const char *path);
 

@@ -109,6 +109,9 @@ static void look_at(process *p)
 		return;
 	if (p->pidfd >= 0 ? poll(&f, 1, 0) > 0 : kill(p->pid, 0) < 0 && errno == ESRCH)
 		p->gone = true;
+	/* It may have ended since reap() looked. */
+	if (p->gone && waitpid(p->pid, &p->status, WNOHANG) != p->pid)
+		p->status = -1;
 }
 
 static void forget(process *p)

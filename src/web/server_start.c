@@ -414,6 +414,15 @@ static int start(molt_server *s)
 	return 0;
 }
 
+/* A successor accepts at the switch; a server that it starts later, at once. */
+static bool waits_for_switch(void)
+{
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	return mo_successor_is() && info.state == MO_GEN_NEW;
+}
+
 int molt_server_start(molt_server *s)
 {
 	int rc = mo_server_check_new(s);
@@ -433,7 +442,7 @@ int molt_server_start(molt_server *s)
 	s->state = MO_SERVER_STARTED;
 	if (s->set.dump_router_map)
 		mo_routes_dump(s);
-	if (!mo_successor_is()) {
+	if (!waits_for_switch()) {
 		mo_start_accept(s, true);
 		mo_start_log_listening(s, "started");
 		if (!s->internal) /* the server that asked for it follows */

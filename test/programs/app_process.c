@@ -97,15 +97,50 @@ static void receipt(molt_req *r)
 	free(text);
 }
 
+static void start_late(void *port)
+{
+	molt_server *s = molt_server_get("late");
+
+	*(int *)port = molt_server_start(s);
+	if (*(int *)port == 0)
+		*(int *)port = molt_server_port(s, 0);
+}
+
+/* Starts the server "late" while this one serves; answers with its port. */
+static void late(molt_req *r)
+{
+	int port = -1;
+
+	molt_block(start_late, &port);
+	molt_res_printf(r, "%d\n", port);
+}
+
+static void stop_late(molt_req *r)
+{
+	molt_res_printf(r, "%d\n", molt_server_stop(molt_server_get("late")));
+}
+
 static void end(molt_req *r)
 {
 	molt_res_printf(r, "%d\n", molt_shutdown());
+}
+
+static void late_routes(molt_group *g)
+{
+	molt_server *other = molt_server_get("late");
+
+	molt_bind(molt_routes(other), "/pid", pid, NULL);
+	molt_server_listen(other, "127.0.0.1:0", NULL);
+	molt_bind(g, "/late", late, NULL);
+	molt_bind(g, "/stop-late", stop_late, NULL);
 }
 
 void app_process_routes(molt_server *s)
 {
 	molt_group *g = molt_routes(s);
 
+	if (getenv("APP_LATE"))
+		late_routes(g);
 	molt_bind(g, "/pid", pid, NULL);
 	molt_bind(g, "/info", info, NULL);
 	molt_bind(g, "/environ", environment, NULL);
