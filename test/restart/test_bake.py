@@ -107,6 +107,8 @@ class Bake(RestartCase):
         self.write("molt.yaml", "server:\n  address: '127.0.0.1:%d'\n"
                    "  graceful: true\n  bakeTime: 30s\n" % kept)
         second = srv.restart(listeners=1)
+        # The new one says that it listens a moment before the old one closes this.
+        srv.wait_log("generation 1 drains")
         with self.assertRaises(ConnectionRefusedError):
             self.connect(dropped)
         os.kill(second, signal.SIGKILL)
