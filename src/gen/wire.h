@@ -18,11 +18,13 @@
  *   ready      successor    adopted, bound, dropped listeners       offered
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
- *   conns      predecessor  list of [server, peer, left, bytes], one fd each;
- *                           the bytes follow
+ *   conns      predecessor  list of [server, peer, left, bytes, protocol, state],
+ *                           one fd each; the bytes and states follow; seen
  *   took       successor    refused: list of numbers in the list         conns
  *   stopping   successor    it is being shut down: its end is wanted
  *   replaced   successor    it is about to commit to a successor of its own
+ *   event      both         parts: lengths; its topic, name, id, data follow
+ *   seen       predecessor  seen: how many of the successor's events
  *   receipt    predecessor  receipt: the final one, after the drain */
 #ifndef MO_GEN_WIRE_H
 #define MO_GEN_WIRE_H
