@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include "gen/receipt.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
+#include "gen/watched.h"
 
 #define LEAST_PAUSE (100 * MOLT_MS)
 #define LONGEST_PAUSE (10 * MOLT_SECOND)
@@ -30,16 +30,6 @@
 #define SAME_REQUEST (50 * MOLT_MS) /* who signals us and our group asks once */
 #define CANDIDATE_TIME (60 * MOLT_SECOND)
 #define LOOK_AGAIN (100 * MOLT_MS) /* where the kernel cannot tell of an end */
-
-/* A process that we started, or that said it serves. */
-typedef struct process {
-	pid_t pid;
-	int pidfd; /* or -1: an old kernel */
-	bool gone;
-	bool candidate; /* a successor that has not served yet */
-	bool doomed;    /* killed because it came too late */
-	int status;     /* of waitpid(); -1: not known, another process reaped it */
-} process;
 
 static struct {
 	const char *path, *control_socket;
@@ -50,8 +40,6 @@ static struct {
 	int signals, link, link_theirs;
 	int channel;             /* to the program that starts; or -1 */
 	pid_t starting, serving; /* 0: none */
-	process *all;
-	size_t n;
 
 	bool served, stopping, killing;
 	int result;         /* exit status when everybody has ended */
@@ -59,84 +47,6 @@ static struct {
 	molt_time retry_at; /* WAITING; 0: not */
 	molt_time pause, since;
 } s;
-
-/* ---- processes ------------------------------------------------------------- */
-
-static process *find(pid_t pid)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.all[i].pid == pid)
-			return &s.all[i];
-	return NULL;
-}
-
-static process *watch(pid_t pid)
-{
-	int fd = -1;
-
-	if (find(pid))
-		return find(pid);
-#ifdef SYS_pidfd_open
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-#endif
-	s.all = mo_realloc(s.all, (s.n + 1) * sizeof(*s.all));
-	s.all[s.n] = (process){ .pid = pid, .pidfd = fd, .status = -1 };
-	return &s.all[s.n++];
-}
-
-/* Children that nobody told us of are reaped too: they were orphans. */
-static void reap(void)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		process *p = find(pid);
-
-		if (!p)
-			continue;
-		p->gone = true;
-		p->status = status;
-	}
-}
-
-/* A serving generation may be the child of its predecessor, which reaps it. */
-static void look_at(process *p)
-{
-	struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
-
-	if (p->gone)
-		return;
-	if (p->pidfd >= 0 ? poll(&f, 1, 0) > 0 : kill(p->pid, 0) < 0 && errno == ESRCH)
-		p->gone = true;
-	/* It may have ended since reap() looked. */
-	if (p->gone && waitpid(p->pid, &p->status, WNOHANG) != p->pid)
-		p->status = -1;
-}
-
-static void forget(process *p)
-{
-	if (p->pidfd >= 0)
-		close(p->pidfd);
-	*p = s.all[--s.n];
-}
-
-static int exit_status(int status)
-{
-	if (status < 0)
-		return 1;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static char *describe(const process *p)
-{
-	if (p->status < 0)
-		return mo_fmt("pid %d ended", (int)p->pid);
-	if (WIFSIGNALED(p->status))
-		return mo_fmt("pid %d was killed by signal %d (%s)", (int)p->pid,
-			      WTERMSIG(p->status), strsignal(WTERMSIG(p->status)));
-	return mo_fmt("pid %d exited with status %d", (int)p->pid, WEXITSTATUS(p->status));
-}
 
 /* ---- starting --------------------------------------------------------------- */
 
@@ -184,7 +94,7 @@ static int spawn(void)
 	}
 	s.generation++;
 	s.starting = pid;
-	watch(pid);
+	mo_watch(pid);
 	if (offer() < 0)
 		kill(pid, SIGKILL); /* it has ended, or reads nothing */
 	return 0;
@@ -201,24 +111,11 @@ static void start_later(void)
 	s.retry_at = mo_now() + s.pause;
 }
 
-/* A successor whose predecessor is dead may still be on its way. */
-static process *find_candidate(void)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.all[i].candidate && !s.all[i].gone && !s.all[i].doomed)
-			return &s.all[i];
-	return NULL;
-}
-
 static void start_now(void)
 {
 	int rc;
 
-	for (size_t i = 0; i < s.n; i++)
-		if (s.all[i].candidate) {
-			s.all[i].doomed = true;
-			kill(s.all[i].pid, SIGKILL);
-		}
+	mo_watched_doom_candidates();
 	s.retry_at = 0;
 	rc = spawn();
 	if (rc == 0)
@@ -265,14 +162,14 @@ static void call_off_start(void)
 
 static void on_serving(const mo_wire_msg *m)
 {
-	process *p = find(m->pid);
+	mo_process *p = mo_watched_find(m->pid);
 
 	if (p && p->doomed)
 		return;
 	if (s.starting && s.starting != m->pid && p)
 		call_off_start();
 	s.starting = 0;
-	p = watch(m->pid);
+	p = mo_watch(m->pid);
 	p->candidate = false;
 	s.serving = m->pid;
 	s.generation = (unsigned)mo_json_int(m->body, "generation");
@@ -289,13 +186,13 @@ static void on_serving(const mo_wire_msg *m)
 static void on_starting(const mo_wire_msg *m)
 {
 	pid_t predecessor = (pid_t)mo_json_int(m->body, "predecessor");
-	process *p;
+	mo_process *p;
 
 	if (m->pid == s.starting)
 		return;
-	p = watch(m->pid);
+	p = mo_watch(m->pid);
 	p->candidate = true;
-	if (find(predecessor))
+	if (mo_watched_find(predecessor))
 		return;
 	if (s.serving || s.starting) {
 		p->doomed = true;
@@ -359,7 +256,7 @@ static void read_channel(void)
 
 /* ---- ends ------------------------------------------------------------------------ */
 
-static void record_crash(const process *p, const char *how)
+static void record_crash(const mo_process *p, const char *how)
 {
 	mo_receipt *r = mo_receipt_new(s.generation, s.exe);
 
@@ -369,10 +266,10 @@ static void record_crash(const process *p, const char *how)
 	mo_receipt_free(r);
 }
 
-static void crashed(const process *p)
+static void crashed(const mo_process *p)
 {
-	const process *other = find_candidate();
-	char *how = describe(p), *text;
+	const mo_process *other = mo_watched_candidate();
+	char *how = mo_process_end(p), *text;
 
 	record_crash(p, how);
 	if (other) {
@@ -388,12 +285,12 @@ static void crashed(const process *p)
 	free(how);
 }
 
-static void on_end(const process *p)
+static void on_end(const mo_process *p)
 {
 	bool was_starting = p->pid == s.starting;
 
 	if (!was_starting && p->pid != s.serving) {
-		if (p->candidate && s.retry_at && !find_candidate())
+		if (p->candidate && s.retry_at && !mo_watched_candidate())
 			start_later();
 		return; /* or it has drained */
 	}
@@ -406,7 +303,7 @@ static void on_end(const process *p)
 	if (p->status == 0 || (was_starting && !s.served))
 		s.stopping = true;
 	if (s.stopping)
-		s.result = exit_status(p->status);
+		s.result = mo_process_exit_status(p->status);
 	else
 		crashed(p);
 }
@@ -415,46 +312,16 @@ static void on_end(const process *p)
  * judged. */
 static void look_for_ends(void)
 {
-	reap();
-	for (size_t i = 0; i < s.n; i++)
-		look_at(&s.all[i]);
+	mo_process p;
+
+	mo_watched_look();
 	read_channel();
 	read_link();
-	for (size_t i = 0; i < s.n;) {
-		process p = s.all[i];
-
-		if (!p.gone) {
-			i++;
-			continue;
-		}
-		forget(&s.all[i]);
+	while (mo_watched_ended(&p))
 		on_end(&p);
-	}
 }
 
 /* ---- signals ----------------------------------------------------------------------- */
-
-static void signal_all(int number)
-{
-	for (size_t i = 0; i < s.n; i++)
-		kill(s.all[i].pid, number);
-}
-
-/* Whoever is our child, known or not; those below follow when they become ours. */
-static void kill_children(void)
-{
-	char path[64];
-	int pid;
-	FILE *f;
-
-	signal_all(SIGKILL);
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%d", &pid) == 1)
-		kill(pid, SIGKILL);
-	if (f)
-		fclose(f);
-}
 
 static void on_stop_asked(int number)
 {
@@ -468,9 +335,9 @@ static void on_stop_asked(int number)
 	if (again) {
 		mo_warn("supervisor: asked to end again: everybody is killed");
 		s.killing = true;
-		kill_children();
+		mo_watched_kill_all();
 	} else {
-		signal_all(number);
+		mo_watched_signal(number);
 	}
 }
 
@@ -521,22 +388,20 @@ static int patience(void)
 
 	if (s.retry_at)
 		left = s.retry_at > mo_now() ? s.retry_at - mo_now() : 0;
-	for (size_t i = 0; i < s.n; i++)
-		if (s.all[i].pidfd < 0 && (left < 0 || left > LOOK_AGAIN))
-			left = LOOK_AGAIN;
+	if (mo_watched_blind() && (left < 0 || left > LOOK_AGAIN))
+		left = LOOK_AGAIN;
 	return (int)left;
 }
 
 static void wait_for_news(void)
 {
-	struct pollfd *f = mo_calloc(s.n + 3, sizeof(*f));
+	struct pollfd *f = mo_calloc(mo_watched_count() + 3, sizeof(*f));
 	nfds_t n = 0;
 
 	f[n++] = (struct pollfd){ .fd = s.signals, .events = POLLIN };
 	f[n++] = (struct pollfd){ .fd = s.link, .events = POLLIN };
 	f[n++] = (struct pollfd){ .fd = s.channel, .events = POLLIN };
-	for (size_t i = 0; i < s.n; i++)
-		f[n++] = (struct pollfd){ .fd = s.all[i].pidfd, .events = POLLIN };
+	n += mo_watched_poll(f + n);
 	poll(f, n, patience());
 	free(f);
 }
@@ -544,7 +409,7 @@ static void wait_for_news(void)
 /* Everybody has ended; after a kill that means every child. */
 static bool all_ended(void)
 {
-	if (!s.stopping || s.n)
+	if (!s.stopping || mo_watched_count())
 		return false;
 	return !s.killing || (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
@@ -598,7 +463,7 @@ int mo_supervise(const char *path, const char *control_socket)
 		read_signals();
 		look_for_ends();
 		if (s.killing)
-			kill_children();
+			mo_watched_kill_all();
 		if (s.retry_at && mo_now() >= s.retry_at && !s.stopping)
 			start_now();
 	}

@@ -1,0 +1,169 @@
+/* The processes that the supervisor watches; see watched.h. */
+#include "gen/watched.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static mo_process *all;
+static size_t count;
+
+mo_process *mo_watched_find(pid_t pid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (all[i].pid == pid)
+			return &all[i];
+	return NULL;
+}
+
+mo_process *mo_watch(pid_t pid)
+{
+	mo_process *known = mo_watched_find(pid);
+	int fd = -1;
+
+	if (known)
+		return known;
+#ifdef SYS_pidfd_open
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+#endif
+	all = mo_realloc(all, (count + 1) * sizeof(*all));
+	all[count] = (mo_process){ .pid = pid, .pidfd = fd, .status = -1 };
+	return &all[count++];
+}
+
+mo_process *mo_watched_candidate(void)
+{
+	for (size_t i = 0; i < count; i++)
+		if (all[i].candidate && !all[i].gone && !all[i].doomed)
+			return &all[i];
+	return NULL;
+}
+
+void mo_watched_doom_candidates(void)
+{
+	mo_process *p;
+
+	while ((p = mo_watched_candidate()) != NULL) {
+		p->doomed = true;
+		kill(p->pid, SIGKILL);
+	}
+}
+
+size_t mo_watched_count(void)
+{
+	return count;
+}
+
+nfds_t mo_watched_poll(struct pollfd *out)
+{
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct pollfd){ .fd = all[i].pidfd, .events = POLLIN };
+	return count;
+}
+
+bool mo_watched_blind(void)
+{
+	for (size_t i = 0; i < count; i++)
+		if (all[i].pidfd < 0)
+			return true;
+	return false;
+}
+
+/* ---- ends ------------------------------------------------------------------- */
+
+/* Children that nobody told us of are reaped too: they were orphans. */
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		mo_process *p = mo_watched_find(pid);
+
+		if (!p)
+			continue;
+		p->gone = true;
+		p->status = status;
+	}
+}
+
+/* A serving generation may be the child of its predecessor, which reaps it. */
+static void look_at(mo_process *p)
+{
+	struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
+
+	if (p->gone)
+		return;
+	p->gone = p->pidfd >= 0 ? poll(&f, 1, 0) > 0 : kill(p->pid, 0) < 0 && errno == ESRCH;
+	/* It may have ended since reap() looked. */
+	if (p->gone && waitpid(p->pid, &p->status, WNOHANG) != p->pid)
+		p->status = -1;
+}
+
+void mo_watched_look(void)
+{
+	reap();
+	for (size_t i = 0; i < count; i++)
+		look_at(&all[i]);
+}
+
+bool mo_watched_ended(mo_process *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!all[i].gone)
+			continue;
+		if (all[i].pidfd >= 0)
+			close(all[i].pidfd);
+		*out = all[i];
+		all[i] = all[--count];
+		return true;
+	}
+	return false;
+}
+
+int mo_process_exit_status(int status)
+{
+	if (status < 0)
+		return 1;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+char *mo_process_end(const mo_process *p)
+{
+	if (p->status < 0)
+		return mo_fmt("pid %d ended", (int)p->pid);
+	if (WIFSIGNALED(p->status))
+		return mo_fmt("pid %d was killed by signal %d (%s)", (int)p->pid,
+			      WTERMSIG(p->status), strsignal(WTERMSIG(p->status)));
+	return mo_fmt("pid %d exited with status %d", (int)p->pid, WEXITSTATUS(p->status));
+}
+
+/* ---- signals ------------------------------------------------------------------ */
+
+void mo_watched_signal(int number)
+{
+	for (size_t i = 0; i < count; i++)
+		kill(all[i].pid, number);
+}
+
+void mo_watched_kill_all(void)
+{
+	char path[64];
+	int pid;
+	FILE *f;
+
+	mo_watched_signal(SIGKILL);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (f)
+		fclose(f);
+}

@@ -1,0 +1,44 @@
+/* The processes that the supervisor watches: those that it started and those that
+ * said they serve or start.  Of others it only knows, as their reaper, when they
+ * are gone.  Pointers are good until the next mo_watch() or mo_watched_ended(). */
+#ifndef MO_GEN_WATCHED_H
+#define MO_GEN_WATCHED_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef struct mo_process {
+	pid_t pid;
+	int pidfd; /* or -1: an old kernel */
+	bool gone;
+	bool candidate; /* a successor that has not served yet */
+	bool doomed;	/* killed because it came too late */
+	int status;	/* of waitpid(); -1: not known, another process reaped it */
+} mo_process;
+
+mo_process *mo_watch(pid_t pid); /* from now on, or since before */
+mo_process *mo_watched_find(pid_t pid); /* or NULL */
+/* A successor that may still come to serve, or NULL. */
+mo_process *mo_watched_candidate(void);
+void mo_watched_doom_candidates(void);
+size_t mo_watched_count(void);
+/* Fills room for mo_watched_count(); returns how many. */
+nfds_t mo_watched_poll(struct pollfd *out);
+bool mo_watched_blind(void); /* is there one whose end poll() does not tell? */
+
+/* Reaps, and finds out who has ended. */
+void mo_watched_look(void);
+/* One of them, which is forgotten then; false: no more. */
+bool mo_watched_ended(mo_process *out);
+
+void mo_watched_signal(int number);
+/* Every child, watched or not; those below follow when they have become ours. */
+void mo_watched_kill_all(void);
+
+/* How it ended: as a shell would exit, and as a sentence (malloc'd). */
+int mo_process_exit_status(int status);
+char *mo_process_end(const mo_process *p);
+
+#endif
