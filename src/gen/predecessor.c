@@ -443,6 +443,14 @@ static const char *outcome_of(const mo_predecessor *p)
 	return p->receipt->phase <= MO_PHASE_SPAWN ? "refused" : "failed";
 }
 
+/* The successor may have said to supervisor and manager that it serves. */
+static void serve_again(const mo_predecessor *p)
+{
+	mo_uplink_serving(p->host);
+	if (p->left)
+		mo_notify_ready(p->generation - 1, true);
+}
+
 static void give_up(mo_predecessor *p, int code)
 {
 	json_t *lines;
@@ -455,7 +463,7 @@ static void give_up(mo_predecessor *p, int code)
 		p->host->come_back();
 	if (p->stopped_accepting) {
 		p->host->accept(true);
-		mo_uplink_serving(p->host); /* the successor may have said the same before */
+		serve_again(p);
 	}
 	record_end(p);
 	if (p->said) {
@@ -589,7 +597,7 @@ static void take_back(mo_predecessor *p)
 	mo_control_set_successor(0);
 	mo_control_set_state(MO_GEN_SERVING);
 	p->host->accept(true);
-	mo_uplink_serving(p->host);
+	serve_again(p);
 	mo_error("generation %u is gone: %s; generation %u serves again", p->generation, p->why,
 		 p->generation - 1);
 	record_end(p);

@@ -7,7 +7,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import notify  # noqa: E402
 import procs  # noqa: E402
-from case import SLOW, eventually, main, program  # noqa: E402
+from case import SLOW, main, program  # noqa: E402
 from release import RestartCase  # noqa: E402
 
 
@@ -92,14 +92,27 @@ class Notify(RestartCase):
         peer = self.peer()
         srv = self.app(env={"NOTIFY_SOCKET": peer.path})
         old = srv.pid
-        os.kill(old, signal.SIGUSR2)
+        slow = self.write("slow", "#!/bin/sh\nsleep 0.7\nexec %s\n" % self.path("app"), 0o755)
+        conn = self.connect(srv)
+        conn.send(b"POST /debug/admin/restart?newExeFilePath=%s HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Content-Length: 0\r\n\r\n" % slow.encode())
         peer.wait(pid=old, RELOADING="1")
-        new = eventually(lambda: [p for p in srv.pids() if p != old])
-        if not new:
-            self.skipTest("the successor was not seen while it started")
+        time.sleep(0.3)
         os.kill(old, signal.SIGKILL)
-        _, ready = peer.wait(pid=new[0], READY="1")
-        self.assertIn(ready.get("MAINPID"), (str(new[0]), None))
+        _, ready = peer.wait(READY="1", MAINPID=None)
+        self.assertEqual(ready["MAINPID"], str(ready.pid))
+        self.assertEqual(self.serving_pid(srv.port), ready.pid)
+
+    def test_a_service_that_was_taken_back_names_its_main_process_again(self):
+        peer = self.peer()
+        srv = self.app(env={"NOTIFY_SOCKET": peer.path, "MOLT_SERVER_BAKETIME": "30s",
+                            "WATCHDOG_USEC": "400000"})
+        old = srv.pid
+        new = self.restarted(srv)
+        at, _ = peer.wait(pid=new, READY="1")
+        os.kill(new, signal.SIGKILL)
+        at, _ = peer.wait(at, pid=old, MAINPID=str(old), READY="1")
+        peer.wait(at, pid=old, WATCHDOG="1")
 
     # -- watchdog
 

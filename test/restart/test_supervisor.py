@@ -34,6 +34,11 @@ class Base(SupervisedCase):
             if other not in (pid, srv.proc.pid):
                 self.assertTrue(procs.wait_gone(other, 5 * SLOW))
 
+    def kill_gone(self, pid):
+        """kill -9, and no connection is accepted there any more."""
+        kill(pid)
+        procs.wait_gone(pid, 5)
+
     def kill_and_wait(self, srv):
         """kill -9 of the only generation; the pid of the one that follows.  While a
         predecessor drains it would serve again instead."""
@@ -217,17 +222,38 @@ class Crashes(Base):
         running = self.connect(srv)
         running.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
         time.sleep(0.2)
-        self.restarted(srv)
-        new = self.kill_and_wait(srv)
-        self.assertEqual(self.serving_pid(srv), new)
+        self.kill_gone(self.restarted(srv))
+        self.assertEqual(self.serving_pid(srv.port), old, "it was not taken back")
         self.assertEqual(running.answer().body, b"%d\n%d\n" % (old, old))
+        time.sleep(0.3)
+        self.assertEqual(len(srv.pids()), 2, "two owners: %r" % srv.pids())
+        self.assertNotEqual(self.kill_and_wait(srv), old)
+
+    def test_a_successor_that_dies_in_the_bake_is_taken_back_and_not_started_again(self):
+        srv = self.supervised(env={"MOLT_SERVER_BAKETIME": "30s"})
+        first = srv.pid
+        for _ in range(3):
+            self.kill_gone(self.restarted(srv))
+            self.assertEqual(self.serving_pid(srv.port), first)
+            time.sleep(0.3)
+            self.assertEqual(len(srv.pids()), 2, "two owners: %r" % srv.pids())
+        self.assertNotEqual(self.kill_and_wait(srv), first)
+
+    def test_both_generations_of_a_bake_are_killed(self):
+        srv = self.supervised(env={"MOLT_SERVER_BAKETIME": "30s"})
+        first = srv.pid
+        second = self.restarted(srv)
+        kill(first)
+        self.kill_gone(second)
+        self.assertNotIn(self.serving_pid(srv.port), (first, second))
 
     def test_the_predecessor_killed_in_the_middle_of_a_restart(self):
         """Either the successor goes on, or the supervisor starts another; never both."""
-        for address in ("127.0.0.1:0", "127.0.0.1:%d" % free_ports(1)[0]):
+        for first in (0, 4) if SHORT else (0, 4, 8, 12, 16):
+            address = "127.0.0.1:%d" % (free_ports(1)[0] if first % 8 else 0)
             srv = self.supervised(address=address)
             port = srv.port
-            for i in range(4 if SHORT else 20):
+            for i in range(first, first + 4):  # more would wait long between the starts
                 old = self.serving_pid(port)
                 kill(srv.proc.pid, signal.SIGUSR2)
                 time.sleep(i * 0.0005)
@@ -253,6 +279,16 @@ class Crashes(Base):
         eventually(lambda: len(srv.pids()) == 2)
         time.sleep(1.2)
         self.assertEqual(len(srv.pids()), 2, "two owners: %r" % srv.pids())
+
+    def test_a_second_of_service_makes_the_pause_short_again(self):
+        srv = self.supervised()
+        self.kill_and_wait(srv)
+        self.kill_and_wait(srv)
+        srv.wait_log("started again in 200 ms")
+        time.sleep(1.1)
+        since = srv.mark()
+        self.kill_and_wait(srv)
+        srv.wait_log("started again in 100 ms", since=since)
 
     def test_a_program_that_crashes_each_time_is_started_more_and_more_seldom(self):
         self.put("1")
