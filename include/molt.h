@@ -49,6 +49,7 @@ extern "C" {
 typedef struct molt_server molt_server; /* a named set of listeners + routes   */
 typedef struct molt_group molt_group;	/* a route prefix with shared middleware */
 typedef struct molt_req molt_req;	/* one request and its response          */
+typedef struct molt_ws molt_ws;		/* one WebSocket                         */
 
 typedef int64_t molt_time;
 enum { MOLT_MS = 1, MOLT_SECOND = 1000, MOLT_MINUTE = 60000 };
@@ -92,6 +93,14 @@ typedef struct molt_server_opts {
 	molt_time drain_timeout; /* old process, after a restart; 0: 60 s         */
 	molt_time shutdown_timeout; /* running requests at shutdown; 0: 60 s      */
 	molt_time ready_timeout; /* new process, until it is ready; 0: 60 s       */
+	size_t ws_max_message;	 /* of a WebSocket, decompressed; 0: 1 MiB        */
+	size_t ws_max_queue;	 /* output that a WebSocket or event-stream client has
+				    not taken; with more it is cut; 0: 1 MiB       */
+	molt_time ws_ping;	 /* silence until a ping, and until its answer; 0: 30 s */
+	molt_time ws_close_spread; /* over which a restart closes those that cannot
+				    move; 0: 1 s                                   */
+	const char *ws_origins;	 /* comma list of origins that may open WebSockets besides
+				    the same host's pages; "*": all; NULL: none    */
 	const char *server_name; /* Server: field; NULL: none                     */
 	bool no_keep_alive;	 /* close after each answer                       */
 	bool no_handover;	 /* a restart ends kept-alive connections with their
@@ -377,6 +386,101 @@ MOLT_API int molt_res_cookie(molt_req *r, const molt_cookie *c);
 /* Appends s to the output as a JSON string, quotes included; bytes that are no
  * UTF-8 become U+FFFD. */
 MOLT_API int molt_res_json_str(molt_req *r, const char *s);
+
+/* ---- events: topics and Server-Sent Events --------------------------- */
+
+/* Sends one event to every subscriber of topic: an event stream gets event, id and
+ * data (UTF-8), a WebSocket the data as one message (text when it is UTF-8).
+ * event and id may be NULL.  Returns at once; events of one thread keep their
+ * order, and all subscribers of one process see the same order.
+ *
+ * While two generations live, an event reaches the subscribers of both, whichever
+ * of them published it, and one that moves meanwhile gets it once.
+ * -EINVAL: a topic of 0 or over 128 bytes, a line end in event or id; -EMSGSIZE:
+ * over 64 KiB in all.  [any] */
+MOLT_API int molt_publish(const char *topic, const char *event, const char *id, const void *buf,
+			  size_t n);
+
+/* Server-Sent Events, movable form: subscribes the client and returns; call it for
+ * up to 64 topics (-ENOSPC).  What the handler writes or sends besides goes first.
+ * When it has returned, with status 200, the connection is an event stream that
+ * needs no handler, and survives restarts: output that the client has not taken
+ * moves along.  -EINVAL as molt_publish(), -EALREADY after the head was sent. */
+MOLT_API int molt_sse_subscribe(molt_req *r, const char *topic);
+
+/* Server-Sent Events, straight-line form: open once, then send; -EPIPE when the
+ * client left.  While draining, molt_sse_send() tells the client behind the event
+ * when to come again (retry:) and returns -ECANCELED: return then.  [parks] */
+MOLT_API int molt_sse_open(molt_req *r);
+MOLT_API int molt_sse_send(molt_req *r, const char *event, const char *id, const char *data);
+
+/* ---- WebSocket ------------------------------------------------------- */
+/* RFC 6455 over HTTP/1.1 and HTTPS, with permessage-deflate (RFC 7692) when the
+ * client offers it.  The library answers pings, sends its own (ws_ping), checks
+ * masks, fragments, UTF-8 and sizes, and closes with 1002, 1007 and 1009.  A bad
+ * handshake is answered with 400 or 426, a page of another host with 403 (see
+ * ws_origins). */
+
+enum molt_ws_type { MOLT_WS_TEXT = 1, MOLT_WS_BINARY = 2 };
+typedef struct molt_ws_msg {
+	enum molt_ws_type type;
+	molt_str data; /* borrowed: until the callback returns, or the next molt_ws_recv() */
+} molt_ws_msg;
+
+/* on_close() with it: the socket lives on in the next generation. */
+enum { MOLT_WS_MOVED = 0 };
+
+/* Movable form: callbacks, each run in a coroutine, one at a time per socket.
+ * on_open (NULL: all are let in) runs before the handshake is answered; <0 refuses,
+ * with the status that it set or 403.  What it sends follows the handshake.
+ * on_close is called once for each socket that on_open or restore accepted, with
+ * the close code: the client's, 1005 when it gave none, 1006 when the connection
+ * broke, ours when we closed; MOLT_WS_MOVED.  It is the last; sending fails in it.
+ *
+ * At a restart the socket moves to the next generation between two messages: save()
+ * writes what the program needs to go on (at most 32 KiB, malloc'd), restore() reads
+ * it there, before anything else happens to the socket.  Topics move by themselves,
+ * and so does output that the client has not taken.  No message is lost, doubled or
+ * reordered.  A socket without save or restore, whose save() or restore() fails, whose
+ * endpoint the next generation lacks (server and pattern must be the same), or that
+ * is over TLS, is closed with 1012 instead. */
+typedef struct molt_ws_endpoint {
+	int (*on_open)(molt_ws *w, molt_req *r);
+	void (*on_message)(molt_ws *w, const molt_ws_msg *m);
+	void (*on_close)(molt_ws *w, int code);
+	int (*save)(molt_ws *w, void **buf, size_t *len);
+	int (*restore)(molt_ws *w, const void *buf, size_t len);
+	const char *subprotocol; /* named to clients that offer it; NULL: none */
+} molt_ws_endpoint;
+/* Binds an endpoint, like molt_bind() with GET; middleware runs for its handshake.
+ * The pattern has no other method. */
+MOLT_API int molt_ws_bind(molt_group *g, const char *pattern, const molt_ws_endpoint *e,
+			  void *arg);
+
+/* The functions of a socket work in its callbacks, or in the handler of the
+ * straight-line form; to reach others, publish.  After on_close, or after the
+ * handler has returned, it is gone. */
+MOLT_API void molt_ws_set(molt_ws *w, void *value); /* for the program; not moved */
+MOLT_API void *molt_ws_get(const molt_ws *w);
+MOLT_API void *molt_ws_arg(const molt_ws *w); /* given to molt_ws_bind(), or NULL */
+/* Events of the topic are sent to the client as messages.  -EINVAL, -ENOSPC (64). */
+MOLT_API int molt_ws_subscribe(molt_ws *w, const char *topic);
+/* Queues a message; waits while more than 64 KiB are not taken by the client.
+ * -EINVAL: a text that is no UTF-8; -EMSGSIZE: over ws_max_queue; -EPIPE: closed or
+ * closing; -ETIMEDOUT: the client takes nothing (write_timeout).  [parks] */
+MOLT_API int molt_ws_send(molt_ws *w, enum molt_ws_type t, const void *buf, size_t n);
+/* Starts the closing handshake; code 1000 or 3000 to 4999 is the program's choice,
+ * reason (NULL: none) at most 123 bytes.  -EINVAL, -EPIPE when it is closing. */
+MOLT_API int molt_ws_close(molt_ws *w, int code, const char *reason);
+MOLT_API int molt_ws_code(const molt_ws *w); /* the close code; 0: open */
+
+/* Straight-line form: completes the handshake in a handler; NULL when r opens no
+ * WebSocket (the refusal is set as the answer).  The socket is closed with 1000 when
+ * the handler returns, with 1012 by a restart.  subprotocol as above.  [parks] */
+MOLT_API molt_ws *molt_ws_accept(molt_req *r, const char *subprotocol);
+/* 1: a message; 0: closed, see molt_ws_code(); -ETIMEDOUT; -EPERM in the movable
+ * form.  [parks] */
+MOLT_API int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout);
 
 /* ---- waiting and blocking inside a handler --------------------------- */
 

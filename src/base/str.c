@@ -77,3 +77,49 @@ int mo_hex_digit(char c)
 	c = mo_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
+
+/* How many bytes follow the first one, and what the second one may be; -1: no
+ * sequence begins so. */
+static int utf8_follow(uint8_t first, uint8_t *least, uint8_t *most)
+{
+	*least = 0x80;
+	*most = 0xbf;
+	if (first < 0x80)
+		return 0;
+	if (first >= 0xc2 && first <= 0xdf)
+		return 1;
+	if (first >= 0xe0 && first <= 0xef) {
+		if (first == 0xe0)
+			*least = 0xa0;
+		if (first == 0xed)
+			*most = 0x9f;
+		return 2;
+	}
+	if (first < 0xf0 || first > 0xf4)
+		return -1;
+	if (first == 0xf0)
+		*least = 0x90;
+	if (first == 0xf4)
+		*most = 0x8f;
+	return 3;
+}
+
+bool mo_str_is_utf8(molt_str s)
+{
+	const uint8_t *p = (const uint8_t *)(s.len ? s.ptr : ""), *end = p + s.len;
+
+	while (p < end) {
+		uint8_t least, most;
+		int n = utf8_follow(*p++, &least, &most);
+
+		if (n < 0 || n > end - p)
+			return false;
+		for (; n > 0; n--, p++) {
+			if (*p < least || *p > most)
+				return false;
+			least = 0x80;
+			most = 0xbf;
+		}
+	}
+	return true;
+}

@@ -48,6 +48,9 @@ molt_str mo_str_split(molt_str *rest, char sep);
 /* Digits only, no sign, no space, at most max.  false otherwise. */
 bool mo_str_u64(molt_str s, uint64_t max, uint64_t *out);
 
+/* Well-formed UTF-8 (RFC 3629): nothing overlong, no surrogate, at most U+10FFFF. */
+bool mo_str_is_utf8(molt_str s);
+
 /* 0 to 15, or -1. */
 int mo_hex_digit(char c);
 

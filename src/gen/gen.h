@@ -26,14 +26,22 @@ enum mo_gen_closing { MO_GEN_CLOSE_NONE, MO_GEN_CLOSE_UNMOVABLE, MO_GEN_CLOSE_AL
 
 #define MO_GEN_BATCH 64
 
+struct mo_event;
+
 /* A connection that can move: pure data. */
 typedef struct mo_gen_conn {
 	const char *server; /* name; borrowed */
-	int fd;		    /* of the giver: borrowed; of the taker: owned */
+	int fd;             /* of the giver: borrowed; of the taker: owned */
 	mo_addr peer;
-	molt_time left; /* of its present deadline, ms; MOLT_FOREVER: none */
-	molt_str bytes; /* read, but not yet a request; borrowed */
-	bool taken;	/* by the successor */
+	molt_time left;       /* of its present deadline, ms; MOLT_FOREVER: none */
+	molt_str bytes;       /* read, but not yet a request; borrowed */
+	const char *protocol; /* what is spoken on it; borrowed */
+	molt_str state;       /* of a protocol other than HTTP/1; borrowed */
+	bool taken;           /* by the successor */
+	/* Of the taker. */
+	void *ready;              /* what prepare() made of state; owned by the host */
+	struct mo_event **missed; /* to be given to it; borrowed, see relay.h */
+	size_t nmissed;
 } mo_gen_conn;
 
 /* Connections of one loop that are out of service until gave() is called. */
@@ -66,7 +74,12 @@ typedef struct mo_gen_host {
 	void (*gave)(mo_gen_batch *b);
 	/* In the successor: would take() serve a connection of that server? */
 	bool (*takes)(const char *server);
-	void (*take)(const mo_gen_conn *c); /* owns c->fd */
+	/* Makes c->ready of each state; false in keep[] refuses one.  Touches no
+	 * descriptor: the giver may still serve it. */
+	void (*prepare)(mo_gen_conn *c, size_t n, bool *keep);
+	void (*take)(const mo_gen_conn *c); /* owns c->fd and c->ready */
+	/* Gives an event to the subscribers of this process. */
+	void (*event)(struct mo_event *e);
 	void (*close_listeners)(bool remove_paths);
 	mo_gen_load (*load)(void);
 	void (*close_idle)(void);

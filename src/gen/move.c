@@ -2,17 +2,19 @@
 #include "gen/move.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "gen/relay.h"
 
 _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
 
 /* ---- the giver ------------------------------------------------------------- */
 
-static json_t *describe(const mo_gen_batch *b, int *fds, molt_str *pieces)
+static json_t *describe(const mo_gen_batch *b, uint64_t seen, int *fds, molt_str *pieces)
 {
 	json_t *list = json_array();
 
@@ -21,13 +23,15 @@ static json_t *describe(const mo_gen_batch *b, int *fds, molt_str *pieces)
 		char peer[MO_ADDR_TEXT];
 
 		mo_addr_format(&c->peer, peer);
-		json_array_append_new(list,
-				      json_pack("[s, s, I, I]", c->server, peer,
-						(json_int_t)c->left, (json_int_t)c->bytes.len));
+		json_array_append_new(list, json_pack("[s, s, I, I, s, I]", c->server, peer,
+						      (json_int_t)c->left, (json_int_t)c->bytes.len,
+						      c->protocol, (json_int_t)c->state.len));
 		fds[i] = c->fd;
-		pieces[i] = c->bytes;
+		pieces[2 * i] = c->bytes;
+		pieces[2 * i + 1] = c->state;
 	}
-	return json_pack("{s:s, s:o}", "type", "conns", "list", list);
+	return json_pack("{s:s, s:o, s:I}", "type", "conns", "list", list, "seen",
+			 (json_int_t)seen);
 }
 
 /* Everything is taken but what the answer names. */
@@ -51,14 +55,15 @@ static long mark_taken(mo_gen_batch *b, const json_t *answer)
 	return n;
 }
 
-static long give_batch(const mo_move_link *link, mo_gen_batch *b)
+static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 {
-	molt_str pieces[MO_GEN_BATCH];
+	molt_str pieces[2 * MO_GEN_BATCH];
 	int fds[MO_GEN_BATCH], rc;
 	mo_wire_msg answer;
 	long n;
 
-	rc = link->exchange(link->arg, describe(b, fds, pieces), fds, (int)b->n, pieces, &answer);
+	rc = link->exchange(link->arg, describe(b, seen, fds, pieces), fds, (int)b->n, pieces,
+			    &answer);
 	if (rc < 0)
 		return rc;
 	n = mark_taken(b, answer.body);
@@ -66,41 +71,76 @@ static long give_batch(const mo_move_link *link, mo_gen_batch *b)
 	return n;
 }
 
+/* Those that can move at one moment.  *any: there were some. */
+static long give_once(const mo_gen_host *h, const mo_move_link *link, bool *any)
+{
+	uint64_t seen = mo_relay_hold();
+	mo_gen_batch *b = h->give();
+	long sum = 0, failed = 0;
+
+	*any = b != NULL;
+	mo_relay_settle();
+	while (b) {
+		mo_gen_batch *next = b->next;
+		long n = failed < 0 ? failed : give_batch(link, b, seen);
+
+		if (n < 0)
+			failed = n;
+		else
+			sum += n;
+		h->gave(b);
+		b = next;
+	}
+	mo_relay_release();
+	return failed < 0 ? failed : sum;
+}
+
 long mo_move_give(const mo_gen_host *h, const mo_move_link *link)
 {
-	long sum = 0, failed = 0;
-	mo_gen_batch *b;
+	long sum = 0;
+	bool any = true;
 
-	while (failed == 0 && (b = h->give()) != NULL) {
-		while (b) {
-			mo_gen_batch *next = b->next;
-			long n = failed < 0 ? failed : give_batch(link, b);
+	while (any) {
+		long n = give_once(h, link, &any);
 
-			if (n < 0)
-				failed = n;
-			else
-				sum += n;
-			h->gave(b);
-			b = next;
-		}
+		if (n < 0)
+			return n;
+		sum += n;
 	}
-	return failed < 0 ? failed : sum;
+	return sum;
 }
 
 /* ---- the taker ------------------------------------------------------------- */
 
-/* One entry of the list; bytes are cut off *blob.  false: not understood. */
-static bool read_entry(const json_t *entry, molt_str *blob, mo_gen_conn *out)
+static void free_missed(mo_event **missed, size_t n)
 {
-	const char *server, *peer;
-	json_int_t left, len;
+	while (n > 0)
+		mo_event_unref(missed[--n]);
+	free(missed);
+}
 
-	if (json_unpack((json_t *)(uintptr_t)entry, "[s, s, I, I]", &server, &peer, &left, &len) <
-		    0 ||
-	    len < 0 || (size_t)len > blob->len)
+static molt_str cut_off(molt_str *blob, size_t n)
+{
+	molt_str s = { blob->ptr, n };
+
+	*blob = (molt_str){ blob->ptr + n, blob->len - n };
+	return s;
+}
+
+/* One entry of the list; its bytes are cut off *blob.  false: not understood. */
+static bool read_entry(json_t *entry, molt_str *blob, mo_gen_conn *out)
+{
+	const char *server, *peer, *protocol;
+	json_int_t left, len, state;
+
+	if (json_unpack(entry, "[s, s, I, I, s, I]", &server, &peer, &left, &len, &protocol,
+			&state) < 0 ||
+	    len < 0 || state < 0 || (size_t)len > blob->len ||
+	    (size_t)state > blob->len - (size_t)len)
 		return false;
-	*out = (mo_gen_conn){ .server = server, .left = left, .bytes = { blob->ptr, (size_t)len } };
-	*blob = (molt_str){ blob->ptr + len, blob->len - (size_t)len };
+	*out = (mo_gen_conn){ .fd = -1, .server = server, .left = left, .protocol = protocol };
+	out->bytes = cut_off(blob, (size_t)len);
+	out->state = cut_off(blob, (size_t)state);
 	if (strcmp(peer, "unix") == 0 || strncmp(peer, "unix:", 5) == 0) {
 		out->peer.u.sa.sa_family = AF_UNIX;
 		out->peer.len = sizeof(sa_family_t);
@@ -109,33 +149,67 @@ static bool read_entry(const json_t *entry, molt_str *blob, mo_gen_conn *out)
 	return mo_addr_parse(peer, &out->peer) == 0;
 }
 
-long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
+/* Reads the list and decides who is kept; true: the descriptors are as many. */
+static bool read_list(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, bool *keep)
 {
-	json_t *list = json_object_get(m->body, "list"), *refused = json_array();
-	mo_gen_conn conns[MO_GEN_BATCH];
+	json_t *list = json_object_get(m->body, "list");
 	molt_str blob = m->blob;
+
+	for (int i = 0; i < m->nfds; i++)
+		keep[i] = false;
+	if (m->nfds > MO_GEN_BATCH || json_array_size(list) != (size_t)m->nfds)
+		return false;
+	for (int i = 0; i < m->nfds; i++) {
+		if (!read_entry(json_array_get(list, (size_t)i), &blob, &conns[i]))
+			return false;
+		keep[i] = h->takes(conns[i].server);
+	}
+	h->prepare(conns, (size_t)m->nfds, keep);
+	return true;
+}
+
+static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, const bool *keep,
+		  struct mo_event **missed, size_t nmissed)
+{
 	long n = 0;
-	int rc;
 
 	for (int i = 0; i < m->nfds; i++) {
-		conns[i].fd = -1;
-		if (i < MO_GEN_BATCH && json_array_size(list) == (size_t)m->nfds &&
-		    read_entry(json_array_get(list, (size_t)i), &blob, &conns[i]) &&
-		    h->takes(conns[i].server)) {
-			conns[i].fd = m->fds[i];
-			m->fds[i] = -1;
-		} else {
-			json_array_append_new(refused, json_integer(i));
-			conns[i].fd = -1;
-		}
-	}
-	rc = mo_wire_send(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused),
-			  NULL, 0);
-	for (int i = 0; i < m->nfds; i++) {
-		if (conns[i].fd < 0)
+		if (!keep[i])
 			continue;
+		conns[i].fd = m->fds[i];
+		conns[i].missed = missed;
+		conns[i].nmissed = nmissed;
+		m->fds[i] = -1;
 		h->take(&conns[i]);
 		n++;
 	}
+	return n;
+}
+
+long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
+{
+	uint64_t seen = (uint64_t)mo_json_int(m->body, "seen");
+	json_t *refused = json_array();
+	mo_gen_conn conns[MO_GEN_BATCH] = { 0 };
+	bool keep[MO_WIRE_FDS], ours;
+	mo_event **missed = NULL;
+	size_t nmissed = 0;
+	long n = 0;
+	int rc;
+
+	/* Nobody is taken whose events are no longer known. */
+	ours = mo_relay_missed(seen, &missed, &nmissed) == 0 && read_list(h, m, conns, keep);
+	free_missed(missed, nmissed);
+	for (int i = 0; i < m->nfds; i++)
+		if (!ours || !keep[i])
+			json_array_append_new(refused, json_integer(i));
+	rc = mo_wire_send(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused),
+			  NULL, 0);
+	/* While they were prepared, more may have been published. */
+	if (ours && mo_relay_missed(seen, &missed, &nmissed) == 0) {
+		n = serve(h, m, conns, keep, missed, nmissed);
+		free_missed(missed, nmissed);
+	}
+	mo_relay_seen(seen);
 	return rc < 0 ? rc : n;
 }

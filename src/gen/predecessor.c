@@ -20,6 +20,7 @@
 #include "gen/notify.h"
 #include "gen/offer.h"
 #include "gen/receipt.h"
+#include "gen/relay.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
 #include "gen/successor.h"
@@ -170,6 +171,8 @@ static void on_other_message(mo_predecessor *p, const mo_wire_msg *m)
 		p->stops = true;
 	} else if (strcmp(m->type, "replaced") == 0) {
 		p->replaced = true;
+	} else if (strcmp(m->type, "event") == 0) {
+		mo_relay_from_below(m);
 	}
 }
 
@@ -383,6 +386,7 @@ static int switch_over(mo_predecessor *p)
 	p->stopped_accepting = true;
 	p->host->accept(false);
 	rc = send_message(p, json_pack("{s:s}", "type", "commit"), NULL, 0);
+	mo_relay_down_open(p->channel);
 	if (rc == 0)
 		rc = await(p, "serving", mo_deadline(SERVING_TIMEOUT), &m);
 	if (rc == -ETIMEDOUT)
@@ -401,7 +405,8 @@ static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const 
 	int rc;
 
 	for (;;) {
-		rc = mo_wire_send_blob(p->channel, json_incref(body), fds, n, pieces, (size_t)n);
+		rc = mo_wire_send_blob(p->channel, json_incref(body), fds, n, pieces,
+				       2 * (size_t)n);
 		if (rc != -EAGAIN)
 			break;
 		mo_control_nap(1);
@@ -424,6 +429,7 @@ static void move_connections(mo_predecessor *p)
 		p->moved += n;
 		return;
 	}
+	mo_relay_down_close();
 	mo_warn("connections cannot be moved to generation %u any more; they end with their next "
 		"answer",
 		p->generation);
@@ -457,6 +463,7 @@ static void give_up(mo_predecessor *p, int code)
 	size_t i;
 	json_t *line;
 
+	mo_relay_down_close();
 	kill_and_reap(p);
 	take_last_messages(p);
 	if (p->left)
@@ -575,6 +582,7 @@ static enum mo_drain_say while_draining(void *arg)
 
 	move_connections(p);
 	read_messages(p);
+	mo_relay_tell_seen();
 	if (p->pid && reap(p)) {
 		enum mo_drain_say say = successor_ended(p);
 
@@ -613,6 +621,8 @@ bool mo_predecessor_drain(mo_predecessor *p)
 
 	p->receipt->phase = MO_PHASE_DRAIN;
 	d = mo_drain_after_restart(p->host, while_draining, p);
+	mo_relay_settle();
+	mo_relay_down_close();
 	if (d.back) {
 		take_back(p);
 		return false;

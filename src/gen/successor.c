@@ -19,6 +19,7 @@
 #include "gen/notify.h"
 #include "gen/offer.h"
 #include "gen/receipt.h"
+#include "gen/relay.h"
 #include "gen/start.h"
 #include "gen/tail.h"
 #include "gen/uplink.h"
@@ -340,6 +341,8 @@ int mo_successor_ready(const mo_gen_host *host)
 	}
 	mo_log_set_observer(NULL);
 	restore_stderr();
+	if (!s.orphan)
+		mo_relay_up_open(fd);
 	host->accept(true);
 	while (s.listeners)
 		drop(unlink_offered(&s.listeners));
@@ -386,12 +389,17 @@ void mo_successor_listen(void)
 			become_main(true);
 		else if (strcmp(m.type, "conns") == 0)
 			mo_move_take(mo_control_host(), fd, &m);
+		else if (strcmp(m.type, "event") == 0)
+			mo_relay_from_above(&m);
+		else if (strcmp(m.type, "seen") == 0)
+			mo_relay_seen((uint64_t)mo_json_int(m.body, "seen"));
 		r = json_object_get(m.body, "receipt");
 		if (strcmp(m.type, "receipt") == 0 && json_is_object(r))
 			mo_receipts_put(r);
 		mo_wire_free(&m);
 	}
 	become_main(s.by_supervisor);
+	mo_relay_up_close();
 	predecessor_ended();
 	s.co = NULL;
 	atomic_store(&s.channel, -1);

@@ -19,11 +19,13 @@
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
  *   main       predecessor  the service manager knows the successor
- *   conns      predecessor  list of [server, peer, left, bytes], one fd each;
- *                           the bytes follow
+ *   conns      predecessor  list of [server, peer, left, bytes, protocol, state],
+ *                           one fd each; the bytes and states follow; seen
  *   took       successor    refused: list of numbers in the list         conns
  *   stopping   successor    it is being shut down: its end is wanted
  *   replaced   successor    it is about to commit to a successor of its own
+ *   event      both         parts: lengths; its topic, name, id, data follow
+ *   seen       predecessor  seen: how many of the successor's events
  *   receipt    predecessor  receipt: the final one, after the drain */
 #ifndef MO_GEN_WIRE_H
 #define MO_GEN_WIRE_H
@@ -38,10 +40,10 @@
 #define MO_WIRE_MAX (96u * 1024)
 
 typedef struct mo_wire_msg {
-	json_t *body;	  /* owned */
+	json_t *body;     /* owned */
 	const char *type; /* in body; never NULL */
-	char *packet;	  /* owned */
-	molt_str blob;	  /* the bytes behind the object, in packet */
+	char *packet;     /* owned */
+	molt_str blob;    /* the bytes behind the object, in packet */
 	int fds[MO_WIRE_FDS];
 	int nfds;
 	pid_t pid; /* of the sender, as the kernel tells; 0: not known */
@@ -61,7 +63,7 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 int mo_wire_recv(int fd, mo_wire_msg *out);
 void mo_wire_free(mo_wire_msg *m); /* closes descriptors still in m->fds */
 
-const char *mo_json_str(const json_t *o, const char *key);   /* "" when not there */
-long long mo_json_int(const json_t *o, const char *key);     /* 0 when not there */
+const char *mo_json_str(const json_t *o, const char *key); /* "" when not there */
+long long mo_json_int(const json_t *o, const char *key);   /* 0 when not there */
 
 #endif

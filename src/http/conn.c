@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/ws_deflate.h"
 
 #define LINGER_TIME (2 * MOLT_SECOND)
 #define LINGER_BYTES (64u * 1024)
@@ -58,6 +59,7 @@ void mo_conns_fini(mo_loop *l)
 
 	MO_CHECK(mo_list_empty(&home->all) && mo_list_empty(&home->moving) &&
 		 mo_list_empty(&home->acceptors));
+	mo_ws_zlib_free(home->zlib);
 	while (home->nspare > 0)
 		mo_buf_free(&home->spare[--home->nspare]);
 	l->slot[MO_SLOT_HTTP] = NULL;
@@ -347,7 +349,13 @@ void mo_conns_close_idle(mo_loop *l, const mo_http_server *s)
 	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
 		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
 
-		if (c->state != MO_CONN_IDLE || (s && c->server != s) || has_unread(c))
+		if (c->state != MO_CONN_IDLE || (s && c->server != s))
+			continue;
+		if (c->proto->retire) {
+			c->proto->retire(c);
+			continue;
+		}
+		if (has_unread(c))
 			continue;
 		(void)c->stream->ops->finish(c->stream);
 		mo_conn_close(c);
@@ -364,7 +372,7 @@ unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s)
 		if (s && c->server != s)
 			continue;
 		n += c->state == MO_CONN_RUNNING || c->state == MO_CONN_HEAD;
-		if (c->state == MO_CONN_RUNNING)
+		if (c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING)
 			c->proto->cut(c);
 		else
 			mo_conn_close(c);

@@ -49,9 +49,22 @@ typedef struct mo_protocol {
 	molt_str (*unread)(const mo_conn *c); /* when movable; borrowed */
 	/* After open: goes on with bytes that a former generation has read. */
 	void (*restore)(mo_conn *c, molt_str bytes);
+
+	/* The rest is of the protocols that follow HTTP/1 on a connection; NULL in it. */
+
+	/* Works from here on with c->data, after an upgrade (RUNNING, until alone())
+	 * or for a former generation (IDLE).  bytes: read by others, borrowed. */
+	void (*begin)(mo_conn *c, molt_str bytes);
+	/* The exchange that upgraded the connection has ended, in its coroutine. */
+	void (*alone)(mo_conn *c);
+	/* When movable: what the taker needs to know of it; borrowed. */
+	molt_str (*state)(mo_conn *c);
+	/* The server drains, or no longer does, or the successor did not take it:
+	 * look at mo_conn_may_move() and server->closing. */
+	void (*retire)(mo_conn *c);
 } mo_protocol;
 
-extern const mo_protocol mo_protocol_h1;
+extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse;
 
 #define MO_SPARE_BUFS 32
 
@@ -66,6 +79,7 @@ typedef struct mo_conns {
 	mo_buf spare[MO_SPARE_BUFS];
 	unsigned nspare;
 	uint64_t id_seed;
+	struct mo_ws_zlib *zlib; /* of ws_deflate.c; NULL until needed */
 	molt_time accept_logged; /* when a failing accept was last logged */
 } mo_conns;
 
@@ -77,6 +91,8 @@ struct mo_conn {
 	bool finished; /* LINGER: our end has been closed */
 	bool stays;    /* the successor did not take it: its next answer closes */
 	bool cut_later; /* MOVING: cut meanwhile */
+	bool moved;     /* the successor has it */
+	_Atomic bool lost; /* upgraded: the client is gone; for any thread */
 	uint8_t before; /* MOVING: its state before */
 	mo_list node, ready;
 	mo_conns *home;
@@ -101,6 +117,8 @@ mo_conns *mo_conns_of(mo_loop *l);
  * and takes it off that count when it cannot be watched (NULL). */
 mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
 		      mo_http_server *s);
+/* Could it move to the successor, as far as its server and its stream go? */
+bool mo_conn_may_move(const mo_conn *c);
 /* UV_READABLE and so on; 0 for none.  Costs system calls only when it changes. */
 void mo_conn_watch(mo_conn *c, int events);
 /* Calls proto->on_turn() in the next turn of the loop, once. */

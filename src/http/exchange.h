@@ -22,6 +22,7 @@
 #define MO_REQ_MAGIC 0x72657121u
 
 struct mo_http_server;
+struct mo_protocol;
 
 /* A field of the answer. */
 typedef struct mo_out_field {
@@ -51,6 +52,10 @@ typedef struct mo_exchange_ops {
 	 * side and waits for the answer, which only a write can tell apart. [any] */
 	bool (*gone)(const molt_req *r);
 	bool (*broken)(const molt_req *r); /* nothing can be sent to it any more. [any] */
+	/* Sends the head and what is gathered of the body, then gives the connection
+	 * to proto with data; the exchange can only end from there on.  0; -EBUSY:
+	 * there is a body to read; -EPIPE, -ETIMEDOUT: data stays the caller's.  [parks] */
+	int (*upgrade)(molt_req *r, const struct mo_protocol *proto, void *data);
 } mo_exchange_ops;
 
 struct molt_req {
@@ -119,6 +124,10 @@ typedef struct mo_http_limits {
 	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
 	bool keep_alive;
 	bool handover; /* connections may move to a successor */
+	size_t ws_max_message, ws_max_queue; /* of a message; of output not yet taken */
+	molt_time ws_ping;         /* silence until a ping, and until it must be answered */
+	molt_time ws_close_spread; /* over which a drain closes what cannot move */
+	const char *ws_origins;    /* comma list besides the same host, "*": all; or NULL */
 } mo_http_limits;
 
 /* Which connections end with their next answer: of a server that drains, those
@@ -138,6 +147,7 @@ typedef struct mo_http_server {
 	_Atomic uint64_t total_requests, total_connections;
 	_Atomic uint64_t by_class[6]; /* answers 1xx .. 5xx at [1..5] */
 	_Atomic int closing;	     /* enum mo_closing */
+	_Atomic bool replaced;	     /* closing, because a successor serves */
 } mo_http_server;
 
 /* The first field with that id, or NULL. */

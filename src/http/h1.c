@@ -187,6 +187,11 @@ static void drive(mo_conn *c)
 			break;
 		next = next_request(c);
 	}
+	if (h->upgraded) {
+		if (!h->req)
+			free(h);
+		return;
+	}
 	if (next == NEXT_PARKED) {
 		/* It may wait long; the answers before it must not. */
 		if (!h->waiting && mo_h1_gathered(h) > 0)

@@ -48,6 +48,7 @@ typedef struct mo_h1_req {
 	enum mo_h1_framing framing;
 	bool head_only; /* HEAD */
 	uint64_t left;  /* of Content-Length */
+	struct mo_h1 *h1; /* of its connection, also when that was upgraded */
 } mo_h1_req;
 
 enum mo_h1_peer { MO_H1_PEER_THERE, MO_H1_PEER_ENDED, MO_H1_PEER_LOST };
@@ -70,6 +71,7 @@ typedef struct mo_h1 {
 	bool closing;         /* after what is gathered */
 	bool cut;             /* closing without a proper end */
 	bool reset;           /* ... that only a reset can show */
+	bool upgraded;        /* the connection is another protocol's; see h1_upgrade.c */
 	_Atomic uint8_t peer; /* enum mo_h1_peer, for any thread */
 } mo_h1;
 
@@ -123,6 +125,12 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
  * of the connection when it ends.  Not in a coroutine. */
 bool mo_h1_exchange_run(mo_h1_req *q);
 void mo_h1_count_answer(mo_http_server *s, int status);
+
+/* ---- h1_upgrade.c ---- */
+
+int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data);
+/* The end of an exchange whose connection was upgraded. */
+void mo_h1_upgrade_end(mo_h1_req *q);
 
 /* ---- h1_body.c ---- */
 

@@ -136,6 +136,8 @@ static bool must_close(const mo_h1_req *q, bool last)
 {
 	const molt_req *r = &q->r;
 
+	if (r->status == 101)
+		return false;
 	if (r->close || !q->keep_alive || !r->server->lim.keep_alive)
 		return true;
 	if (q->framing == MO_H1_UNTIL_CLOSE || r->body_state == MO_BODY_FAILED)

@@ -30,6 +30,7 @@ static const mo_exchange_ops ops = {
 	.send_file = mo_h1_send_file,
 	.gone = h1_gone,
 	.broken = h1_broken,
+	.upgrade = mo_h1_upgrade,
 };
 
 /* Where the head's bytes were, and where their copy is. */
@@ -134,6 +135,7 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	mo_arena_defer(&q->r.arena, forget, &q->r);
 	q->r.out_tail = &q->r.out_fields;
 	copy_head(&q->r, h->in + h->in_at, head, fields);
+	q->h1 = h;
 	q->keep_alive = head->keep_alive;
 	q->head_only = mo_str_eq(q->r.method, MO_STR("HEAD"));
 	mo_h1_body_init(q);
@@ -159,9 +161,13 @@ void mo_h1_count_answer(mo_http_server *s, int status)
 static void exchange_end(mo_h1_req *q)
 {
 	mo_conn *c = mo_h1_conn(q);
-	mo_h1 *h = mo_h1_of(c);
+	mo_h1 *h = q->h1;
 	molt_req *r = &q->r;
 
+	if (h->upgraded) {
+		mo_h1_upgrade_end(q);
+		return;
+	}
 	r->cut |= h->dead;
 	h->cut = r->cut;
 	h->reset = r->cut && r->head_sent && q->framing == MO_H1_UNTIL_CLOSE;

@@ -11,11 +11,20 @@
 #include "base/mem.h"
 #include "http/conn_internal.h"
 
+bool mo_conn_may_move(const mo_conn *c)
+{
+	return !c->stays && c->server->lim.handover && c->stream->ops->movable(c->stream);
+}
+
 static bool movable(const mo_conn *c)
 {
-	return c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING && !c->stays &&
-	       c->server->lim.handover && c->stream->ops->movable(c->stream) &&
+	return c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING && mo_conn_may_move(c) &&
 	       c->proto->movable(c);
+}
+
+static molt_str state_of(mo_conn *c)
+{
+	return c->proto->state ? c->proto->state(c) : (molt_str){ "", 0 };
 }
 
 static molt_time time_left(mo_conn *c)
@@ -35,7 +44,9 @@ static void pack_one(mo_pack *p, mo_conn *c)
 					.server = c->server,
 					.peer = c->peer,
 					.left = time_left(c),
-					.bytes = c->proto->unread(c) };
+					.bytes = c->proto->unread(c),
+					.protocol = c->proto->name,
+					.state = state_of(c) };
 	c->before = c->state;
 	c->state = MO_CONN_MOVING;
 	mo_conn_watch(c, 0);
@@ -55,7 +66,7 @@ mo_pack *mo_conns_pack(mo_loop *l)
 
 		if (!movable(c))
 			continue;
-		bytes += c->proto->unread(c).len;
+		bytes += c->proto->unread(c).len + state_of(c).len;
 		if (p && (p->n == MO_PACK_MAX || bytes > MO_PACK_BYTES))
 			break;
 		if (!p) {
@@ -74,7 +85,9 @@ static void serve_on(mo_conn *c, molt_time left)
 	c->state = c->before;
 	c->stays = true;
 	if (c->cut_later) {
-		mo_conn_close(c);
+		c->proto->cut(c);
+	} else if (c->proto->retire) {
+		c->proto->retire(c);
 	} else if (c->state == MO_CONN_RUNNING) {
 		mo_conn_later(c);
 	} else {
@@ -89,6 +102,7 @@ void mo_conns_gave(mo_pack *p)
 		mo_packed *it = &p->items[i];
 
 		MO_CHECK(it->conn->state == MO_CONN_MOVING);
+		it->conn->moved = it->taken;
 		if (it->taken)
 			mo_conn_close(it->conn);
 		else
@@ -97,19 +111,43 @@ void mo_conns_gave(mo_pack *p)
 	free(p);
 }
 
-void mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, molt_time left,
-		   molt_str bytes)
+/* Another protocol instead of HTTP/1, before anything was read. */
+static void change_protocol(mo_conn *c, const mo_protocol *proto, void *data, molt_str bytes)
+{
+	c->proto->closed(c);
+	c->proto = proto;
+	c->data = data;
+	proto->begin(c, bytes);
+}
+
+bool mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, molt_time left,
+		   molt_str bytes, const mo_protocol *proto, void *data)
 {
 	mo_conn *c;
 
 	atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
 	c = mo_conn_open(mo_conns_of(l), fd, peer, NULL, s);
 	if (!c)
-		return;
+		return false;
+	if (proto) {
+		change_protocol(c, proto, data, bytes);
+		return true;
+	}
 	if (bytes.len)
 		c->proto->restore(c, bytes);
 	/* What it waited for the predecessor counts: no restart gives a slow
 	 * client more time. */
 	if (left >= 0 && (c->state == MO_CONN_HEAD || c->state == MO_CONN_IDLE))
 		mo_conn_deadline(c, left);
+	return true;
+}
+
+void mo_conns_retire(mo_loop *l, const mo_http_server *s)
+{
+	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
+		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if ((!s || c->server == s) && c->proto->retire && c->data)
+			c->proto->retire(c);
+	}
 }

@@ -93,6 +93,21 @@ static const mo_key keys[] = {
 	BOOL("handover", handover, "true",
 	     "Give plain HTTP/1.1 connections to the new process at a restart; off: they end with "
 	     "their next answer."),
+	SIZE("wsMaxMessage", 125, 64 * MIB, ws_max_message, "1m",
+	     "A message that a WebSocket client sends, decompressed; a longer one closes with "
+	     "1009."),
+	SIZE("wsMaxQueue", 4 * KIB, 1024 * MIB, ws_max_queue, "1m",
+	     "Output that a WebSocket or event-stream client has not taken; with more it is cut."),
+	DURATION("wsPing", 0, ws_ping, "30s",
+		 "Silence after which a WebSocket client is sent a ping, and has as long to answer "
+		 "it; an event stream is sent a comment."),
+	DURATION(
+		"wsCloseSpread", 0, ws_close_spread, "1s",
+		"The time over which a restart closes the WebSockets (with 1012) and event streams "
+		"that cannot move to the new process; `none`: all at once."),
+	LIST("wsOrigins", 0, ',', ws_origins, NULL,
+	     "Origins whose pages may open a WebSocket besides those of the same host, such as "
+	     "`https://example.org`; `*`: all."),
 	BOOL("graceful", graceful, "false", "Allow the process to be restarted."),
 	DURATION_OR_ZERO(
 		"bakeTime", 0, bake_time, "0s",

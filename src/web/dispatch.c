@@ -23,6 +23,7 @@
 #include "base/str.h"
 #include "rt/co.h"
 #include "rt/pool.h"
+#include "web/sse.h"
 
 /* ---- the library's own answers ---- */
 
@@ -291,6 +292,10 @@ static void finish_answer(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
 
+	if (w->sse)
+		mo_web_sse_begin(r);
+	if (r->finished)
+		return;
 	if (w->failed == -ETIMEDOUT) {
 		if (r->head_sent) {
 			r->cut = true;

@@ -182,8 +182,8 @@ static int check_opts(const molt_route_opts *o)
 	return o->timeout < 0 && o->timeout != MOLT_FOREVER ? -EINVAL : 0;
 }
 
-int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *arg,
-		   const molt_route_opts *o)
+static int bind_route(molt_group *g, const char *pattern, molt_handler *h, void *arg,
+		      const molt_route_opts *o, const struct mo_ws_route *ws)
 {
 	int err = check_new(g);
 	mo_route *route;
@@ -199,11 +199,23 @@ int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *ar
 				      "pattern \"%s\": stack_size or timeout out of range",
 				      pattern);
 	route = mo_arena_alloc(mo_group_arena(g), sizeof(*route));
-	*route = (mo_route){ .group = g, .handler = h, .arg = arg };
+	*route = (mo_route){ .group = g, .handler = h, .arg = arg, .ws = ws };
 	if (o)
 		route->opts = *o;
 	err = mo_router_add(g->server->router, g->prefix, pattern, route, &why);
 	return err ? fail_why(g, err, why) : 0;
+}
+
+int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *arg,
+		   const molt_route_opts *o)
+{
+	return bind_route(g, pattern, h, arg, o, NULL);
+}
+
+int mo_group_bind_ws(molt_group *g, const char *pattern, molt_handler *h, void *arg,
+		     const struct mo_ws_route *ws)
+{
+	return bind_route(g, pattern, h, arg, NULL, ws);
 }
 
 int molt_bind(molt_group *g, const char *pattern, molt_handler *h, void *arg)

@@ -41,7 +41,12 @@ typedef struct mo_route {
 	molt_handler *handler;
 	void *arg;
 	molt_route_opts opts;
+	const struct mo_ws_route *ws; /* of molt_ws_bind(), or NULL */
 } mo_route;
+
+/* molt_bind() of an endpoint's handler; pattern lives as long as the group. */
+int mo_group_bind_ws(molt_group *g, const char *pattern, molt_handler *h, void *arg,
+		     const struct mo_ws_route *ws);
 
 /* Memory that lives as long as the server's groups; while they are set up. */
 mo_arena *mo_group_arena(const molt_group *g);

@@ -8,14 +8,20 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "http/conn.h"
+#include "gen/control.h"
+#include "gen/relay.h"
+#include "http/conn_internal.h"
+#include "rt/park.h"
 #include "web/loops.h"
 #include "web/process.h"
 #include "web/server.h"
+#include "web/sse.h"
+#include "web/ws.h"
 
 _Static_assert(MO_GEN_BATCH == MO_PACK_MAX, "one pack is one batch");
 
 #define LOOP_TIMEOUT (10 * MOLT_SECOND)
+#define RESTORE_TIMEOUT (5 * MOLT_SECOND)
 
 /* ---- the giver ----------------------------------------------------------------- */
 
@@ -39,7 +45,9 @@ static mo_gen_batch *batch_of(mo_pack *p)
 					     .fd = it->fd,
 					     .peer = it->peer,
 					     .left = it->left,
-					     .bytes = it->bytes };
+					     .bytes = it->bytes,
+					     .protocol = it->protocol,
+					     .state = it->state };
 	}
 	return b;
 }
@@ -115,42 +123,227 @@ bool mo_process_takes(const char *server)
 	return false;
 }
 
+/* What a connection of another protocol than HTTP/1 became here. */
+typedef struct made {
+	mo_loop *loop;
+	const mo_protocol *proto;
+	molt_ws *ws;
+	mo_web_sse *sse;
+} made;
+
+enum outcome { PENDING, MADE, ABANDONED };
+
+/* One connection being made ready on its loop.  Owned by the batch; the last of
+ * loop and control thread to touch the batch frees it. */
+typedef struct making {
+	struct batch *batch;
+	molt_server *server;
+	made *m;
+	char *state;
+	size_t len;
+	_Atomic int outcome;
+} making;
+
+typedef struct batch {
+	_Atomic int users, left;
+	mo_park park;
+	bool given_up; /* of the control thread */
+	size_t n;
+	making items[MO_GEN_BATCH];
+} batch;
+
+static void batch_drop(batch *b)
+{
+	if (atomic_fetch_sub(&b->users, 1) > 1)
+		return;
+	for (size_t i = 0; i < b->n; i++)
+		free(b->items[i].state);
+	free(b);
+}
+
+static void discard(made *m)
+{
+	if (m->ws)
+		mo_web_ws_abandon(m->ws);
+	if (m->sse)
+		mo_web_sse_free(m->sse);
+	free(m);
+}
+
+static void all_made(void *arg)
+{
+	batch *b = arg;
+
+	if (!b->given_up)
+		mo_park_wake(&b->park, 0);
+	batch_drop(b);
+}
+
+static void discard_on_loop(void *m)
+{
+	discard(m);
+}
+
+/* In a coroutine of the connection's loop. */
+static void make(void *arg)
+{
+	making *i = arg;
+	batch *b = i->batch;
+	molt_str state = { i->state, i->len };
+	int pending = PENDING;
+	made *m = i->m;
+
+	if (m->proto == &mo_protocol_ws)
+		m->ws = mo_web_ws_restore(m->loop, i->server, state);
+	else
+		m->sse = mo_web_sse_restore(m->loop, &i->server->http.lim, state);
+	if (!atomic_compare_exchange_strong(&i->outcome, &pending, MADE))
+		mo_loop_post(m->loop, discard_on_loop, m); /* it came too late */
+	if (atomic_fetch_sub(&b->left, 1) == 1)
+		mo_loop_post(mo_control_loop(), all_made, b);
+	else
+		batch_drop(b);
+}
+
+static const mo_protocol *protocol_of(const char *name)
+{
+	static const mo_protocol *const all[] = { &mo_protocol_h1, &mo_protocol_ws,
+						  &mo_protocol_sse };
+
+	for (size_t i = 0; i < MO_COUNTOF(all); i++)
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i];
+	return NULL;
+}
+
+/* Spread over the loops in turn: at a restart all come at once. */
+static mo_loop *next_loop(void)
+{
+	static unsigned turn;
+
+	return mo_loops_get((int)(turn++ % (unsigned)mo_loops_count()));
+}
+
+static void add_making(batch *b, mo_gen_conn *c, const mo_protocol *proto)
+{
+	making *i = &b->items[b->n++];
+
+	*i = (making){ .batch = b,
+		       .server = find(c->server),
+		       .m = mo_calloc(1, sizeof(made)),
+		       .state = mo_malloc(c->state.len + 1),
+		       .len = c->state.len };
+	memcpy(i->state, c->state.ptr, c->state.len);
+	i->m->loop = next_loop();
+	i->m->proto = proto;
+	c->ready = i->m;
+}
+
+static void wait_made(batch *b)
+{
+	atomic_init(&b->users, (int)b->n + 1);
+	atomic_init(&b->left, (int)b->n);
+	for (size_t i = 0; i < b->n; i++)
+		MO_CHECK(mo_loop_spawn(b->items[i].m->loop, make, &b->items[i]));
+	if (b->n > 0)
+		b->given_up = mo_park_wait(&b->park, RESTORE_TIMEOUT) != 0;
+}
+
+void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
+{
+	batch *b = mo_calloc(1, sizeof(*b));
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const mo_protocol *proto = protocol_of(c[i].protocol);
+
+		keep[i] = keep[i] && proto;
+		if (keep[i] && proto != &mo_protocol_h1)
+			add_making(b, &c[i], proto);
+	}
+	wait_made(b);
+	for (size_t i = 0; i < n; i++) {
+		int pending = PENDING;
+		making *k;
+
+		if (!c[i].ready)
+			continue;
+		k = &b->items[at++];
+		if (atomic_compare_exchange_strong(&k->outcome, &pending, ABANDONED)) {
+			keep[i] = false; /* its loop discards it */
+			c[i].ready = NULL;
+		} else if (!k->m->ws && !k->m->sse) {
+			keep[i] = false;
+			free(k->m);
+			c[i].ready = NULL;
+		}
+	}
+	batch_drop(b);
+}
+
 typedef struct arrival {
 	mo_loop *loop;
 	molt_server *server;
+	made *ready; /* NULL: HTTP/1 */
 	int fd;
 	mo_addr peer;
 	molt_time left;
-	size_t len;
+	mo_event **missed;
+	size_t nmissed, len;
 	char bytes[];
 } arrival;
+
+static void adopt_made(arrival *a, molt_str bytes)
+{
+	made *m = a->ready;
+	void *data = m->ws ? (void *)m->ws->s : (void *)mo_web_sse_stream(m->sse);
+
+	/* What it missed goes behind the output that it brought along. */
+	if (m->ws)
+		mo_web_ws_taken(m->ws, a->missed, a->nmissed);
+	else
+		mo_web_sse_taken(m->sse, a->missed, a->nmissed);
+	if (mo_conn_adopt(a->loop, &a->server->http, a->fd, &a->peer, a->left, bytes, m->proto,
+			  data))
+		free(m);
+	else
+		discard(m);
+}
 
 static void adopt(void *arg)
 {
 	arrival *a = arg;
+	molt_str bytes = { a->bytes, a->len };
 
-	mo_conn_adopt(a->loop, &a->server->http, a->fd, &a->peer, a->left,
-		      (molt_str){ a->bytes, a->len });
+	if (a->ready)
+		adopt_made(a, bytes);
+	else
+		mo_conn_adopt(a->loop, &a->server->http, a->fd, &a->peer, a->left, bytes, NULL,
+			      NULL);
+	for (size_t i = 0; i < a->nmissed; i++)
+		mo_event_unref(a->missed[i]);
+	free(a->missed);
 	free(a);
 }
 
-/* Spread over the loops in turn: at a restart all come at once. */
 void mo_process_take(const mo_gen_conn *c)
 {
-	static unsigned turn;
 	arrival *a = mo_malloc(sizeof(*a) + c->bytes.len);
+	made *m = c->ready;
 
-	*a = (arrival){ .loop = mo_loops_get((int)(turn++ % (unsigned)mo_loops_count())),
+	*a = (arrival){ .loop = m ? m->loop : next_loop(),
 			.server = find(c->server),
+			.ready = m,
 			.fd = c->fd,
 			.peer = c->peer,
 			.left = c->left,
+			.nmissed = m ? c->nmissed : 0,
 			.len = c->bytes.len };
 	MO_CHECK(a->server != NULL);
 	if (a->len)
 		memcpy(a->bytes, c->bytes.ptr, a->len);
-	if (!mo_loop_post(a->loop, adopt, a)) {
-		close(a->fd);
-		free(a);
-	}
+	a->missed = mo_calloc(a->nmissed + 1, sizeof(mo_event *));
+	for (size_t i = 0; i < a->nmissed; i++)
+		a->missed[i] = mo_event_ref(c->missed[i]);
+	MO_CHECK(mo_loop_post(a->loop, adopt, a));
 }

@@ -13,6 +13,7 @@
 #include "http/conn.h"
 #include "rt/park.h"
 #include "rt/watchdog.h"
+#include "web/topic.h"
 
 #define MAX_LOOPS 256
 #define WATCHDOG_LIMIT 250
@@ -150,6 +151,7 @@ bool mo_loops_run(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeou
 static void fini_loop(mo_loop *l, void *unused)
 {
 	(void)unused;
+	mo_topics_fini(l);
 	mo_conns_fini(l);
 }
 

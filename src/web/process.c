@@ -20,6 +20,7 @@
 #include "web/loops.h"
 #include "web/server.h"
 #include "web/server_start.h"
+#include "web/topic.h"
 
 #ifndef MO_VERSION
 #error "the build defines MO_VERSION"
@@ -62,12 +63,23 @@ static void accept_all(bool on)
 	mo_start_accept(s, on);
 }
 
+static void retire_on(mo_loop *l, void *server)
+{
+	mo_conns_retire(l, server);
+}
+
+/* What waits for no request is told; a loop that is blocked learns it late. */
 static void announce_close(enum mo_gen_closing which)
 {
 	static const int as_http[] = { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 
 	EACH_SERVER(s)
-	atomic_store(&s->http.closing, as_http[which]);
+	{
+		if (which != MO_GEN_CLOSE_ALL)
+			atomic_store(&s->http.replaced, which != MO_GEN_CLOSE_NONE);
+		atomic_store(&s->http.closing, as_http[which]);
+	}
+	mo_loops_run(retire_on, NULL, MOLT_SECOND);
 }
 
 static void leave(void)
@@ -193,7 +205,9 @@ static const mo_gen_host host = {
 	.give = mo_process_give,
 	.gave = mo_process_gave,
 	.takes = mo_process_takes,
+	.prepare = mo_process_prepare,
 	.take = mo_process_take,
+	.event = mo_topics_deliver,
 	.close_listeners = close_listeners,
 	.load = load,
 	.close_idle = close_idle,

@@ -11,6 +11,8 @@ const mo_gen_host *mo_process_host(void);
 mo_gen_batch *mo_process_give(void);
 void mo_process_gave(mo_gen_batch *b);
 bool mo_process_takes(const char *server);
+/* Makes ready what the protocols of connections need; may park. */
+void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep);
 void mo_process_take(const mo_gen_conn *c);
 
 #endif

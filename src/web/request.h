@@ -34,6 +34,7 @@ typedef struct mo_web {
 	molt_handler *last;
 	const mo_route *route; /* NULL: the answer is the library's own */
 	unsigned at;
+	struct mo_web_sse *sse; /* of molt_sse_subscribe(): the connection becomes a stream */
 	bool error_page; /* the body was made by molt_res_error() */
 	/* First failure of writing, -EPIPE or -ETIMEDOUT; every later write gives it. */
 	int failed;

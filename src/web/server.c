@@ -183,8 +183,13 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	TAKE(drain_timeout, drain_timeout);
 	TAKE(shutdown_timeout, shutdown_timeout);
 	TAKE(ready_timeout, ready_timeout);
+	TAKE(ws_max_message, ws_max_message);
+	TAKE(ws_max_queue, ws_max_queue);
+	TAKE(ws_ping, ws_ping);
+	TAKE(ws_close_spread, ws_close_spread);
 #undef TAKE
 	set_text(&s->set.server_agent, o->server_name);
+	set_text(&s->set.ws_origins, o->ws_origins);
 	s->set.keep_alive = !o->no_keep_alive;
 	s->set.handover = !o->no_handover;
 	mo_settings_fini(&d);

@@ -246,7 +246,12 @@ static void prepare_limits(molt_server *s)
 					.write_timeout = set->write_timeout,
 					.idle_timeout = set->idle_timeout,
 					.keep_alive = set->keep_alive,
-					.handover = set->handover };
+					.handover = set->handover,
+					.ws_max_message = (size_t)set->ws_max_message,
+					.ws_max_queue = (size_t)set->ws_max_queue,
+					.ws_ping = set->ws_ping,
+					.ws_close_spread = set->ws_close_spread,
+					.ws_origins = set->ws_origins };
 	s->http.app = mo_web_app;
 	s->http.server_field = mo_strdup(set->server_agent);
 	s->http.owner = s;

@@ -21,6 +21,9 @@ typedef struct mo_settings {
 	int64_t stack_size, max_header, max_body, max_connections, backlog;
 	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
 	bool keep_alive;
+	int64_t ws_max_message, ws_max_queue;
+	molt_time ws_ping, ws_close_spread;
+	char *ws_origins; /* comma list */
 	bool graceful;
 	bool handover;
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;

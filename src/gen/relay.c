@@ -1,0 +1,396 @@
+/* Events between generations; see relay.h. */
+#include "gen/relay.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "rt/park.h"
+
+#define KEPT_MAX (8u * 1024 * 1024)
+#define RETRY 16 /* ms until a full channel is tried again */
+
+/* ---- events ---- */
+
+static molt_str put(char **at, molt_str s)
+{
+	char *p = *at;
+
+	if (s.len)
+		memcpy(p, s.ptr, s.len);
+	p[s.len] = '\0';
+	*at = p + s.len + 1;
+	return (molt_str){ p, s.len };
+}
+
+mo_event *mo_event_new(molt_str topic, molt_str name, molt_str id, molt_str data)
+{
+	size_t n = topic.len + name.len + id.len + data.len;
+	mo_event *e = mo_malloc(sizeof(*e) + n + 4);
+	char *at = e->bytes;
+
+	MO_CHECK(n <= MO_EVENT_MAX);
+	atomic_init(&e->refs, 1);
+	e->topic = put(&at, topic);
+	e->name = put(&at, name);
+	e->id = put(&at, id);
+	e->data = put(&at, data);
+	return e;
+}
+
+mo_event *mo_event_ref(mo_event *e)
+{
+	atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+	return e;
+}
+
+void mo_event_unref(mo_event *e)
+{
+	if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+		free(e);
+}
+
+static size_t size_of(const mo_event *e)
+{
+	return sizeof(*e) + e->topic.len + e->name.len + e->id.len + e->data.len;
+}
+
+/* ---- links ---- */
+
+typedef struct item {
+	mo_list node;
+	mo_event *event;
+} item;
+
+typedef struct neighbour {
+	int fd; /* -1: there is no neighbour; borrowed */
+	mo_list unsent;
+	mo_timer retry;
+} neighbour;
+
+static struct {
+	bool ready;
+	neighbour up, down;
+	/* down */
+	bool held;
+	size_t before; /* unsent ones from before the hold */
+	uint64_t seen, told;
+	/* up */
+	mo_list kept;    /* sent, and not yet seen */
+	uint64_t number; /* of the newest event that was queued upwards */
+	uint64_t first;  /* of the oldest that is kept or unsent */
+	size_t kept_bytes;
+	bool broken;
+} r;
+
+static void pump(neighbour *l);
+
+static void on_retry_up(mo_timer *t)
+{
+	pump(&r.up);
+}
+
+static void on_retry_down(mo_timer *t)
+{
+	pump(&r.down);
+}
+
+static void init(void)
+{
+	if (r.ready)
+		return;
+	r.ready = true;
+	r.up.fd = r.down.fd = -1;
+	mo_list_init(&r.up.unsent);
+	mo_list_init(&r.down.unsent);
+	mo_list_init(&r.kept);
+	mo_timer_init(&r.up.retry, on_retry_up);
+	mo_timer_init(&r.down.retry, on_retry_down);
+}
+
+static void drop_item(item *i)
+{
+	mo_list_remove(&i->node);
+	mo_event_unref(i->event);
+	free(i);
+}
+
+static item *first_of(mo_list *l)
+{
+	return mo_list_empty(l) ? NULL : MO_CONTAINER_OF(l->next, item, node);
+}
+
+static void drop_all(mo_list *l)
+{
+	item *i;
+
+	while ((i = first_of(l)) != NULL)
+		drop_item(i);
+}
+
+static void drop_oldest_kept(void)
+{
+	item *i = first_of(&r.kept);
+
+	r.kept_bytes -= size_of(i->event);
+	drop_item(i);
+	r.first++;
+}
+
+/* Events are lost from here on: nothing more goes there, and nobody can be taken
+ * from there without missing some. */
+static void give_up(neighbour *l)
+{
+	mo_warn("events do not reach the %s generation any more", l == &r.up ? "former" : "next");
+	drop_all(&l->unsent);
+	l->fd = -1;
+	r.broken |= l == &r.up;
+}
+
+static int send_event(int fd, const mo_event *e)
+{
+	molt_str pieces[] = { e->topic, e->name, e->id, e->data };
+
+	return mo_wire_send_blob(fd,
+				 json_pack("{s:s, s:[I, I, I]}", "type", "event", "parts",
+					   (json_int_t)e->topic.len, (json_int_t)e->name.len,
+					   (json_int_t)e->id.len),
+				 NULL, 0, pieces, MO_COUNTOF(pieces));
+}
+
+static mo_event *read_event(const mo_wire_msg *m)
+{
+	molt_str s = m->blob, part[3];
+	json_int_t len[3];
+
+	if (json_unpack(m->body, "{s:[I, I, I]}", "parts", &len[0], &len[1], &len[2]) < 0 ||
+	    s.len > MO_EVENT_MAX)
+		return NULL;
+	for (int i = 0; i < 3; i++) {
+		if (len[i] < 0 || (size_t)len[i] > s.len)
+			return NULL;
+		part[i] = (molt_str){ s.ptr, (size_t)len[i] };
+		s = (molt_str){ s.ptr + len[i], s.len - (size_t)len[i] };
+	}
+	return mo_event_new(part[0], part[1], part[2], s);
+}
+
+static void sent(neighbour *l, item *i)
+{
+	if (l == &r.up) {
+		mo_list_remove(&i->node);
+		mo_list_append(&r.kept, &i->node);
+		return;
+	}
+	if (r.held)
+		r.before--;
+	drop_item(i);
+}
+
+/* Sends what may be sent now. */
+static void pump(neighbour *l)
+{
+	item *i;
+
+	mo_timer_stop(mo_control_loop(), &l->retry);
+	while (l->fd >= 0 && (i = first_of(&l->unsent)) != NULL) {
+		int rc;
+
+		if (l == &r.down && r.held && r.before == 0)
+			return;
+		rc = send_event(l->fd, i->event);
+		if (rc == -EAGAIN) {
+			mo_timer_start(mo_control_loop(), &l->retry, RETRY);
+			return;
+		}
+		if (rc < 0) {
+			give_up(l);
+			return;
+		}
+		sent(l, i);
+	}
+}
+
+static void enqueue(neighbour *l, mo_event *e)
+{
+	item *i;
+
+	if (l->fd < 0)
+		return;
+	i = mo_malloc(sizeof(*i));
+	i->event = mo_event_ref(e);
+	mo_list_init(&i->node);
+	mo_list_append(&l->unsent, &i->node);
+	if (l == &r.up) {
+		r.number++;
+		r.kept_bytes += size_of(e);
+		while (r.kept_bytes > KEPT_MAX && !mo_list_empty(&r.kept))
+			drop_oldest_kept();
+		if (r.kept_bytes > KEPT_MAX)
+			give_up(l);
+	}
+	pump(l);
+}
+
+static void close_link(neighbour *l)
+{
+	mo_timer_stop(mo_control_loop(), &l->retry);
+	drop_all(&l->unsent);
+	l->fd = -1;
+}
+
+/* ---- publishing ---- */
+
+static void publish(void *arg)
+{
+	mo_event *e = arg;
+
+	init();
+	mo_control_host()->event(e);
+	enqueue(&r.up, e);
+	enqueue(&r.down, e);
+	mo_event_unref(e);
+}
+
+bool mo_relay_publish(mo_event *e)
+{
+	mo_loop *l = mo_control_loop();
+
+	return l && mo_loop_post(l, publish, e);
+}
+
+/* ---- down ---- */
+
+void mo_relay_down_open(int fd)
+{
+	init();
+	r.down.fd = fd;
+	r.seen = r.told = 0;
+	r.held = false;
+}
+
+void mo_relay_down_close(void)
+{
+	init();
+	close_link(&r.down);
+	r.held = false;
+}
+
+static size_t count(const mo_list *l)
+{
+	size_t n = 0;
+
+	for (const mo_list *at = l->next; at != l; at = at->next)
+		n++;
+	return n;
+}
+
+uint64_t mo_relay_hold(void)
+{
+	init();
+	r.held = true;
+	r.before = count(&r.down.unsent);
+	return r.seen;
+}
+
+void mo_relay_settle(void)
+{
+	pump(&r.down);
+	while (r.down.fd >= 0 && r.before > 0) {
+		mo_co_sleep(1);
+		pump(&r.down);
+	}
+}
+
+void mo_relay_release(void)
+{
+	r.held = false;
+	pump(&r.down);
+}
+
+void mo_relay_from_below(const mo_wire_msg *m)
+{
+	mo_event *e = read_event(m);
+
+	init();
+	r.seen++;
+	if (!e)
+		return;
+	mo_control_host()->event(e);
+	enqueue(&r.up, e);
+	mo_event_unref(e);
+}
+
+void mo_relay_tell_seen(void)
+{
+	if (!r.ready || r.down.fd < 0 || r.told == r.seen)
+		return;
+	if (mo_wire_send(r.down.fd,
+			 json_pack("{s:s, s:I}", "type", "seen", "seen", (json_int_t)r.seen), NULL,
+			 0) == 0)
+		r.told = r.seen;
+}
+
+/* ---- up ---- */
+
+void mo_relay_up_open(int fd)
+{
+	init();
+	r.up.fd = fd;
+	r.number = 0;
+	r.first = 1;
+	r.broken = false;
+}
+
+void mo_relay_up_close(void)
+{
+	init();
+	close_link(&r.up);
+	drop_all(&r.kept);
+	r.kept_bytes = 0;
+}
+
+void mo_relay_from_above(const mo_wire_msg *m)
+{
+	mo_event *e = read_event(m);
+
+	init();
+	if (!e)
+		return;
+	mo_control_host()->event(e);
+	enqueue(&r.down, e);
+	mo_event_unref(e);
+}
+
+void mo_relay_seen(uint64_t number)
+{
+	init();
+	while (r.first <= number && !mo_list_empty(&r.kept))
+		drop_oldest_kept();
+}
+
+int mo_relay_missed(uint64_t number, mo_event ***out, size_t *n)
+{
+	mo_list *lists[] = { &r.kept, &r.up.unsent };
+	uint64_t at;
+
+	init();
+	*out = NULL;
+	*n = 0;
+	if (r.broken || number + 1 < r.first || number > r.number)
+		return -ENOENT;
+	*out = mo_calloc((size_t)(r.number - number) + 1, sizeof(**out));
+	at = r.first;
+	for (size_t k = 0; k < MO_COUNTOF(lists); k++)
+		MO_LIST_EACH (node, lists[k])
+			if (at++ > number)
+				(*out)[(*n)++] =
+					mo_event_ref(MO_CONTAINER_OF(node, item, node)->event);
+	return 0;
+}

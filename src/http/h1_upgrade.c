@@ -1,0 +1,93 @@
+/* HTTP/1: handing the connection to another protocol, as a WebSocket or an event
+ * stream.  Called in the coroutine of the exchange that asked for it.
+ *
+ *   mo_h1_upgrade    head sent; the connection and unread bytes are the other's
+ *   (the handler)    may go on, the other protocol works meanwhile
+ *   exchange ends    mo_h1_upgrade_end: the HTTP/1 state is freed, alone() called
+ *
+ * Always: between the two, c->data is the other's and the exchange reaches its
+ * own state by q->h1 only; every operation of the exchange fails. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "http/h1.h"
+
+static long read_nothing(molt_req *r, void *buf, size_t n)
+{
+	return 0;
+}
+
+static int send_nothing(molt_req *r, const void *data, size_t n, bool last)
+{
+	return -EPIPE;
+}
+
+static int send_no_file(molt_req *r, int fd, off_t off, size_t n, bool last)
+{
+	return -EPIPE;
+}
+
+static bool lost(const molt_req *r)
+{
+	const mo_conn *c = r->conn;
+
+	return atomic_load_explicit(&c->lost, memory_order_relaxed);
+}
+
+static int upgrade_again(molt_req *r, const struct mo_protocol *proto, void *data)
+{
+	return -EALREADY;
+}
+
+static const mo_exchange_ops upgraded_ops = {
+	.read = read_nothing,
+	.send = send_nothing,
+	.send_file = send_no_file,
+	.gone = lost,
+	.broken = lost,
+	.upgrade = upgrade_again,
+};
+
+int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)
+{
+	mo_h1_req *q = (mo_h1_req *)(void *)r;
+	mo_conn *c = r->conn;
+	mo_h1 *h = q->h1;
+	molt_str unread;
+	int rc;
+
+	if (r->body_state != MO_BODY_NONE)
+		return -EBUSY;
+	rc = mo_h1_send(r, r->out.data, r->out.len, false);
+	r->out.len = 0;
+	if (rc < 0)
+		return rc;
+	r->finished = true;
+	r->ops = &upgraded_ops;
+	h->upgraded = true;
+	unread = (molt_str){ h->in ? h->in + h->in_at : "", mo_h1_unread(h) };
+	c->proto = proto;
+	c->data = data;
+	proto->begin(c, unread);
+	if (h->in && h->in_cap == MO_LOOP_BUFFER)
+		mo_loop_buffer_put(mo_conn_loop(c), h->in);
+	else
+		free(h->in);
+	h->in = NULL;
+	return 0;
+}
+
+void mo_h1_upgrade_end(mo_h1_req *q)
+{
+	mo_conn *c = mo_h1_conn(q);
+	mo_h1 *h = q->h1;
+
+	mo_h1_count_answer(c->server, q->r.status);
+	c->server->app.done(&q->r);
+	mo_arena_fini(&q->r.arena); /* deferred calls may still park */
+	atomic_fetch_sub_explicit(&c->server->requests, h->unsent + 1, memory_order_relaxed);
+	h->req = NULL;
+	if (!h->driving)
+		free(h); /* else the driver, below on the stack, does */
+	c->proto->alone(c);
+}

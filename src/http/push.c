@@ -1,0 +1,41 @@
+/* Output without an exchange; see push.h.  Always: the buffer is borrowed only
+ * while bytes are pending, so an idle client owns none. */
+#include "http/push.h"
+
+#include <errno.h>
+
+void mo_push_add(mo_push *p, mo_conns *home, const void *data, size_t n)
+{
+	if (!p->buf.data && home)
+		p->buf = mo_conns_buf_get(home);
+	if (p->at > 0 && p->at >= p->buf.len / 2) {
+		mo_buf_consume(&p->buf, p->at);
+		p->at = 0;
+	}
+	mo_buf_add(&p->buf, data, n);
+}
+
+void mo_push_free(mo_push *p, mo_conns *home)
+{
+	if (home)
+		mo_conns_buf_put(home, &p->buf);
+	else
+		mo_buf_free(&p->buf);
+	p->at = 0;
+}
+
+int mo_push_flush(mo_push *p, mo_conn *c)
+{
+	while (mo_push_pending(p) > 0) {
+		struct iovec v = { p->buf.data + p->at, mo_push_pending(p) };
+		ssize_t n = c->stream->ops->writev(c->stream, &v, 1);
+
+		if (n == -EAGAIN)
+			return -EAGAIN;
+		if (n <= 0)
+			return -EPIPE;
+		p->at += (size_t)n;
+	}
+	mo_push_free(p, c->home);
+	return 0;
+}
