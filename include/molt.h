@@ -391,8 +391,8 @@ MOLT_API int molt_res_json_str(molt_req *r, const char *s);
 
 /* Sends one event to every subscriber of topic: an event stream gets event, id and
  * data (UTF-8), a WebSocket the data as one message (text when it is UTF-8).
- * event and id may be NULL.  Returns at once; events of one thread keep their
- * order, and all subscribers of one process see the same order.
+ * event and id may be NULL.  Returns at once; what one process publishes
+ * keeps its order.
  *
  * While two generations live, an event reaches the subscribers of both, whichever
  * of them published it, and one that moves meanwhile gets it once.

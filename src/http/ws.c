@@ -359,6 +359,9 @@ static void ws_retire(mo_conn *c)
 void mo_ws_stay(mo_ws *w)
 {
 	w->hold = false;
+	w->fresh = true;
+	w->c->stays = true;
+	mo_conn_later(w->c);
 }
 
 static bool ws_movable(const mo_conn *c)

@@ -83,14 +83,17 @@ static void start(molt_ws *w)
 	mo_co_resume(w->co);
 }
 
-static void ready(void *arg)
+void mo_web_ws_ready(molt_ws *w)
 {
-	molt_ws *w = arg;
-
 	if (w->waiting)
 		mo_park_wake(&w->io, 0);
 	else if (w->route && !w->co)
 		start(w);
+}
+
+static void ready(void *arg)
+{
+	mo_web_ws_ready(arg);
 }
 
 static void gone(void *arg)

@@ -63,6 +63,8 @@ bool mo_web_ws_hello(molt_req *r, mo_ws_hello *out);
 /* Sends 101; w has the connection then. */
 int mo_web_ws_upgrade(molt_req *r, molt_ws *w, const mo_ws_hello *hello,
 		      const char *subprotocol);
+/* Starts or wakes its coroutine.  Not in a coroutine. */
+void mo_web_ws_ready(molt_ws *w);
 /* The end of one that was restored and then not begun after all. */
 void mo_web_ws_abandon(molt_ws *w);
 /* Waits in its coroutine until ready(). */

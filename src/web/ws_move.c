@@ -36,6 +36,7 @@ void mo_web_ws_save(void *arg, bool save)
 		return;
 	}
 	w->save_wanted = true;
+	mo_web_ws_ready(w);
 }
 
 void mo_web_ws_run_save(molt_ws *w)

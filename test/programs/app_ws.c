@@ -170,10 +170,13 @@ static void publish(molt_req *r)
 {
 	molt_str body = { "", 0 };
 	int err = molt_req_body(r, &body);
+	char pid[16];
 
+	snprintf(pid, sizeof(pid), "%d", getpid());
 	if (!err)
 		err = molt_publish(molt_req_query(r, "topic"), molt_req_query(r, "event"),
 				   molt_req_query(r, "id"), body.ptr, body.len);
+	molt_res_header(r, "X-Pid", pid);
 	molt_res_printf(r, "%s\n", err ? molt_strerror(err) : "ok");
 }
 
