@@ -124,13 +124,14 @@ static void lost(mo_ws *w)
 
 static void detach(mo_ws *w)
 {
-	mo_conns *home = w->c->home;
+	mo_conns *home = w->home;
 
 	if (w->in.data)
 		mo_conns_buf_put(home, &w->in);
 	mo_push_free(&w->out, home);
 	w->c->data = NULL;
 	w->c = NULL;
+	w->home = NULL;
 }
 
 static void leave(mo_ws *w)
@@ -296,6 +297,7 @@ static void ws_begin(mo_conn *c, molt_str bytes)
 	mo_ws *w = ws_of(c);
 
 	w->c = c;
+	w->home = c->home;
 	w->held = c->state == MO_CONN_RUNNING;
 	if (bytes.len)
 		mo_buf_add(&w->in, bytes.ptr, bytes.len);

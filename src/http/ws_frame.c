@@ -39,7 +39,7 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
 {
 	mo_ws *w = arg;
 
-	mo_push_add(&w->out, w->c ? w->c->home : NULL, data, n);
+	mo_push_add(&w->out, w->home, data, n);
 	return (ssize_t)n;
 }
 
@@ -50,7 +50,7 @@ static void take_message(mo_ws *w, const struct wslay_event_on_msg_recv_arg *m)
 
 	w->msg.len = 0;
 	if (wslay_get_rsv1(m->rsv))
-		rc = mo_ws_inflate(&w->c->home->zlib, data, w->max_message, &w->msg);
+		rc = mo_ws_inflate(&w->home->zlib, data, w->max_message, &w->msg);
 	else
 		mo_buf_add(&w->msg, data.ptr, data.len);
 	if (rc < 0) {
@@ -126,8 +126,9 @@ bool mo_ws_hungry(const mo_ws *w)
 }
 
 /* The size of the frame at the head of the input, header included; 0: not yet
- * known.  Fills in what follows from the header. */
-static uint64_t frame_size(mo_ws *w)
+ * known, or its header breaks a rule or the limit: *code, and it is not worth
+ * waiting for.  Fills in what follows from the header. */
+static uint64_t frame_size(mo_ws *w, int *code)
 {
 	const uint8_t *p = (const uint8_t *)w->in.data + w->in_at;
 	size_t have = unread(w), head = 2 + 4;
@@ -136,6 +137,13 @@ static uint64_t frame_size(mo_ws *w)
 	if (have < 2)
 		return 0;
 	n = p[1] & 0x7f;
+	w->frame_last = p[0] & 0x80;
+	w->frame_data = !(p[0] & 0x08);
+	*code = WSLAY_CODE_PROTOCOL_ERROR;
+	if (!(p[1] & 0x80) || (!w->frame_data && (n > 125 || !w->frame_last)) ||
+	    ((p[0] & 0x0f) == WSLAY_CONNECTION_CLOSE && n == 1))
+		return 0;
+	*code = 0;
 	head += n == 126 ? 2 : n == 127 ? 8 : 0;
 	if (have < head)
 		return 0;
@@ -145,10 +153,12 @@ static uint64_t frame_size(mo_ws *w)
 		n = 0;
 		for (size_t i = 0; i < bytes; i++)
 			n = n << 8 | p[2 + i];
+		if (n < (bytes == 2 ? 126 : 65536) || n > INT64_MAX)
+			*code = WSLAY_CODE_PROTOCOL_ERROR;
 	}
-	w->frame_last = p[0] & 0x80;
-	w->frame_data = !(p[0] & 0x08);
-	return n > INT64_MAX ? UINT64_MAX : head + n;
+	if (n > w->max_message && w->frame_data && *code == 0)
+		*code = WSLAY_CODE_MESSAGE_TOO_BIG;
+	return *code ? 0 : head + n;
 }
 
 /* How many bytes wslay may have now; 0: wait for more. */
@@ -157,13 +167,11 @@ static size_t portion(mo_ws *w)
 	size_t have = unread(w);
 
 	if (w->frame_left == 0) {
-		uint64_t n = frame_size(w);
+		int code = 0;
+		uint64_t n = frame_size(w, &code);
 
-		/* A client that does not mask is not worth waiting for. */
-		if (have >= 2 && !(w->in.data[w->in_at + 1] & 0x80)) {
-			mo_ws_fail(w, WSLAY_CODE_PROTOCOL_ERROR);
-			return 0;
-		}
+		if (code)
+			mo_ws_fail(w, code);
 		if (n == 0 || (n <= WHOLE && n > have))
 			return 0;
 		w->frame_left = n;
@@ -179,7 +187,7 @@ static void after_portion(mo_ws *w, size_t n)
 		w->fragmented = !w->frame_last;
 	if (w->in_at == w->in.len) {
 		w->in.len = w->in_at = 0;
-		mo_conns_buf_put(w->c->home, &w->in);
+		mo_conns_buf_put(w->home, &w->in);
 	}
 }
 
@@ -204,7 +212,7 @@ void mo_ws_decode(mo_ws *w)
 			w->feed = w->in.data + w->in_at;
 			w->feed_len = n;
 			if (wslay_event_recv(w->frames) != 0)
-				MO_DIE("wslay is out of memory");
+				mo_ws_fail(w, WSLAY_CODE_PROTOCOL_ERROR);
 			after_portion(w, n);
 		}
 		drain_queue(w);
@@ -233,8 +241,8 @@ int mo_ws_next(mo_ws *w, int *type, molt_str *data)
 		*data = mo_strn(w->msg.data, w->msg.len);
 		return 1;
 	}
-	if (w->c && w->msg.data)
-		mo_conns_buf_put(w->c->home, &w->msg);
+	if (w->home && w->msg.data)
+		mo_conns_buf_put(w->home, &w->msg);
 	return w->over || w->ending || !w->c ? -EPIPE : 0;
 }
 
@@ -251,8 +259,8 @@ static int queue(mo_ws *w, int type, molt_str data)
 	mo_buf small = { 0 };
 	int rc;
 
-	if (w->deflate && w->c && data.len >= DEFLATE_LEAST &&
-	    mo_ws_deflate(&w->c->home->zlib, data, &small)) {
+	if (w->deflate && w->home && data.len >= DEFLATE_LEAST &&
+	    mo_ws_deflate(&w->home->zlib, data, &small)) {
 		m.msg = (const uint8_t *)small.data;
 		m.msg_length = small.len;
 		rc = wslay_event_queue_msg_ex(w->frames, &m, WSLAY_RSV1_BIT);

@@ -16,6 +16,7 @@ struct mo_ws {
 	const mo_ws_user *user;
 	void *arg;
 	mo_conn *c; /* NULL: not begun, or gone */
+	mo_conns *home; /* of c; NULL with it */
 	wslay_event_context_ptr frames;
 	mo_push out;
 	mo_buf in;	   /* read and not yet given to wslay, from in_at on */

@@ -345,6 +345,7 @@ class Topics(WsCase):
                 mine = set(published)
                 self.assertEqual([i for i in seen if i in mine], published, pid)
         self.assertGreater(len(by), restarts // 2, "few generations published")
+        self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10), "they did not move")
 
     def test_a_subscriber_of_the_old_process_hears_the_new_one(self):
         srv = self.app()
