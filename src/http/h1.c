@@ -180,7 +180,8 @@ static void drive(mo_conn *c)
 
 	if (h->blocked && !send_gathered(c))
 		return;
-	while (next == NEXT_DONE && mo_h1_unread(h) > 0 && !h->closing && !h->dead) {
+	while (next == NEXT_DONE && mo_h1_unread(h) > 0 && !h->closing && !h->dead &&
+	       !h->upgraded) {
 		if (mo_h1_gathered(h) > MO_H1_GATHER && !send_gathered(c))
 			return;
 		if (count++ == REQUESTS_PER_TURN)

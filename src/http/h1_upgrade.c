@@ -74,6 +74,7 @@ int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)
 	else
 		free(h->in);
 	h->in = NULL;
+	h->in_at = h->in_end = h->in_cap = 0;
 	return 0;
 }
 

@@ -97,9 +97,10 @@ void mo_sse_write(mo_sse *s, molt_str events)
 	MO_MAGIC_OK(s, MO_SSE_MAGIC);
 	if (s->ending || s->lost || events.len == 0)
 		return;
-	add(s, events);
-	if (mo_push_pending(&s->out) > s->max_queue)
+	if (mo_push_pending(&s->out) > 0 && mo_push_pending(&s->out) + events.len > s->max_queue)
 		s->lost = true;
+	else
+		add(s, events);
 	if (s->c && s->c->state != MO_CONN_MOVING)
 		mo_conn_later(s->c);
 }

@@ -16,6 +16,7 @@
 #define WHOLE MO_LOOP_BUFFER /* frames up to this are given to wslay whole */
 #define DEFLATE_LEAST 64u    /* shorter messages do not become smaller */
 #define CLOSE_REASON 123u
+#define CONTROL_MOST 4096u
 
 /* ---- what wslay calls ---- */
 
@@ -97,7 +98,8 @@ static void drain_queue(mo_ws *w)
 {
 	MO_CHECK(wslay_event_send(w->frames) == 0);
 	MO_CHECK(!wslay_event_want_write(w->frames));
-	if (mo_push_pending(&w->out) > w->max_queue)
+	/* One message may pass the limit; answers to pings must not. */
+	if (mo_push_pending(&w->out) > 2 * w->max_queue + CONTROL_MOST)
 		w->full = true;
 }
 
@@ -284,7 +286,12 @@ int mo_ws_send(mo_ws *w, int type, molt_str data)
 		return -EMSGSIZE;
 	if (type == MO_WS_TEXT && !mo_str_is_utf8(data))
 		return -EINVAL;
-	rc = queue(w, type, data);
+	if (mo_push_pending(&w->out) > 0 && mo_push_pending(&w->out) + data.len > w->max_queue) {
+		w->full = true; /* it takes nothing: the connection is given up */
+		rc = -EPIPE;
+	} else {
+		rc = queue(w, type, data);
+	}
 	if (rc == 0)
 		drain_queue(w);
 	if (w->c && w->c->state != MO_CONN_MOVING)
