@@ -1,10 +1,13 @@
 """WebSockets and event streams as clients see them: the handshake and its
 refusals, messages, limits, closing, pings, topics."""
 import os
+import shutil
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
 import ws  # noqa: E402
 from case import SLOW, Case, eventually, main, program  # noqa: E402
 from rawhttp import Broken  # noqa: E402
@@ -280,6 +283,49 @@ class Events(WsCase):
         time.sleep(0.1)
         self.publish("old", b"x")
         self.assertEqual(conn._exactly(20), b": welcome\n\ndata: x\n\n")
+
+
+class Tls(WsCase):
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.mkdtemp(prefix="molt-test-")
+        cls.addClassCleanup(shutil.rmtree, directory, True)
+        crt, key = certs.make(directory)
+        cls.srv = cls.shared_server(program("test/programs/app"), env={
+            "MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key})
+
+    def test_messages(self):
+        for path, head in (("/ws/count", "%d "), ("/ws/line", "")):
+            w = self.open(path, tls=True, deflate=True)
+            for i in range(1, 30):
+                data = "y" * (i * 3000)
+                w.send(data)
+                self.assertEqual(w.recv(), (head % i if head else "") + data)
+
+    def test_a_restart_closes_with_1012(self):
+        w = self.open(tls=True)
+        self.srv.restart()
+        self.assertEqual(w.closed(5 * SLOW), 1012)
+
+
+class Chat(WsCase):
+    """The example."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.srv = cls.shared_server(program("examples/chat"))
+
+    def test_a_room_hears_itself_through_restarts(self):
+        a, b = self.open("/ws/red"), self.open("/ws/red", deflate=True)
+        other, stream = self.open("/ws/blue"), self.stream("/events/red")
+        for i in range(1, 4):
+            a.send("hello")
+            for w in (a, b):
+                self.assertEqual(w.recv(), "%d: hello" % i)
+            self.assertEqual(stream.next()["data"], "%d: hello" % i)
+            self.srv.restart()
+        other.send("x")
+        self.assertEqual(other.recv(), "1: x")
 
 
 if __name__ == "__main__":
