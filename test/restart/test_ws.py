@@ -76,6 +76,7 @@ class Crowd(threading.Thread):
         super().__init__(daemon=True)
         self.flows = flows
         self.ending = False
+        self.all_active = False
         self.failure = None
 
     def run(self):
@@ -100,6 +101,9 @@ class Crowd(threading.Thread):
                 if not self.ending:
                     flow.fill()
             for flow in self.flows:
+                if self.all_active and not flow.active:
+                    flow.active = True
+                    flow.fill()
                 if not flow.wrong:
                     flow.send()
 
@@ -142,9 +146,7 @@ class Moves(WsCase):
             time.sleep(0.15)
         # Those that were quiet speak at last, to the newest process.
         eventually(lambda: len(srv.pids()) == 1, 10)
-        for f in flows:
-            f.active = True
-            f.fill()
+        crowd.all_active = True
         time.sleep(0.3)
         failure = crowd.stop()
         total = sum(f.got for f in flows)
