@@ -132,12 +132,13 @@ bool mo_ws_hungry(const mo_ws *w)
  * waiting for.  Fills in what follows from the header. */
 static uint64_t frame_size(mo_ws *w, int *code)
 {
-	const uint8_t *p = (const uint8_t *)w->in.data + w->in_at;
 	size_t have = unread(w), head = 2 + 4;
+	const uint8_t *p;
 	uint64_t n;
 
 	if (have < 2)
 		return 0;
+	p = (const uint8_t *)w->in.data + w->in_at;
 	n = p[1] & 0x7f;
 	w->frame_last = p[0] & 0x80;
 	w->frame_data = !(p[0] & 0x08);
