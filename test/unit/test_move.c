@@ -54,7 +54,8 @@ static void adopt_now(void *arg)
 {
 	copy *c = arg;
 
-	mo_conn_adopt(srv.loop, &srv.http, c->fd, &c->peer, c->left, mo_strn(c->bytes, c->len));
+	mo_conn_adopt(srv.loop, &srv.http, c->fd, &c->peer, c->left, mo_strn(c->bytes, c->len),
+		      NULL, NULL);
 }
 
 /* The whole way of the one connection that is packed. */
