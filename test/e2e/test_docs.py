@@ -13,7 +13,7 @@ import case  # noqa: E402
 import procs  # noqa: E402
 from case import SOURCE, Case, curl, main, program  # noqa: E402
 
-LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1"]
+LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib"]
 
 
 def read(name):
@@ -55,7 +55,7 @@ class Readme(Case):
         built = subprocess.run(
             [os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-parameter",
              "-Werror", "-I" + os.path.join(SOURCE, "include"), source, "-o", out,
-             os.path.join(os.path.abspath(case.BUILD), "libmolt.a")] + libs + ["-lpthread"],
+             os.path.join(os.path.abspath(case.BUILD), "libmolt.a")] + libs + ["-lwslay", "-lpthread"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(built.returncode, 0, built.stdout.decode())
         return out
