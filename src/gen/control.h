@@ -28,11 +28,7 @@
 #include "rt/loop.h"
 
 enum mo_gen_state {
-	MO_GEN_NEW,
-	MO_GEN_SERVING,
-	MO_GEN_RESTARTING,
-	MO_GEN_DRAINING,
-	MO_GEN_STOPPING,
+	MO_GEN_NEW, MO_GEN_SERVING, MO_GEN_RESTARTING, MO_GEN_DRAINING, MO_GEN_STOPPING,
 	MO_GEN_ENDED
 };
 
@@ -46,20 +42,20 @@ const mo_gen_host *mo_control_host(void);
 void mo_control_serving(void);
 
 int mo_control_restart(const char *exe); /* see molt_restart() [any] [parks] */
-int mo_control_shutdown(void);           /* [any] */
-int mo_control_wait(void);               /* see molt_wait(); not in a handler */
-void mo_control_stop(void);              /* ends the thread; after wait; tests */
+int mo_control_shutdown(void);		 /* [any] */
+int mo_control_wait(void);		 /* see molt_wait(); not in a handler */
+void mo_control_stop(void);		 /* ends the thread; after wait; tests */
 
 typedef struct mo_gen_info {
 	enum mo_gen_state state;
 	unsigned generation;
-	int predecessor_pid;    /* 0: none */
+	int predecessor_pid;	/* 0: none */
 	bool predecessor_alive; /* it still drains */
-	int successor_pid;      /* 0: none; while RESTARTING or DRAINING */
-	molt_time since;        /* start of this process, monotonic ms */
+	int successor_pid;	/* 0: none; while RESTARTING or DRAINING */
+	molt_time since;	/* start of this process, monotonic ms */
 } mo_gen_info;
 void mo_control_info(mo_gen_info *out); /* [any] */
-unsigned mo_control_generation(void);   /* [any] */
+unsigned mo_control_generation(void); /* [any] */
 const char *mo_gen_state_name(enum mo_gen_state s);
 
 /* For the other files of gen, on the control thread. */

@@ -17,21 +17,21 @@
 typedef struct mo_drain_result {
 	size_t connections; /* open when the drain began */
 	size_t requests;    /* running when it began */
-	unsigned cut;       /* requests that the deadline cut */
-	bool back;          /* each said so: nothing has been ended */
+	unsigned cut;	    /* requests that the deadline cut */
+	bool back;	    /* each said so: nothing has been ended */
 	molt_time ms;
 } mo_drain_result;
 
 enum mo_drain_say {
-	MO_DRAIN_ON,    /* nothing besides connections matters */
-	MO_DRAIN_STAY,  /* there is another reason to stay */
-	MO_DRAIN_ALONE, /* the successor has shut down: from now on the shutdown's rule */
-	MO_DRAIN_BACK   /* the successor has died: stop draining */
+	MO_DRAIN_ON,	/* nothing besides connections matters */
+	MO_DRAIN_STAY,	/* there is another reason to stay */
+	MO_DRAIN_ALONE,	/* the successor has shut down: from now on the shutdown's rule */
+	MO_DRAIN_BACK	/* the successor has died: stop draining */
 };
 
 /* each is called about every 20 ms. */
-mo_drain_result mo_drain_after_restart(const mo_gen_host *h, enum mo_drain_say (*each)(void *arg),
-				       void *arg);
+mo_drain_result mo_drain_after_restart(const mo_gen_host *h,
+				       enum mo_drain_say (*each)(void *arg), void *arg);
 mo_drain_result mo_drain_for_shutdown(const mo_gen_host *h);
 
 #endif

@@ -43,8 +43,7 @@ static long mark_taken(mo_gen_batch *b, const json_t *answer)
 
 	for (i = 0; i < b->n; i++)
 		b->conns[i].taken = true;
-	json_array_foreach(refused, i, number)
-	{
+	json_array_foreach (refused, i, number) {
 		json_int_t k = json_integer_value(number);
 
 		if (k >= 0 && (size_t)k < b->n)

@@ -485,7 +485,7 @@ static void give_up(mo_predecessor *p, int code)
 	if (p->tail) {
 		mo_tail_read_now(p->tail);
 		lines = mo_tail_lines(p->tail);
-		json_array_foreach(lines, i, line)
+		json_array_foreach (lines, i, line)
 			mo_error("  its last lines: %s", json_string_value(line));
 		json_object_set_new(p->receipt->body, "last_lines", lines);
 	}
@@ -498,7 +498,7 @@ static void drop_listeners(const mo_predecessor *p)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(p->dropped, i, one)
+	json_array_foreach (p->dropped, i, one)
 		p->host->drop(mo_json_str(one, "server"), mo_json_str(one, "text"));
 }
 

@@ -11,15 +11,8 @@
 #define MO_RECEIPTS 32
 
 enum mo_phase {
-	MO_PHASE_REQUEST,
-	MO_PHASE_PREFLIGHT,
-	MO_PHASE_SPAWN,
-	MO_PHASE_OFFER,
-	MO_PHASE_INIT,
-	MO_PHASE_READY,
-	MO_PHASE_SWITCH,
-	MO_PHASE_HANDOVER,
-	MO_PHASE_DRAIN,
+	MO_PHASE_REQUEST, MO_PHASE_PREFLIGHT, MO_PHASE_SPAWN, MO_PHASE_OFFER, MO_PHASE_INIT,
+	MO_PHASE_READY, MO_PHASE_SWITCH, MO_PHASE_HANDOVER, MO_PHASE_DRAIN,
 	MO_PHASE_END
 };
 const char *mo_phase_name(enum mo_phase p);
@@ -27,8 +20,8 @@ const char *mo_phase_name(enum mo_phase p);
 typedef struct mo_receipt {
 	json_t *body;
 	enum mo_phase phase;
-	molt_time begun;    /* of the restart */
-	double phase_begun; /* ms, fine clock */
+	molt_time begun;      /* of the restart */
+	double phase_begun;   /* ms, fine clock */
 } mo_receipt;
 
 /* target: NULL for "the same file". */
@@ -41,7 +34,7 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 
 /* The ring of the process.  Puts a copy of r, replacing the one with its id. [any] */
 void mo_receipts_put(const json_t *body);
-json_t *mo_receipts_all(void);  /* new reference: array, newest first. [any] */
+json_t *mo_receipts_all(void);	/* new reference: array, newest first. [any] */
 json_t *mo_receipts_last(void); /* new reference, or NULL. [any] */
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 typedef struct mo_program {
-	int fd;     /* of the verified file */
+	int fd;	    /* of the verified file */
 	char *path; /* absolute; owned */
 	int script; /* starts with "#!": must be started by its path */
 } mo_program;

@@ -15,15 +15,15 @@
 #define MO_SUPERVISED_ENV "MOLT_SUPERVISED"
 
 typedef struct mo_start {
-	char **argv;          /* as started; NULL-terminated; owned */
-	char **envp;          /* the same, without the variables of this process alone */
-	int cwd_fd;           /* of the directory at start, or -1 */
-	char *cwd;            /* its path; by $PWD when that names it, so that a symbolic
+	char **argv;	 /* as started; NULL-terminated; owned */
+	char **envp;	 /* the same, without the variables of this process alone */
+	int cwd_fd;	 /* of the directory at start, or -1 */
+	char *cwd;	 /* its path; by $PWD when that names it, so that a symbolic
 			    link of a release can be switched; may be NULL */
-	char *exe;            /* path of the program as it was started, absolute */
-	char build[41];       /* GNU build id in hex, or "" */
-	int handover_fd;      /* or -1; who takes it sets -1 */
-	bool supervised;      /* some generation before was started by a supervisor */
+	char *exe;	 /* path of the program as it was started, absolute */
+	char build[41];	 /* GNU build id in hex, or "" */
+	int handover_fd; /* or -1; who takes it sets -1 */
+	bool supervised; /* some generation before was started by a supervisor */
 	char *control_socket; /* a path that the supervisor wants one at; NULL */
 } mo_start;
 

@@ -26,7 +26,7 @@
 
 #define LEAST_PAUSE (100 * MOLT_MS)
 #define LONGEST_PAUSE (10 * MOLT_SECOND)
-#define STABLE MOLT_SECOND          /* served so long: the pause is short again */
+#define STABLE MOLT_SECOND   /* served so long: the pause is short again */
 #define SAME_REQUEST (50 * MOLT_MS) /* who signals us and our group asks once */
 #define CANDIDATE_TIME (60 * MOLT_SECOND)
 #define LOOK_AGAIN (100 * MOLT_MS) /* where the kernel cannot tell of an end */

@@ -23,7 +23,7 @@ typedef struct mo_tail mo_tail;
 mo_tail *mo_tail_new(mo_loop *l, int from_fd, int to_fd);
 /* Adds a line that came another way (a "log" message). */
 void mo_tail_add(mo_tail *t, const char *line, size_t n);
-void mo_tail_read_now(mo_tail *t);       /* what is in the pipe at this moment */
+void mo_tail_read_now(mo_tail *t); /* what is in the pipe at this moment */
 json_t *mo_tail_lines(const mo_tail *t); /* new reference: array of strings */
 /* Stops reading; closes from_fd. */
 void mo_tail_free(mo_tail *t);

@@ -21,9 +21,9 @@
 #include "gen/gen.h"
 
 void mo_uplink_take(int fd, int supervisor_pid); /* owns fd */
-bool mo_uplink_is(void);                         /* was this process started below a supervisor? */
-int mo_uplink_fd(void);                          /* for the offer to a successor; -1 */
-int mo_uplink_supervisor(void);                  /* its pid; 0 */
+bool mo_uplink_is(void);	  /* was this process started below a supervisor? */
+int mo_uplink_fd(void);	  /* for the offer to a successor; -1 */
+int mo_uplink_supervisor(void); /* its pid; 0 */
 
 void mo_uplink_starting(int predecessor_pid);
 

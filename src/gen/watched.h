@@ -14,11 +14,11 @@ typedef struct mo_process {
 	int pidfd; /* or -1: an old kernel */
 	bool gone;
 	bool candidate; /* a successor that has not served yet */
-	bool doomed;    /* killed because it came too late */
-	int status;     /* of waitpid(); -1: not known, another process reaped it */
+	bool doomed;	/* killed because it came too late */
+	int status;	/* of waitpid(); -1: not known, another process reaped it */
 } mo_process;
 
-mo_process *mo_watch(pid_t pid);        /* from now on, or since before */
+mo_process *mo_watch(pid_t pid); /* from now on, or since before */
 mo_process *mo_watched_find(pid_t pid); /* or NULL */
 /* A successor that may still come to serve, or NULL. */
 mo_process *mo_watched_candidate(void);

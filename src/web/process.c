@@ -32,9 +32,9 @@
 
 static const char *restartable(void)
 {
-	EACH_SERVER(s)
-	if (s->set.graceful && s->state == MO_SERVER_STARTED)
-		return NULL;
+	EACH_SERVER (s)
+		if (s->set.graceful && s->state == MO_SERVER_STARTED)
+			return NULL;
 	return "graceful restart is off; switch it on by graceful: true or "
 	       "molt_server_set_graceful()";
 }
@@ -43,8 +43,7 @@ static size_t listeners(mo_gen_listener *out, size_t max)
 {
 	size_t n = 0;
 
-	EACH_SERVER(s)
-	{
+	EACH_SERVER (s) {
 		if (s->state != MO_SERVER_STARTED)
 			continue;
 		for (size_t i = 0; i < s->nendpoints; i++) {
@@ -59,8 +58,8 @@ static size_t listeners(mo_gen_listener *out, size_t max)
 
 static void accept_all(bool on)
 {
-	EACH_SERVER(s)
-	mo_start_accept(s, on);
+	EACH_SERVER (s)
+		mo_start_accept(s, on);
 }
 
 static void retire_on(mo_loop *l, void *server)
@@ -73,8 +72,7 @@ static void announce_close(enum mo_gen_closing which)
 {
 	static const int as_http[] = { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 
-	EACH_SERVER(s)
-	{
+	EACH_SERVER (s) {
 		if (which != MO_GEN_CLOSE_ALL)
 			atomic_store(&s->http.replaced, which != MO_GEN_CLOSE_NONE);
 		atomic_store(&s->http.closing, as_http[which]);
@@ -84,30 +82,29 @@ static void announce_close(enum mo_gen_closing which)
 
 static void leave(void)
 {
-	EACH_SERVER(s)
-	if (s->state == MO_SERVER_STARTED)
-		s->state = MO_SERVER_DRAINING;
+	EACH_SERVER (s)
+		if (s->state == MO_SERVER_STARTED)
+			s->state = MO_SERVER_DRAINING;
 }
 
 static void come_back(void)
 {
 	announce_close(MO_GEN_CLOSE_NONE);
-	EACH_SERVER(s)
-	if (s->state == MO_SERVER_DRAINING)
-		s->state = MO_SERVER_STARTED;
+	EACH_SERVER (s)
+		if (s->state == MO_SERVER_DRAINING)
+			s->state = MO_SERVER_STARTED;
 }
 
 static void drop(const char *server, const char *text)
 {
-	EACH_SERVER(s)
-	if (strcmp(s->name, server) == 0)
-		mo_start_drop_listener(s, text);
+	EACH_SERVER (s)
+		if (strcmp(s->name, server) == 0)
+			mo_start_drop_listener(s, text);
 }
 
 static void close_listeners(bool remove_paths)
 {
-	EACH_SERVER(s)
-	{
+	EACH_SERVER (s) {
 		if (s->state != MO_SERVER_STARTED && s->state != MO_SERVER_DRAINING)
 			continue;
 		mo_start_close_listeners(s, remove_paths);
@@ -119,8 +116,7 @@ static mo_gen_load load(void)
 {
 	mo_gen_load sum = { 0 };
 
-	EACH_SERVER(s)
-	{
+	EACH_SERVER (s) {
 		sum.connections += (size_t)atomic_load(&s->http.connections);
 		sum.requests += (size_t)atomic_load(&s->http.requests);
 	}
@@ -173,8 +169,7 @@ static bool stop(molt_time grace)
 	{                                                                                          \
 		molt_time t = 0;                                                                   \
                                                                                                    \
-		EACH_SERVER(s)                                                                     \
-		{                                                                                  \
+		EACH_SERVER (s) {                                                                  \
 			if (s->set.member < 0)                                                     \
 				return MOLT_FOREVER;                                               \
 			if (s->set.member > t)                                                     \
@@ -189,9 +184,9 @@ LONGEST(ready_timeout, ready_timeout)
 
 static void log_listening(const char *verb)
 {
-	EACH_SERVER(s)
-	if (s->state == MO_SERVER_STARTED)
-		mo_start_log_listening(s, verb);
+	EACH_SERVER (s)
+		if (s->state == MO_SERVER_STARTED)
+			mo_start_log_listening(s, verb);
 }
 
 static const mo_gen_host host = {
@@ -240,9 +235,9 @@ int molt_shutdown(void)
 /* Serving with the servers that could start would be half of the program. */
 static int start_failure(void)
 {
-	EACH_SERVER(s)
-	if (s->state == MO_SERVER_NEW && s->start_failed)
-		return s->failure;
+	EACH_SERVER (s)
+		if (s->state == MO_SERVER_NEW && s->start_failed)
+			return s->failure;
 	return 0;
 }
 
@@ -320,10 +315,10 @@ static void stop_server(void *arg)
 	s->state = MO_SERVER_STOPPED;
 	mo_uplink_listeners(&host);
 	mo_info("server %s shutdown", s->name);
-	EACH_SERVER(other)
-	if (!other->internal &&
-	    (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING))
-		return;
+	EACH_SERVER (other)
+		if (!other->internal &&
+		    (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING))
+			return;
 	mo_control_shutdown();
 }
 
@@ -370,9 +365,9 @@ json_t *mo_process_status(void)
 
 	mo_control_info(&info);
 	mo_servers_lock();
-	EACH_SERVER(s)
-	if (!s->internal)
-		json_array_append_new(servers, server_status(s));
+	EACH_SERVER (s)
+		if (!s->internal)
+			json_array_append_new(servers, server_status(s));
 	mo_servers_unlock();
 	if (info.predecessor_alive)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
