@@ -6,7 +6,7 @@ BUILD = build
 RUN = python3 tools/run-tests
 export DESTDIR
 
-.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan fuzz lint install clean help
+.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan test-long fuzz lint install clean help
 .DEFAULT_GOAL := all
 
 all: ## build the library and the examples into build/
@@ -45,6 +45,10 @@ test-asan: ## AddressSanitizer and UBSan: unit, e2e and short restart tests
 test-tsan: ## ThreadSanitizer: unit and short restart tests
 	@tools/install-deps --test
 	@$(RUN) tsan
+
+test-long: ## the promises at full size: a million requests, 15,000 connections (some minutes)
+	@tools/install-deps --test
+	@$(RUN) long
 
 fuzz: ## short fuzz runs
 	@tools/install-deps --test

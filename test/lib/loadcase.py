@@ -1,14 +1,65 @@
 """Restarts under load, counted strictly: see load.py for what is a failure."""
 import json
 import random
+import subprocess
+import threading
 import time
 
 import load
 import procs
-from case import SHORT, SLOW
+from case import SHORT, SLOW, program
 from release import RestartCase
 
 RESTARTS = 4 if SHORT else 12
+
+
+class Fast:
+    """The client of test/programs/load.c in a process of its own: GET only, for more
+    requests than load.Running can make.  count: answers so far."""
+
+    def __init__(self, port, mode, clients, pause_ms=20):
+        self.proc = subprocess.Popen(
+            [program("test/programs/load"), str(port), mode, str(clients), str(pause_ms)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.count = int(self.proc.stdout.readline() or 0)
+        if not self.count:
+            self.proc.wait()
+            raise AssertionError("the load client did not start")
+        self.report = None
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.proc.stdout:
+            if line.startswith("{"):
+                self.report = json.loads(line)
+            else:
+                self.count = int(line)
+
+    def wait_count(self, n, timeout=120):
+        """Until n answers have come."""
+        end = time.monotonic() + timeout * SLOW
+        while self.count < n:
+            if time.monotonic() > end or self.proc.poll() is not None:
+                raise AssertionError("%d answers of %d came" % (self.count, n))
+            time.sleep(0.005)
+
+    def finish(self):
+        """Ends it; returns its report."""
+        self.proc.stdin.close()
+        self.reader.join()
+        self.proc.wait()
+        return self.report
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait()
+        self.reader.join()
+        self.proc.stdout.close()
 
 
 class LoadCase(RestartCase):
