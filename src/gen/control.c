@@ -61,6 +61,9 @@ static struct {
 	unsigned shutdowns;
 	mo_park nap;
 	bool napping;
+	bool awake; /* poked since the last nap */
+
+	_Atomic bool poked; /* on_poke() is on its way */
 } g = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
 	.info = { .generation = 1 } };
@@ -163,10 +166,30 @@ void mo_control_fire(enum molt_event e)
 void mo_control_nap(molt_time ms)
 {
 	MO_CHECK(!g.napping);
+	if (g.awake) {
+		g.awake = false;
+		return;
+	}
 	g.napping = true;
 	g.nap = (mo_park){ 0 };
 	mo_park_wait(&g.nap, ms);
 	g.napping = false;
+}
+
+static void on_poke(void *unused)
+{
+	(void)unused;
+	atomic_store(&g.poked, false);
+	if (g.napping)
+		mo_park_wake(&g.nap, 0);
+	else
+		g.awake = true;
+}
+
+void mo_control_poke(void)
+{
+	if (!atomic_exchange(&g.poked, true))
+		mo_loop_post(g.loop, on_poke, NULL);
 }
 
 bool mo_control_shutdown_asked(void)

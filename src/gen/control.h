@@ -66,7 +66,9 @@ bool mo_control_shutdown_asked(void); /* how often: at least once */
 unsigned mo_control_shutdown_count(void);
 void mo_control_fire(enum molt_event e);
 /* Sleeps in a coroutine of the control loop, but not past the next request to
- * shut down. */
+ * shut down or the next poke; one that came since the last nap ends it at once. */
 void mo_control_nap(molt_time ms);
+/* There may be something to do for who naps: a connection can move.  [any] */
+void mo_control_poke(void);
 
 #endif

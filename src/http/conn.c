@@ -351,8 +351,8 @@ void mo_conns_close_idle(mo_loop *l, const mo_http_server *s)
 
 		if (c->state != MO_CONN_IDLE || (s && c->server != s))
 			continue;
-		if (c->proto->retire) {
-			c->proto->retire(c);
+		if (c->proto != &mo_protocol_h1) {
+			c->proto->retire(c); /* it has its own way to end */
 			continue;
 		}
 		if (has_unread(c))

@@ -20,7 +20,9 @@
  *   MOVING     mo_conns_gave, not taken       -> as before; never offered again
  *
  * Draining changes no state: answers say "Connection: close", idle connections
- * stay for that until mo_conns_close_idle(). */
+ * stay for that until mo_conns_close_idle().  A connection that can move to the
+ * successor (mo_conn_leaves) reads nothing more once it has become idle: it waits
+ * to be packed, so a busy client cannot keep it in an old generation. */
 #ifndef MO_HTTP_CONN_H
 #define MO_HTTP_CONN_H
 

@@ -49,6 +49,9 @@ typedef struct mo_protocol {
 	molt_str (*unread)(const mo_conn *c); /* when movable; borrowed */
 	/* After open: goes on with bytes that a former generation has read. */
 	void (*restore)(mo_conn *c, molt_str bytes);
+	/* The server drains, or no longer does, or the successor did not take it:
+	 * look at mo_conn_leaves() and server->closing. */
+	void (*retire)(mo_conn *c);
 
 	/* The rest is of the protocols that follow HTTP/1 on a connection; NULL in it. */
 
@@ -59,9 +62,6 @@ typedef struct mo_protocol {
 	void (*alone)(mo_conn *c);
 	/* When movable: what the taker needs to know of it; borrowed. */
 	molt_str (*state)(mo_conn *c);
-	/* The server drains, or no longer does, or the successor did not take it:
-	 * look at mo_conn_may_move() and server->closing. */
-	void (*retire)(mo_conn *c);
 } mo_protocol;
 
 extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse;
@@ -119,6 +119,11 @@ mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
 		      mo_http_server *s);
 /* Could it move to the successor, as far as its server and its stream go? */
 bool mo_conn_may_move(const mo_conn *c);
+/* The same, and it has a successor to move to. */
+bool mo_conn_leaves(const mo_conn *c);
+/* One that leaves is movable now: it reads nothing more, waits to be packed, and
+ * goes on when its protocol's retire() says that it does not leave after all. */
+void mo_conn_offer(mo_conn *c);
 /* UV_READABLE and so on; 0 for none.  Costs system calls only when it changes. */
 void mo_conn_watch(mo_conn *c, int events);
 /* Calls proto->on_turn() in the next turn of the loop, once. */

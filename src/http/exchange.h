@@ -114,6 +114,9 @@ typedef struct mo_http_app {
 	/* A connection was refused before there was a request: bad head (status
 	 * 4xx/5xx sent), for the access log.  line: what came, to be escaped. */
 	void (*refused)(struct mo_http_server *s, const mo_addr *peer, int status, molt_str line);
+	/* A connection of a replaced server waits to be packed for the successor; NULL:
+	 * nobody wants to know. */
+	void (*movable)(void);
 } mo_http_app;
 
 /* Limits of one server; every value is final (no zero means default). */

@@ -137,8 +137,23 @@ static bool only_crlf(const mo_h1 *h)
 	return mo_h1_unread(h) == 2 && memcmp(h->in + h->in_at, "\r\n", 2) == 0;
 }
 
+/* Unread bytes that fit one borrowed buffer travel along; an exchange, gathered
+ * answers and a half-closed connection do not. */
+static bool h1_movable(const mo_conn *c)
+{
+	const mo_h1 *h = mo_h1_of(c);
+
+	return !h->req && !h->waiting && !h->blocked && !h->closing && !h->dead && !h->eof &&
+	       mo_h1_gathered(h) == 0 && mo_h1_unread(h) <= MO_LOOP_BUFFER;
+}
+
+/* One that leaves for the successor reads nothing more here. */
 static void wait_for_more(mo_conn *c)
 {
+	if (mo_conn_leaves(c) && h1_movable(c)) {
+		mo_conn_offer(c);
+		return;
+	}
 	mo_conn_watch(c, UV_READABLE);
 	if (c->stream->ops->pending(c->stream))
 		mo_conn_later(c);
@@ -347,16 +362,6 @@ static void h1_not_tls(mo_conn *c)
 	(void)mo_h1_flush(c);
 }
 
-/* Unread bytes that fit one borrowed buffer travel along; an exchange, gathered
- * answers and a half-closed connection do not. */
-static bool h1_movable(const mo_conn *c)
-{
-	const mo_h1 *h = mo_h1_of(c);
-
-	return !h->req && !h->waiting && !h->blocked && !h->closing && !h->dead && !h->eof &&
-	       mo_h1_gathered(h) == 0 && mo_h1_unread(h) <= MO_LOOP_BUFFER;
-}
-
 static molt_str h1_unread(const mo_conn *c)
 {
 	const mo_h1 *h = mo_h1_of(c);
@@ -376,6 +381,15 @@ static void h1_restore(mo_conn *c, molt_str bytes)
 	drive(c);
 }
 
+/* Also one that waited to be packed and does not leave after all. */
+static void h1_retire(mo_conn *c)
+{
+	if (c->state == MO_CONN_RUNNING)
+		mo_conn_later(c);
+	else if (c->state == MO_CONN_IDLE || c->state == MO_CONN_HEAD)
+		wait_for_more(c);
+}
+
 const mo_protocol mo_protocol_h1 = {
 	.name = "http/1.1",
 	.open = h1_open,
@@ -388,4 +402,5 @@ const mo_protocol mo_protocol_h1 = {
 	.movable = h1_movable,
 	.unread = h1_unread,
 	.restore = h1_restore,
+	.retire = h1_retire,
 };

@@ -16,6 +16,20 @@ bool mo_conn_may_move(const mo_conn *c)
 	return !c->stays && c->server->lim.handover && c->stream->ops->movable(c->stream);
 }
 
+bool mo_conn_leaves(const mo_conn *c)
+{
+	return atomic_load_explicit(&c->server->closing, memory_order_relaxed) ==
+		       MO_CLOSING_UNMOVABLE &&
+	       mo_conn_may_move(c);
+}
+
+void mo_conn_offer(mo_conn *c)
+{
+	mo_conn_watch(c, 0);
+	if (c->server->app.movable)
+		c->server->app.movable();
+}
+
 static bool movable(const mo_conn *c)
 {
 	return c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING && mo_conn_may_move(c) &&
@@ -86,14 +100,10 @@ static void serve_on(mo_conn *c, molt_time left)
 	c->stays = true;
 	if (c->cut_later) {
 		c->proto->cut(c);
-	} else if (c->proto->retire) {
-		c->proto->retire(c);
-	} else if (c->state == MO_CONN_RUNNING) {
-		mo_conn_later(c);
-	} else {
-		mo_conn_deadline(c, left);
-		mo_conn_watch(c, UV_READABLE);
+		return;
 	}
+	mo_conn_deadline(c, left);
+	c->proto->retire(c);
 }
 
 void mo_conns_gave(mo_pack *p)
@@ -147,7 +157,7 @@ void mo_conns_retire(mo_loop *l, const mo_http_server *s)
 	MO_LIST_EACH (node, &mo_conns_of(l)->all) {
 		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
 
-		if ((!s || c->server == s) && c->proto->retire && c->data)
+		if ((!s || c->server == s) && c->data)
 			c->proto->retire(c);
 	}
 }

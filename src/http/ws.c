@@ -342,7 +342,7 @@ static void ws_retire(mo_conn *c)
 
 	if (w->over || w->closing || w->ending)
 		return;
-	if (closing == MO_CLOSING_UNMOVABLE && mo_conn_may_move(c) && !w->line) {
+	if (mo_conn_leaves(c) && !w->line) {
 		w->hold = true;
 		w->user->save(w->arg, true);
 		/* Without save() it does not move. */

@@ -253,6 +253,7 @@ static void prepare_limits(molt_server *s)
 					.ws_close_spread = set->ws_close_spread,
 					.ws_origins = set->ws_origins };
 	s->http.app = mo_web_app;
+	s->http.app.movable = mo_control_poke;
 	s->http.server_field = mo_strdup(set->server_agent);
 	s->http.owner = s;
 }

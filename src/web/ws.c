@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/control.h"
 #include "base/str.h"
 #include "http/conn_internal.h"
 #include "rt/pool.h"
@@ -64,6 +65,8 @@ static void work(void *arg)
 	w->co = NULL;
 	if (w->gone)
 		end(w);
+	else if (w->saved)
+		mo_control_poke(); /* it can move */
 }
 
 static void start(molt_ws *w)

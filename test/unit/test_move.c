@@ -173,6 +173,38 @@ static void one_that_may_move_does_not_announce_its_end(void **state)
 	close(fd);
 }
 
+static _Atomic int offers;
+
+static void count_offer(void)
+{
+	atomic_fetch_add(&offers, 1);
+}
+
+static void stay_after_all(void *unused)
+{
+	atomic_store(&srv.http.closing, MO_CLOSING_NONE);
+	mo_conns_retire(srv.loop, &srv.http);
+}
+
+static void one_that_leaves_reads_nothing_more_until_it_stays_after_all(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	int fd = p.fd = dial();
+
+	srv.http.app.movable = count_offer;
+	on_loop(announce, NULL);
+	say(fd, HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	EVENTUALLY(atomic_load(&offers) == 1);
+	say(fd, HELLO);
+	assert_int_equal(poll(&p, 1, 50), 0);
+	on_loop(stay_after_all, NULL);
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(atomic_load(&offers), 1);
+	srv.http.app.movable = NULL;
+	close(fd);
+}
+
 static void the_time_that_is_left_travels_too(void **state)
 {
 	char byte;
@@ -237,6 +269,7 @@ int main(void)
 		MOVES(a_running_request_stays_until_it_is_answered),
 		MOVES(one_that_is_refused_is_served_on_and_ends_with_its_answer),
 		MOVES(one_that_may_move_does_not_announce_its_end),
+		MOVES(one_that_leaves_reads_nothing_more_until_it_stays_after_all),
 		MOVES(the_time_that_is_left_travels_too),
 		MOVES(one_that_is_cut_while_it_moves_ends_when_the_answer_comes),
 		MOVES(a_pack_holds_so_many_and_the_rest_follows),

@@ -1,0 +1,285 @@
+/* The successor as its predecessor sees it; see child.h. */
+#include "gen/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/relay.h"
+#include "rt/park.h"
+
+#define SEND_TIMEOUT (10 * MOLT_SECOND)
+
+void mo_child_init(mo_child *c, const char *path)
+{
+	*c = (mo_child){ .path = path, .channel = -1, .tail_fd = -1 };
+}
+
+void mo_child_fini(mo_child *c)
+{
+	if (c->channel >= 0)
+		close(c->channel);
+	if (c->tail_fd >= 0)
+		close(c->tail_fd);
+	mo_tail_free(c->tail);
+	free(c->why);
+	free(c->said);
+}
+
+int mo_child_fail(mo_child *c, int code, char *why)
+{
+	if (c->why)
+		free(why);
+	else
+		c->why = why;
+	return code;
+}
+
+const char *mo_child_why(mo_child *c, int code)
+{
+	if (c->said)
+		return c->said;
+	if (!c->why)
+		c->why = mo_strdup(strerror(-code));
+	return c->why;
+}
+
+/* ---- the process ----------------------------------------------------------- */
+
+static int open_tail(mo_child *c, int *writing)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	*writing = fds[1];
+	c->tail_fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 3);
+	if (c->tail_fd < 0) {
+		int rc = -errno;
+
+		close(fds[0]);
+		return rc;
+	}
+	c->tail = mo_tail_new(mo_control_loop(), fds[0], STDERR_FILENO);
+	return 0;
+}
+
+int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0)
+{
+	int theirs = -1, writing = -1;
+	int rc = mo_wire_pair(&c->channel, &theirs);
+
+	if (rc == 0)
+		rc = open_tail(c, &writing);
+	if (rc == 0)
+		rc = mo_spawn(program, argv0, writing, theirs, &c->pid);
+	if (theirs >= 0)
+		close(theirs);
+	if (writing >= 0)
+		close(writing);
+	if (rc < 0) {
+		c->pid = 0;
+		return mo_child_fail(c, rc, mo_fmt("cannot start %s: %s", c->path, strerror(-rc)));
+	}
+	return 0;
+}
+
+bool mo_child_reap(mo_child *c)
+{
+	pid_t got;
+
+	if (c->pid == 0)
+		return true;
+	got = waitpid(c->pid, &c->status, WNOHANG);
+	if (got == 0 || (got < 0 && errno == EINTR))
+		return false;
+	/* ECHILD: somebody else (SIGCHLD ignored) took the status. */
+	if (got < 0 && kill(c->pid, 0) == 0)
+		return false;
+	c->status_known = got > 0;
+	c->pid = 0;
+	return true;
+}
+
+void mo_child_kill(mo_child *c)
+{
+	if (c->pid)
+		kill(c->pid, SIGKILL);
+	while (!mo_child_reap(c))
+		mo_control_nap(1);
+}
+
+char *mo_child_end(const mo_child *c, const char *when)
+{
+	if (!c->status_known)
+		return mo_fmt("it ended %s", when);
+	if (WIFSIGNALED(c->status))
+		return mo_fmt("it was killed by signal %d (%s) %s", WTERMSIG(c->status),
+			      strsignal(WTERMSIG(c->status)), when);
+	return mo_fmt("it exited with status %d %s", WEXITSTATUS(c->status), when);
+}
+
+static char *end_before_service(const mo_child *c)
+{
+	return mo_child_end(c, c->committed ? "before it served" : "before it was ready");
+}
+
+bool mo_child_ended_well(const mo_child *c)
+{
+	return c->status_known && WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
+}
+
+void mo_child_record_end(const mo_child *c, json_t *receipt)
+{
+	if (!c->status_known)
+		return;
+	if (WIFSIGNALED(c->status))
+		json_object_set_new(receipt, "signal", json_integer(WTERMSIG(c->status)));
+	else
+		json_object_set_new(receipt, "exit_status", json_integer(WEXITSTATUS(c->status)));
+}
+
+/* ---- messages --------------------------------------------------------------- */
+
+/* What may come besides the message that is waited for. */
+static void on_message(mo_child *c, const mo_wire_msg *m)
+{
+	if (strcmp(m->type, "log") == 0) {
+		const char *line = mo_json_str(m->body, "line");
+
+		if (c->tail)
+			mo_tail_add(c->tail, line, strlen(line));
+	} else if (strcmp(m->type, "failed") == 0 && !c->said) {
+		c->said = mo_strdup(mo_json_str(m->body, "why"));
+	} else if (strcmp(m->type, "stopping") == 0) {
+		c->stops = true;
+	} else if (strcmp(m->type, "event") == 0) {
+		mo_relay_from_below(m);
+	} else if (strcmp(m->type, "replaced") == 0) {
+		c->replaced = true;
+	}
+}
+
+void mo_child_listen(mo_child *c)
+{
+	mo_wire_msg m;
+
+	while (c->channel >= 0 && mo_wire_recv(c->channel, &m) == 1) {
+		on_message(c, &m);
+		mo_wire_free(&m);
+	}
+}
+
+/* An end that came while our messages were unread is told before its own are
+ * given, so the stream has ended only when it says so twice. */
+void mo_child_last_words(mo_child *c)
+{
+	mo_child_listen(c);
+	mo_child_listen(c);
+}
+
+int mo_child_closed(mo_child *c)
+{
+	molt_time deadline = mo_deadline(MOLT_SECOND);
+
+	while (!mo_child_reap(c) && mo_left(deadline) > 0)
+		mo_control_nap(2);
+	if (c->pid)
+		return mo_child_fail(
+			c, -EPROTO,
+			mo_fmt("it closed the handover socket without being ready; is %s a "
+			       "program built with libmolt that calls molt_wait()?",
+			       c->path));
+	return mo_child_fail(c, -ECHILD, end_before_service(c));
+}
+
+/* A moment in which something may come; a grandchild may hold the socket open, so
+ * the end of the process is looked for by hand, too. */
+static int wait_a_moment(mo_child *c, molt_time deadline, bool stubborn)
+{
+	molt_time left = mo_left(deadline);
+	int rc;
+
+	if (mo_control_shutdown_asked() && !stubborn)
+		return mo_child_fail(c, -ECANCELED,
+				     mo_strdup("a shutdown was asked for meanwhile"));
+	if (left == 0)
+		return -ETIMEDOUT;
+	if (mo_child_reap(c))
+		return mo_child_fail(c, -ECHILD, end_before_service(c));
+	rc = mo_co_wait_fd(c->channel, UV_READABLE, left > 50 || left < 0 ? 50 : left);
+	MO_CHECK(rc > 0 || rc == -ETIMEDOUT);
+	return 0;
+}
+
+/* stubborn: also through a shutdown. */
+static int await(mo_child *c, const char *type, molt_time deadline, bool stubborn, mo_wire_msg *m)
+{
+	for (;;) {
+		int rc = mo_wire_recv(c->channel, m);
+
+		if (rc == 1 && strcmp(m->type, type) == 0)
+			return 0;
+		if (rc == 1) {
+			on_message(c, m);
+			mo_wire_free(m);
+			continue;
+		}
+		if (rc == 0)
+			return mo_child_closed(c);
+		if (rc != -EAGAIN)
+			return mo_child_fail(c, -EPROTO,
+					     mo_strdup("it sent what is no message of Molt"));
+		rc = wait_a_moment(c, deadline, stubborn);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+int mo_child_await(mo_child *c, const char *type, molt_time deadline, mo_wire_msg *m)
+{
+	return await(c, type, deadline, false, m);
+}
+
+int mo_child_send(mo_child *c, json_t *body, const int *fds, int n)
+{
+	molt_time deadline = mo_deadline(SEND_TIMEOUT);
+	int rc;
+
+	for (;;) {
+		rc = mo_wire_send(c->channel, json_incref(body), fds, n);
+		if (rc != -EAGAIN || mo_left(deadline) == 0)
+			break;
+		mo_control_nap(2);
+	}
+	json_decref(body);
+	if (rc == 0)
+		return 0;
+	if (rc == -EPIPE || rc == -ECONNRESET)
+		return mo_child_closed(c);
+	return mo_child_fail(c, rc, mo_fmt("the handover to it failed: %s", strerror(-rc)));
+}
+
+int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
+		 size_t npieces, const char *type, mo_wire_msg *m)
+{
+	int rc;
+
+	for (;;) {
+		rc = mo_wire_send_blob(c->channel, json_incref(body), fds, n, pieces, npieces);
+		if (rc != -EAGAIN)
+			break;
+		mo_control_nap(1);
+	}
+	json_decref(body);
+	return rc < 0 ? rc : await(c, type, INT64_MAX, true, m);
+}

@@ -1,0 +1,70 @@
+/* The successor as its predecessor sees it: a process, the channel to it, what it
+ * says there and on its standard error.  Used by predecessor.c and bake.c, on the
+ * control thread.
+ *
+ * Always: pid is 0 as soon as the process has been reaped, and never belongs to
+ * another one.  The first failure's sentence (why) counts, for later ones follow
+ * from it; what the successor itself said is better than ours. */
+#ifndef MO_GEN_CHILD_H
+#define MO_GEN_CHILD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "gen/spawn.h"
+#include "gen/tail.h"
+#include "gen/wire.h"
+
+typedef struct mo_child {
+	const char *path; /* of its program, for sentences; the owner's */
+	pid_t pid;	  /* 0: not started, or reaped */
+	int status;	  /* of waitpid, when reaped */
+	bool status_known;
+	bool committed; /* it was told to serve */
+	int channel;	/* to it; -1 */
+	int tail_fd;	/* reading end of its standard error, for the offer; -1 */
+	mo_tail *tail;
+	char *why;     /* the failure as a sentence */
+	char *said;    /* the same by the successor itself, which knows better */
+	bool stops;    /* it is being shut down: its end is wanted */
+	bool replaced; /* it has a successor of its own: its end is wanted */
+} mo_child;
+
+void mo_child_init(mo_child *c, const char *path);
+void mo_child_fini(mo_child *c); /* of a process that is gone, or goes on alone */
+
+/* Starts the program with a channel and a pipe for its standard error.  argv0:
+ * NULL: ours. */
+int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0);
+
+/* true when it has ended; then it is reaped and c->status says how. */
+bool mo_child_reap(mo_child *c);
+void mo_child_kill(mo_child *c); /* and reaps it */
+/* "it exited with status 1 before it was ready"; malloc'd. */
+char *mo_child_end(const mo_child *c, const char *when);
+bool mo_child_ended_well(const mo_child *c); /* with status 0 */
+void mo_child_record_end(const mo_child *c, json_t *receipt);
+
+/* Keeps why, unless there is one; returns code. */
+int mo_child_fail(mo_child *c, int code, char *why);
+/* The sentence to be told, by whoever knows best; c's. */
+const char *mo_child_why(mo_child *c, int code);
+
+/* Sends, waiting for room; one that never reads runs into a deadline. */
+int mo_child_send(mo_child *c, json_t *body, const int *fds, int n);
+/* Waits for a message of that type.  0 and *m to be freed; -ETIMEDOUT (not yet a
+ * failure); or a failure, such as -ECANCELED for a shutdown. */
+int mo_child_await(mo_child *c, const char *type, molt_time deadline, mo_wire_msg *m);
+/* Sends what must be answered before anything else may happen, and waits for the
+ * answer: until it has come, or the process is gone. */
+int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
+		 size_t npieces, const char *type, mo_wire_msg *m);
+/* The channel is closed: the program ended, or closed it and lives on. */
+int mo_child_closed(mo_child *c);
+/* Takes what it has said by now; never waits. */
+void mo_child_listen(mo_child *c);
+/* The same for one that has ended. */
+void mo_child_last_words(mo_child *c);
+
+#endif

@@ -1,0 +1,169 @@
+/* The old side of a restart from the switch on: a successor serves, and we give it
+ * what can move, finish the rest, and stand by to serve again; see predecessor.h
+ * for the phases. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/drain.h"
+#include "gen/move.h"
+#include "gen/notify.h"
+#include "gen/predecessor_internal.h"
+#include "gen/relay.h"
+#include "gen/uplink.h"
+
+/* ---- HANDOVER ---------------------------------------------------------------- */
+
+/* Until the successor has answered or is gone, nobody may touch them. */
+static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const molt_str *pieces,
+			  mo_wire_msg *answer)
+{
+	mo_predecessor *p = arg;
+
+	return mo_child_ask(&p->child, body, fds, n, pieces, 2 * (size_t)n, "took", answer);
+}
+
+/* Connections move as soon as they can: now, and each time when this is called
+ * again, those whose answer has been sent meanwhile. */
+static void move_connections(mo_predecessor *p)
+{
+	mo_move_link link = { .arg = p, .exchange = exchange_conns };
+	long n;
+
+	if (p->child.channel < 0 || p->move_failed)
+		return;
+	n = mo_move_give(p->host, &link);
+	if (n >= 0) {
+		p->moved += n;
+		return;
+	}
+	mo_relay_down_close();
+	mo_warn("connections cannot be moved to generation %u any more; they end with their next "
+		"answer",
+		p->generation);
+	p->move_failed = true;
+	p->host->announce_close(MO_GEN_CLOSE_ALL);
+}
+
+static void drop_listeners(const mo_predecessor *p)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (p->dropped, i, one)
+		p->host->drop(mo_json_str(one, "server"), mo_json_str(one, "text"));
+}
+
+int mo_standby_hand_over(mo_predecessor *p)
+{
+	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
+	p->left = true;
+	p->host->leave();
+	mo_notify_main(p->child.pid);
+	mo_wire_send(p->child.channel, json_pack("{s:s}", "type", "main"), NULL, 0);
+	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
+	move_connections(p);
+	if (p->child.pid && mo_child_reap(&p->child))
+		return mo_child_fail(&p->child, -ECHILD,
+				     mo_child_end(&p->child, "while connections were given to it"));
+	drop_listeners(p);
+	p->bake_end = mo_deadline(p->host->bake_time());
+	return 0;
+}
+
+void mo_standby_tell_receipt(const mo_predecessor *p)
+{
+	mo_wire_send(p->child.channel,
+		     json_pack("{s:s, s:O}", "type", "receipt", "receipt", p->receipt->body), NULL,
+		     0);
+}
+
+void mo_standby_serve_again(const mo_predecessor *p)
+{
+	mo_uplink_serving(p->host);
+	if (p->left)
+		mo_notify_ready(p->generation - 1, true);
+}
+
+/* ---- BAKE, DRAIN ---------------------------------------------------------------- */
+
+/* The successor's process has ended: was that wanted? */
+static enum mo_drain_say successor_ended(mo_predecessor *p)
+{
+	mo_child_last_words(&p->child);
+	if (p->child.replaced)
+		return MO_DRAIN_ON;
+	if (p->child.stops || mo_child_ended_well(&p->child))
+		return MO_DRAIN_ALONE;
+	p->child.why = mo_child_end(&p->child, "after it had begun to serve");
+	return MO_DRAIN_BACK;
+}
+
+/* BAKE and DRAIN: connections follow as they become movable; while the successor
+ * has not proved itself, we stay.  A generation whose own predecessor still
+ * drains stays, too: it passes on what that one gives it. */
+static enum mo_drain_say while_draining(void *arg)
+{
+	mo_predecessor *p = arg;
+	mo_gen_info info;
+
+	move_connections(p);
+	mo_child_listen(&p->child);
+	mo_relay_tell_seen();
+	if (p->child.pid && mo_child_reap(&p->child)) {
+		enum mo_drain_say say = successor_ended(p);
+
+		if (say != MO_DRAIN_ON)
+			return say;
+	}
+	if (p->child.stops && !p->child.replaced)
+		return MO_DRAIN_ALONE;
+	mo_control_info(&info);
+	if (info.predecessor_alive || (mo_left(p->bake_end) > 0 && !p->child.replaced))
+		return MO_DRAIN_STAY;
+	return MO_DRAIN_ON;
+}
+
+/* The successor died after the switch, and we are still here. */
+static void take_back(mo_predecessor *p)
+{
+	p->host->come_back();
+	/* Before the first connection that may ask for the next restart. */
+	mo_control_set_successor(0);
+	mo_control_set_state(MO_GEN_SERVING);
+	p->host->accept(true);
+	mo_standby_serve_again(p);
+	mo_error("generation %u is gone: %s; generation %u serves again", p->generation,
+		 p->child.why, p->generation - 1);
+	mo_child_record_end(&p->child, p->receipt->body);
+	json_object_set_new(p->receipt->body, "outcome", json_string("taken back"));
+	json_object_set_new(p->receipt->body, "reason", json_string(p->child.why));
+	mo_receipt_phase(p->receipt, MO_PHASE_END);
+	mo_receipts_put(p->receipt->body);
+}
+
+bool mo_predecessor_drain(mo_predecessor *p)
+{
+	mo_drain_result d;
+
+	p->receipt->phase = MO_PHASE_DRAIN;
+	d = mo_drain_after_restart(p->host, while_draining, p);
+	mo_relay_settle();
+	mo_relay_down_close();
+	if (d.back) {
+		take_back(p);
+		return false;
+	}
+	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
+	mo_receipt_phase(p->receipt, MO_PHASE_END);
+	json_object_set_new(p->receipt->body, "drained",
+			    json_pack("{s:I, s:I, s:i, s:I}", "connections",
+				      (json_int_t)d.connections, "requests", (json_int_t)d.requests,
+				      "cut", (int)d.cut, "ms", (json_int_t)d.ms));
+	mo_receipts_put(p->receipt->body);
+	mo_standby_tell_receipt(p);
+	return true;
+}
