@@ -2,6 +2,7 @@
  * what can move, finish the rest, and stand by to serve again; see predecessor.h
  * for the phases. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -41,10 +42,12 @@ static void move_connections(mo_predecessor *p)
 		return;
 	}
 	mo_relay_down_close();
+	p->move_failed = true;
+	if (mo_child_reap(&p->child) && !p->child.replaced)
+		return; /* they are served here, or end with the service */
 	mo_warn("connections cannot be moved to generation %u any more; they end with their next "
 		"answer",
 		p->generation);
-	p->move_failed = true;
 	p->host->announce_close(MO_GEN_CLOSE_ALL);
 }
 
@@ -57,6 +60,13 @@ static void drop_listeners(const mo_predecessor *p)
 		p->host->drop(mo_json_str(one, "server"), mo_json_str(one, "text"));
 }
 
+/* Whoever noticed its end first did not know that it has served. */
+static void tell_end(mo_predecessor *p, const char *when)
+{
+	free(p->child.why);
+	p->child.why = mo_child_end(&p->child, when);
+}
+
 int mo_standby_hand_over(mo_predecessor *p)
 {
 	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
@@ -66,9 +76,10 @@ int mo_standby_hand_over(mo_predecessor *p)
 	mo_wire_send(p->child.channel, json_pack("{s:s}", "type", "main"), NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
-	if (p->child.pid && mo_child_reap(&p->child))
-		return mo_child_fail(&p->child, -ECHILD,
-				     mo_child_end(&p->child, "while connections were given to it"));
+	if (mo_child_reap(&p->child)) {
+		tell_end(p, "while connections were given to it");
+		return -ECHILD;
+	}
 	drop_listeners(p);
 	p->bake_end = mo_deadline(p->host->bake_time());
 	return 0;
@@ -98,7 +109,7 @@ static enum mo_drain_say successor_ended(mo_predecessor *p)
 		return MO_DRAIN_ON;
 	if (p->child.stops || mo_child_ended_well(&p->child))
 		return MO_DRAIN_ALONE;
-	p->child.why = mo_child_end(&p->child, "after it had begun to serve");
+	tell_end(p, "after it had begun to serve");
 	return MO_DRAIN_BACK;
 }
 
@@ -113,7 +124,7 @@ static enum mo_drain_say while_draining(void *arg)
 	move_connections(p);
 	mo_child_listen(&p->child);
 	mo_relay_tell_seen();
-	if (p->child.pid && mo_child_reap(&p->child)) {
+	if (mo_child_reap(&p->child)) {
 		enum mo_drain_say say = successor_ended(p);
 
 		if (say != MO_DRAIN_ON)
