@@ -97,13 +97,15 @@ void mo_arena_fini(mo_arena *a)
 	}
 }
 
-/* A new chunk for n bytes.  A large piece gets a chunk of its own behind the
- * newest one, so that the newest one's free part stays in use. */
-static void *alloc_slow(mo_arena *a, size_t n)
+/* A large piece gets a chunk of its own behind the newest one, so that the newest
+ * one's free part stays in use. */
+void *mo_arena_alloc_slow(mo_arena *a, size_t n)
 {
 	size_t room = MO_ARENA_CHUNK - sizeof(mo_chunk);
 	mo_chunk *k;
 
+	MO_CHECK(n <= SIZE_MAX / 2);
+	n = (n + (n == 0) + (ALIGN - 1)) & ~(ALIGN - 1);
 	if (ARENA_EACH_ALONE || n > room / 2) {
 		k = chunk_get(NULL, sizeof(mo_chunk) + n);
 		if (a->chunks) {
@@ -122,20 +124,6 @@ static void *alloc_slow(mo_arena *a, size_t n)
 	a->at = k->data + n;
 	a->end = k->data + room;
 	return k->data;
-}
-
-void *mo_arena_alloc(mo_arena *a, size_t n)
-{
-	char *p = a->at;
-
-	MO_CHECK(n <= SIZE_MAX / 2);
-	n = (n + (ALIGN - 1)) & ~(ALIGN - 1);
-	if (n == 0)
-		n = ALIGN;
-	if ((size_t)(a->end - p) < n)
-		return alloc_slow(a, n);
-	a->at = p + n;
-	return p;
 }
 
 void *mo_arena_zalloc(mo_arena *a, size_t n)

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "molt.h"
 
@@ -36,7 +37,22 @@ void mo_arena_init(mo_arena *a, mo_chunk_cache *cache);
  * struct itself may lie inside the arena. */
 void mo_arena_fini(mo_arena *a);
 
-void *mo_arena_alloc(mo_arena *a, size_t n);  /* aligned for any type, not zeroed */
+/* A new chunk, or a piece of its own for a large n; for mo_arena_alloc(). */
+void *mo_arena_alloc_slow(mo_arena *a, size_t n);
+
+/* Aligned for any type, not zeroed.  Here, because a request takes a dozen. */
+static inline void *mo_arena_alloc(mo_arena *a, size_t n)
+{
+	const size_t align = _Alignof(max_align_t);
+	char *p = a->at;
+	size_t whole = (n + (n == 0) + (align - 1)) & ~(align - 1);
+
+	if (__builtin_expect(n > SIZE_MAX / 2 || (size_t)(a->end - p) < whole, 0))
+		return mo_arena_alloc_slow(a, n);
+	a->at = p + whole;
+	return p;
+}
+
 void *mo_arena_zalloc(mo_arena *a, size_t n); /* zeroed */
 char *mo_arena_strndup(mo_arena *a, const char *s, size_t n);
 char *mo_arena_fmt(mo_arena *a, const char *fmt, ...) MOLT_PRINTF(2, 3);

@@ -5,6 +5,9 @@ bool mo_str_eq_ci(molt_str a, molt_str b)
 {
 	if (a.len != b.len)
 		return false;
+	/* Mostly they are the same in every letter, or the very same text. */
+	if (a.ptr == b.ptr || mo_str_eq(a, b))
+		return true;
 	for (size_t i = 0; i < a.len; i++)
 		if (mo_lower(a.ptr[i]) != mo_lower(b.ptr[i]))
 			return false;

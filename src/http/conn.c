@@ -36,6 +36,7 @@ void mo_conns_init(mo_loop *l)
 	mo_conns *home = mo_calloc(1, sizeof(*home));
 
 	MO_CHECK(l->slot[MO_SLOT_HTTP] == NULL);
+	MO_CHECK(l->index >= 0 && l->index < MO_LOOPS_MAX);
 	home->loop = l;
 	mo_list_init(&home->all);
 	mo_list_init(&home->moving);
@@ -299,6 +300,7 @@ mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, 
 	c->poll.data = c;
 	c->home = home;
 	c->server = s;
+	c->count = &s->counts[home->loop->index];
 	c->proto = &mo_protocol_h1;
 	c->stream = stream;
 	c->tls = tls != NULL;

@@ -97,6 +97,7 @@ struct mo_conn {
 	mo_list node, ready;
 	mo_conns *home;
 	mo_http_server *server;
+	mo_http_count *count; /* of the server on this loop */
 	const mo_protocol *proto;
 	void *data; /* of the protocol */
 	mo_stream *stream;
@@ -115,8 +116,7 @@ mo_conns *mo_conns_of(mo_loop *l);
 
 /* Takes an accepted descriptor, counted in s->connections already; closes it
  * and takes it off that count when it cannot be watched (NULL). */
-mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
-		      mo_http_server *s);
+mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
 /* Could it move to the successor, as far as its server and its stream go? */
 bool mo_conn_may_move(const mo_conn *c);
 /* The same, and it has a successor to move to. */

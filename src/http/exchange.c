@@ -2,6 +2,8 @@
  * Pure functions, for every protocol and for the web layer. */
 #include "http/exchange.h"
 
+#include <stdatomic.h>
+
 #include "base/check.h"
 
 const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id)
@@ -10,6 +12,23 @@ const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id)
 		if (r->fields[i].id == id)
 			return &r->fields[i];
 	return NULL;
+}
+
+mo_http_sum mo_http_counted(const mo_http_server *s)
+{
+	mo_http_sum sum = { 0 };
+
+	for (size_t i = 0; i < MO_LOOPS_MAX; i++) {
+		const mo_http_count *n = &s->counts[i];
+
+		sum.requests += atomic_load_explicit(&n->requests, memory_order_relaxed);
+		sum.total_requests +=
+			atomic_load_explicit(&n->total_requests, memory_order_relaxed);
+		for (size_t k = 0; k < MO_COUNTOF(sum.by_class); k++)
+			sum.by_class[k] +=
+				atomic_load_explicit(&n->by_class[k], memory_order_relaxed);
+	}
+	return sum;
 }
 
 /* Phrases of the IANA registry, by status % 100; it has holes. */

@@ -11,6 +11,8 @@
 #ifndef MO_HTTP_EXCHANGE_H
 #define MO_HTTP_EXCHANGE_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
@@ -137,6 +139,17 @@ typedef struct mo_http_limits {
  * that its successor cannot take, or all. */
 enum mo_closing { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 
+/* What one loop has answered for one server.  Only that loop's thread writes, so
+ * that no count costs a locked instruction or another loop's cache line. */
+typedef struct mo_http_count {
+	_Atomic int requests; /* in progress now */
+	_Atomic uint64_t total_requests;
+	_Atomic uint64_t by_class[6]; /* answers 1xx .. 5xx at [1..5] */
+	char apart[64];
+} mo_http_count;
+
+#define MO_LOOPS_MAX 256
+
 /* What a protocol needs to know of the server it works for.  Read-only after
  * start, except the counters. */
 typedef struct mo_http_server {
@@ -146,12 +159,19 @@ typedef struct mo_http_server {
 	void *owner;	    /* molt_server */
 	bool (*admits)(int fd); /* NULL: everybody; may refuse a new connection */
 	_Atomic int connections;     /* open now */
-	_Atomic int requests;	     /* in progress now */
-	_Atomic uint64_t total_requests, total_connections;
-	_Atomic uint64_t by_class[6]; /* answers 1xx .. 5xx at [1..5] */
+	_Atomic uint64_t total_connections;
+	mo_http_count counts[MO_LOOPS_MAX]; /* by the loop's index */
 	_Atomic int closing;	     /* enum mo_closing */
 	_Atomic bool replaced;	     /* closing, because a successor serves */
 } mo_http_server;
+
+typedef struct mo_http_sum {
+	int requests;
+	uint64_t total_requests, by_class[6];
+} mo_http_sum;
+
+/* Of all loops.  [any] */
+mo_http_sum mo_http_counted(const mo_http_server *s);
 
 /* The first field with that id, or NULL. */
 const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id);

@@ -30,7 +30,7 @@ static void all_sent(mo_conn *c)
 	h->blocked = false;
 	if (h->unsent == 0)
 		return;
-	atomic_fetch_sub_explicit(&c->server->requests, h->unsent, memory_order_relaxed);
+	mo_h1_count_requests(c, -h->unsent);
 	h->unsent = 0;
 }
 
@@ -103,7 +103,7 @@ static void refuse(mo_conn *c, int status, molt_str text)
 
 	c->state = MO_CONN_RUNNING;
 	mo_h1_gather_refusal(c, status, text);
-	mo_h1_count_answer(c->server, status);
+	mo_h1_count_answer(c, status);
 	c->server->app.refused(c->server, &c->peer, status, first_line(h));
 	mo_h1_consume(c, mo_h1_unread(h));
 	h->closing = true;

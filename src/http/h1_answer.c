@@ -65,13 +65,19 @@ size_t mo_h1_head_bound(const mo_h1_req *q)
 
 static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status)
 {
-	molt_str text = mo_str(mo_status_text(status)), server = server_field(s);
+	molt_str server = server_field(s);
 
-	p = PUT(p, "HTTP/1.1 ");
-	p = put_number(p, (uint64_t)status);
-	*p++ = ' ';
-	p = put(p, text.ptr, text.len);
-	p = PUT(p, "\r\nDate: ");
+	if (status == 200) {
+		p = PUT(p, "HTTP/1.1 200 OK\r\nDate: ");
+	} else {
+		molt_str text = mo_str(mo_status_text(status));
+
+		p = PUT(p, "HTTP/1.1 ");
+		p = put_number(p, (uint64_t)status);
+		*p++ = ' ';
+		p = put(p, text.ptr, text.len);
+		p = PUT(p, "\r\nDate: ");
+	}
 	p = put(p, mo_loop_http_date(l), 29);
 	p = PUT(p, "\r\n");
 	if (server.len > 0)

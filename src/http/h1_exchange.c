@@ -41,58 +41,47 @@ struct copied {
 	mo_arena *arena;
 };
 
-static bool inside(const struct copied *k, const char *p)
-{
-	return p >= k->from && p < k->from + k->size;
-}
-
 /* The same string in the copy, ended there with a NUL: what follows a name, a
  * value, the method and the target is a delimiter that nobody needs any more. */
-static molt_str moved(const struct copied *k, molt_str s)
+static inline molt_str in_copy(const struct copied *k, molt_str s)
 {
-	char *p;
+	char *p = k->to + (s.ptr - k->from);
 
-	if (s.len == 0 || !inside(k, s.ptr))
-		return mo_strn(mo_arena_strndup(k->arena, s.ptr, s.len), s.len);
-	p = k->to + (s.ptr - k->from);
 	p[s.len] = '\0';
 	return mo_strn(p, s.len);
 }
 
-/* A part of the target cannot end in place unless the target ends there too. */
-static molt_str moved_part(const struct copied *k, molt_str s, molt_str whole)
+/* A part of the target cannot end in place unless the target ends there too; and
+ * the path of an absolute target without one lies elsewhere. */
+static molt_str part(const struct copied *k, molt_str s, molt_str target)
 {
-	bool part = s.ptr >= whole.ptr && s.ptr + s.len < whole.ptr + whole.len;
-
-	if (part)
-		return mo_strn(mo_arena_strndup(k->arena, s.ptr, s.len), s.len);
-	return moved(k, s);
+	if (s.len == 0)
+		return MO_STR("");
+	if (s.ptr >= k->from && s.ptr < k->from + k->size &&
+	    (s.ptr >= target.ptr + target.len || s.ptr + s.len == target.ptr + target.len))
+		return in_copy(k, s);
+	return mo_strn(mo_arena_strndup(k->arena, s.ptr, s.len), s.len);
 }
 
 static void copy_head(molt_req *r, const char *data, const mo_head *head, const mo_field *fields)
 {
+	size_t room = (head->nfields + 1) * sizeof(*fields);
 	struct copied k = { .from = data, .size = head->size, .arena = &r->arena };
 
-	k.to = mo_arena_alloc(&r->arena, head->size + 1);
+	r->fields = mo_arena_alloc(&r->arena, room + head->size + 1);
+	k.to = (char *)r->fields + room;
 	memcpy(k.to, data, head->size);
-	r->fields = mo_arena_alloc(&r->arena, (head->nfields + 1) * sizeof(*fields));
 	r->nfields = head->nfields;
 	for (size_t i = 0; i < head->nfields; i++) {
 		r->fields[i].id = fields[i].id;
-		r->fields[i].name = moved(&k, fields[i].name);
-		r->fields[i].value = moved(&k, fields[i].value);
+		r->fields[i].name = in_copy(&k, fields[i].name);
+		r->fields[i].value = in_copy(&k, fields[i].value);
 	}
-	r->method = moved(&k, head->method);
-	r->target = moved(&k, head->target);
-	r->raw_path = moved_part(&k, head->path, head->target);
-	r->query = moved_part(&k, head->query, head->target);
-	r->host = moved_part(&k, head->host, head->target);
-	r->minor = head->minor;
-	r->chunked = head->chunked;
-	r->has_length = head->has_length;
-	r->length = head->length;
-	r->expect_continue = head->expect_continue && head->minor >= 1;
-	r->upgrade = head->upgrade;
+	r->method = in_copy(&k, head->method);
+	r->target = in_copy(&k, head->target);
+	r->raw_path = part(&k, head->path, head->target);
+	r->query = part(&k, head->query, head->target);
+	r->host = part(&k, head->host, head->target);
 }
 
 /* Runs behind every deferred call of the upper layer. */
@@ -113,8 +102,8 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 
 	mo_arena_init(&arena, &l->chunks);
 	q = mo_arena_alloc(&arena, sizeof(*q));
-	memset(q, 0, sizeof(*q));
-	q->r = (molt_req){
+	*q = (mo_h1_req){
+		.r = {
 		.magic = MO_REQ_MAGIC,
 		.ops = &ops,
 		.conn = c,
@@ -131,29 +120,45 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 		.res_length = -1,
 		.write_deadline = INT64_MAX,
 		.stack_size = c->server->lim.stack_size,
+			.minor = head->minor,
+			.chunked = head->chunked,
+			.has_length = head->has_length,
+			.length = head->length,
+			.expect_continue = head->expect_continue && head->minor >= 1,
+			.upgrade = head->upgrade,
+		},
+		.h1 = h,
+		.keep_alive = head->keep_alive,
+		.head_only = mo_str_eq(head->method, MO_STR("HEAD")),
 	};
 	mo_arena_defer(&q->r.arena, forget, &q->r);
 	q->r.out_tail = &q->r.out_fields;
 	copy_head(&q->r, h->in + h->in_at, head, fields);
-	q->h1 = h;
-	q->keep_alive = head->keep_alive;
-	q->head_only = mo_str_eq(q->r.method, MO_STR("HEAD"));
 	mo_h1_body_init(q);
 	return q;
 }
 
-static void count_start(mo_http_server *s)
+/* Only this thread writes them. */
+static void add_to(_Atomic uint64_t *count)
 {
-	atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->total_requests, 1, memory_order_relaxed);
+	uint64_t n = atomic_load_explicit(count, memory_order_relaxed);
+
+	atomic_store_explicit(count, n + 1, memory_order_relaxed);
 }
 
-void mo_h1_count_answer(mo_http_server *s, int status)
+void mo_h1_count_requests(mo_conn *c, int n)
+{
+	int now = atomic_load_explicit(&c->count->requests, memory_order_relaxed);
+
+	atomic_store_explicit(&c->count->requests, now + n, memory_order_relaxed);
+}
+
+void mo_h1_count_answer(mo_conn *c, int status)
 {
 	int class = status / 100;
 
 	if (class >= 1 && class <= 5)
-		atomic_fetch_add_explicit(&s->by_class[class], 1, memory_order_relaxed);
+		add_to(&c->count->by_class[class]);
 }
 
 /* The last step of an exchange, in its coroutine if it has one.  The connection
@@ -172,7 +177,7 @@ static void exchange_end(mo_h1_req *q)
 	h->cut = r->cut;
 	h->reset = r->cut && r->head_sent && q->framing == MO_H1_UNTIL_CLOSE;
 	h->closing = r->close || r->cut || r->body_state != MO_BODY_NONE;
-	mo_h1_count_answer(c->server, r->status);
+	mo_h1_count_answer(c, r->status);
 	c->server->app.done(r);
 	mo_arena_fini(&r->arena); /* deferred calls may still park */
 	h->req = NULL;
@@ -207,7 +212,8 @@ bool mo_h1_exchange_run(mo_h1_req *q)
 	c->state = MO_CONN_RUNNING;
 	h->req = q;
 	h->driving = true;
-	count_start(c->server);
+	mo_h1_count_requests(c, 1);
+	add_to(&c->count->total_requests);
 	c->server->app.route(r);
 	if (r->has_length && r->length > r->body_max) {
 		ended = without_handler(q, 413);

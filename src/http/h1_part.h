@@ -17,7 +17,7 @@ enum mo_h1_class {
 	MO_C_TOKEN = 1,    /* tchar, RFC 9110 section 5.6.2 */
 	MO_C_TARGET = 2,   /* 0x21 to 0x7e but '#' */
 	MO_C_VALUE = 4,    /* HTAB, SP, 0x21 to 0x7e, obs-text */
-	MO_C_REG_NAME = 8, /* unreserved, sub-delims and '%', RFC 3986 section 3.2.2 */
+	MO_C_REG_NAME = 8, /* unreserved and sub-delims, RFC 3986 section 3.2.2 */
 };
 extern const uint8_t mo_h1_classes[256];
 

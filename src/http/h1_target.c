@@ -12,21 +12,30 @@
 
 static bool port_ok(molt_str s, bool needed)
 {
-	uint64_t port;
+	unsigned port = 0;
 
-	if (s.len == 0)
-		return !needed;
-	return s.len <= PORT_DIGITS && mo_str_u64(s, 65535, &port);
+	if (s.len > PORT_DIGITS)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (!mo_is_digit(s.ptr[i]))
+			return false;
+		port = port * 10 + (unsigned)(s.ptr[i] - '0');
+	}
+	return port <= 65535 && (s.len > 0 || !needed);
 }
 
 static bool reg_name_ok(molt_str s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (!mo_h1_is(s.ptr[i], MO_C_REG_NAME))
+	const char *p = s.ptr, *end = p + s.len;
+
+	while (p < end) {
+		if (mo_h1_is(*p, MO_C_REG_NAME)) {
+			p++;
+			continue;
+		}
+		if (*p != '%' || end - p < 3 || mo_hex_digit(p[1]) < 0 || mo_hex_digit(p[2]) < 0)
 			return false;
-		if (s.ptr[i] == '%' && (s.len - i < 3 || mo_hex_digit(s.ptr[i + 1]) < 0 ||
-					mo_hex_digit(s.ptr[i + 2]) < 0))
-			return false;
+		p += 3;
 	}
 	return s.len > 0;
 }

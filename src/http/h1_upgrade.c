@@ -83,10 +83,10 @@ void mo_h1_upgrade_end(mo_h1_req *q)
 	mo_conn *c = mo_h1_conn(q);
 	mo_h1 *h = q->h1;
 
-	mo_h1_count_answer(c->server, q->r.status);
+	mo_h1_count_answer(c, q->r.status);
 	c->server->app.done(&q->r);
 	mo_arena_fini(&q->r.arena); /* deferred calls may still park */
-	atomic_fetch_sub_explicit(&c->server->requests, h->unsent + 1, memory_order_relaxed);
+	mo_h1_count_requests(c, -(h->unsent + 1));
 	h->req = NULL;
 	if (!h->driving)
 		free(h); /* else the driver, below on the stack, does */

@@ -63,6 +63,19 @@ static bool segment_is(const char *start, const char *end, const char *what)
 	return (size_t)(end - start) == n && memcmp(start, what, n) == 0;
 }
 
+bool mo_url_path_is_plain(molt_str raw)
+{
+	const char *p = raw.ptr, *end = p + raw.len;
+
+	for (; p < end; p++) {
+		if (*p == '%' || is_control((unsigned char)*p))
+			return false;
+		if (*p == '/' && end - p > 1 && (p[1] == '/' || p[1] == '.'))
+			return false;
+	}
+	return raw.len > 0 && raw.ptr[0] == '/';
+}
+
 int mo_url_path(mo_arena *a, molt_str raw, molt_str *out)
 {
 	const char *p = raw.ptr, *end;

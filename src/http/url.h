@@ -11,6 +11,8 @@
  * The result is in a, NUL-terminated.  -EINVAL: bad escape, %00, a control
  * byte, or ".." above the root.  Linear in raw.len. */
 int mo_url_path(mo_arena *a, molt_str raw, molt_str *out);
+/* Would mo_url_path() give raw back as it is?  Most paths are so. */
+bool mo_url_path_is_plain(molt_str raw);
 /* Decodes %XX (and '+' to space when plus) of one piece; bad escapes stay as
  * they are.  NUL bytes are kept: len tells. */
 molt_str mo_url_decode(mo_arena *a, molt_str raw, bool plus);

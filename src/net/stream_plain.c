@@ -40,8 +40,10 @@ static ssize_t plain_writev(mo_stream *s, const struct iovec *iov, int count)
 			      .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX) };
 	ssize_t r;
 
+	/* For one piece the kernel need not fetch a header and a list of pieces. */
 	do {
-		r = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		r = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			       : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	} while (r < 0 && errno == EINTR);
 	return result(s, r, UV_WRITABLE);
 }

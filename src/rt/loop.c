@@ -107,8 +107,13 @@ void mo_loop_run(mo_loop *l)
 	mo_overflow_leave(signal_stack);
 }
 
+/* Nobody cancels a loop's thread.  With cancellation off and "asynchronous" the C
+ * library changes nothing around its system calls, which would take two locked
+ * instructions each. */
 static void *thread_main(void *arg)
 {
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	mo_loop_run(arg);
 	return NULL;
 }

@@ -143,16 +143,14 @@ static bool grow(mo_stacks *all, unsigned class, size_t size)
 
 static unsigned class_of(size_t *size)
 {
+	size_t want = *size ? *size : MO_STACK_DEFAULT;
 	unsigned class = 0;
-	size_t want = *size ? *size : MO_STACK_DEFAULT, got = MO_STACK_LEAST;
 
 	if (want < mo_stack_guard())
 		want = mo_stack_guard(); /* a page, where pages are large */
-	while (got < want) {
-		got <<= 1;
-		class ++;
-	}
-	*size = got * MO_STACK_SCALE;
+	if (want > MO_STACK_LEAST)
+		class = 64 - (unsigned)__builtin_clzll((want - 1) / MO_STACK_LEAST);
+	*size = (MO_STACK_LEAST << class) * MO_STACK_SCALE;
 	return class;
 }
 

@@ -5,6 +5,10 @@
  * that lies further ahead than the wheel reaches is found not yet due when its
  * slot comes, and stays for the next round.
  *
+ * A pending timer that is started again for a later moment, as a connection's is
+ * at each request, stays where it lies: only its due changes, and it moves on when
+ * its tick comes.  So that costs no look at its neighbours in the list.
+ *
  * Always: a slot's bit in used is set when its list holds any; every pending
  * timer's tick is at or after timers.at; while any is pending the handle is due
  * not after the first slot in use.  Stopping leaves the handle as it is: it may
@@ -15,7 +19,8 @@
 #include "rt/loop_private.h"
 
 #define TICK 16
-#define FAR (INT64_MAX / 4)
+#define FOREVER (INT64_MAX / 4)
+#define FAR INT64_MAX
 
 static molt_time tick_of(molt_time due)
 {
@@ -64,7 +69,37 @@ static void take_out(mo_timers *w, mo_timer *t)
 {
 	mo_list_remove(&t->node);
 	w->count--;
-	slot_clear_if_empty(w, slot_of(tick_of(t->due)));
+	slot_clear_if_empty(w, slot_of(t->tick));
+}
+
+static void put_in(mo_timers *w, mo_timer *t, molt_time tick)
+{
+	unsigned slot = slot_of(tick);
+
+	t->tick = tick;
+	mo_list_append(&w->slots[slot], &t->node);
+	w->used[slot / 64] |= UINT64_C(1) << (slot % 64);
+}
+
+/* The slot of tick w->at: takes those that are due out, moves those on that were
+ * started again meanwhile. */
+static void look_into(mo_timers *w, molt_time now, mo_list *out)
+{
+	mo_list *slot = &w->slots[slot_of(w->at)];
+
+	MO_LIST_EACH (n, slot) {
+		mo_timer *t = MO_CONTAINER_OF(n, mo_timer, node);
+
+		if (t->due <= now) {
+			mo_list_remove(n);
+			mo_list_append(out, n);
+			t->tick = FAR; /* in no slot: a new start puts it into one */
+		} else if (t->tick <= w->at) {
+			mo_list_remove(n);
+			put_in(w, t, tick_of(t->due));
+		}
+	}
+	slot_clear_if_empty(w, slot_of(w->at));
 }
 
 /* Moves the timers of all ticks up to now that are due to the list out. */
@@ -76,19 +111,11 @@ static void collect(mo_timers *w, molt_time now, mo_list *out)
 		w->at = last - MO_WHEEL_SLOTS + 1; /* one round visits every slot */
 	while (w->at <= last) {
 		unsigned ahead = distance_to_used(w);
-		mo_list *slot;
 
 		if (ahead > last - w->at)
 			break;
 		w->at += ahead;
-		slot = &w->slots[slot_of(w->at)];
-		MO_LIST_EACH (n, slot) {
-			if (MO_CONTAINER_OF(n, mo_timer, node)->due <= now) {
-				mo_list_remove(n);
-				mo_list_append(out, n);
-			}
-		}
-		slot_clear_if_empty(w, slot_of(w->at));
+		look_into(w, now, out);
 		w->at++;
 	}
 	if (w->at <= last)
@@ -119,7 +146,7 @@ static void on_tick(uv_timer_t *h)
 void mo_timer_init(mo_timer *t, void (*fn)(mo_timer *t))
 {
 	mo_list_init(&t->node);
-	t->due = 0;
+	t->due = t->tick = 0;
 	t->fn = fn;
 }
 
@@ -132,21 +159,25 @@ void mo_timer_stop(mo_loop *l, mo_timer *t)
 void mo_timer_start(mo_loop *l, mo_timer *t, molt_time ms)
 {
 	mo_timers *w = &l->timers;
-	molt_time now, tick;
-	unsigned slot;
+	molt_time now, due, tick;
 
-	mo_timer_stop(l, t);
-	if (ms < 0)
+	if (ms < 0) {
+		mo_timer_stop(l, t);
 		return;
+	}
 	now = mo_loop_now(l);
 	/* One more, because the loop's time is cut to whole milliseconds. */
-	t->due = now + (ms < FAR ? ms : FAR) + 1;
-	tick = tick_of(t->due);
+	due = now + (ms < FOREVER ? ms : FOREVER) + 1;
+	tick = tick_of(due);
+	if (mo_timer_active(t) && t->tick <= tick) {
+		t->due = due;
+		return;
+	}
+	mo_timer_stop(l, t);
+	t->due = due;
 	if (w->count++ == 0 && !w->ticking)
 		w->at = now / TICK + 1;
-	slot = slot_of(tick);
-	mo_list_append(&w->slots[slot], &t->node);
-	w->used[slot / 64] |= UINT64_C(1) << (slot % 64);
+	put_in(w, t, tick);
 	if (!w->ticking || tick < w->wake) {
 		w->ticking = true;
 		sleep_until(l, tick);

@@ -17,6 +17,7 @@
 typedef struct mo_timer {
 	mo_list node;  /* in a slot of the wheel, or alone */
 	molt_time due; /* monotonic, ms */
+	molt_time tick; /* whose slot it lies in: due is not before it */
 	void (*fn)(struct mo_timer *t);
 } mo_timer;
 

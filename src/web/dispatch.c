@@ -186,14 +186,13 @@ static void app_route(molt_req *r)
 
 	r->stack_size = r->server->lim.stack_size;
 	r->body_max = r->server->lim.max_body;
-	if (origin && mo_url_path(&r->arena, r->raw_path, &w->path) < 0) {
-		w->path = r->raw_path;
+	w->path = r->raw_path;
+	if (origin && !mo_url_path_is_plain(r->raw_path) &&
+	    mo_url_path(&r->arena, r->raw_path, &w->path) < 0) {
 		w->group = w->server->root;
 		w->last = answer_bad_path;
 		return;
 	}
-	if (!origin)
-		w->path = r->raw_path;
 	host = host_for_routes(r, w->server->router);
 	mo_router_match(w->server->router, r->method, host, w->path, &w->match);
 	if (w->match.route)

@@ -55,46 +55,79 @@ static molt_str copy(molt_req *r, molt_str s)
 	return mo_strn(mo_arena_strndup(&r->arena, s.ptr, s.len), s.len);
 }
 
-const char *mo_res_get(const molt_req *r, const char *name)
+static mo_out_field *find(const molt_req *r, molt_str name)
 {
-	for (const mo_out_field *f = r->out_fields; f; f = f->next) {
-		if (mo_str_eq_ci(f->name, mo_str(name)))
-			return f->value.ptr;
-	}
-	return NULL;
+	mo_out_field *f = r->out_fields;
+
+	while (f && !mo_str_eq_ci(f->name, name))
+		f = f->next;
+	return f;
 }
 
-void mo_res_add(molt_req *r, const char *name, const char *value)
+const char *mo_res_get(const molt_req *r, const char *name)
+{
+	const mo_out_field *f = find(r, mo_str(name));
+
+	return f ? f->value.ptr : NULL;
+}
+
+static void append(molt_req *r, molt_str name, molt_str value)
 {
 	mo_out_field *f = mo_arena_alloc(&r->arena, sizeof(*f));
 
-	*f = (mo_out_field){ .name = copy(r, mo_str(name)),
-			     .value = copy(r, mo_str_trim(mo_str(value))) };
+	*f = (mo_out_field){ .name = name, .value = value };
 	*r->out_tail = f;
 	r->out_tail = &f->next;
 }
 
-void mo_res_set(molt_req *r, const char *name, const char *value)
+void mo_res_add(molt_req *r, const char *name, const char *value)
+{
+	append(r, copy(r, mo_str(name)), copy(r, mo_str_trim(mo_str(value))));
+}
+
+/* The first field of that name gets the value, further ones go; an empty ptr
+ * removes all.  false: there was none. */
+static bool replace(molt_req *r, molt_str name, molt_str value)
 {
 	mo_out_field **at = &r->out_fields;
-	bool done = value == NULL;
+	bool done = value.ptr == NULL;
 
 	while (*at) {
 		mo_out_field *f = *at;
 
-		if (!mo_str_eq_ci(f->name, mo_str(name))) {
+		if (!mo_str_eq_ci(f->name, name)) {
 			at = &f->next;
 		} else if (done) {
 			*at = f->next;
 		} else {
-			f->value = copy(r, mo_str_trim(mo_str(value)));
+			f->value = value;
 			done = true;
 			at = &f->next;
 		}
 	}
 	r->out_tail = at;
-	if (!done)
-		mo_res_add(r, name, value);
+	return done;
+}
+
+void mo_res_set(molt_req *r, const char *name, const char *value)
+{
+	molt_str copied = value ? copy(r, mo_str_trim(mo_str(value))) : mo_strn(NULL, 0);
+
+	if (!replace(r, mo_str(name), copied))
+		append(r, copy(r, mo_str(name)), copied);
+}
+
+void mo_res_set_type(molt_req *r, molt_str type)
+{
+	static const molt_str name = { "Content-Type", 12 };
+
+	if (!r->out_fields || !replace(r, name, type))
+		append(r, name, type);
+}
+
+bool mo_res_has_type(const molt_req *r)
+{
+	return find(r, MO_STR("Content-Type")) != NULL;
 }
 
 int molt_res_header(molt_req *r, const char *name, const char *value)

@@ -15,7 +15,7 @@
 #include "rt/watchdog.h"
 #include "web/topic.h"
 
-#define MAX_LOOPS 256
+#define MAX_LOOPS MO_LOOPS_MAX
 #define WATCHDOG_LIMIT 250
 
 static mo_loop *loops[MAX_LOOPS];

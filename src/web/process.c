@@ -118,7 +118,7 @@ static mo_gen_load load(void)
 
 	EACH_SERVER (s) {
 		sum.connections += (size_t)atomic_load(&s->http.connections);
-		sum.requests += (size_t)atomic_load(&s->http.requests);
+		sum.requests += (size_t)mo_http_counted(&s->http).requests;
 	}
 	return sum;
 }
@@ -337,6 +337,7 @@ static json_t *server_status(const molt_server *s)
 	static const char *const states[] = { "new", "started", "draining", "stopped" };
 	static const char *const classes[] = { "", "1xx", "2xx", "3xx", "4xx", "5xx" };
 	json_t *list = json_array(), *answers = json_object();
+	mo_http_sum sum = mo_http_counted(&s->http);
 
 	for (size_t i = 0; i < s->nendpoints; i++) {
 		const mo_endpoint *e = &s->endpoints[i];
@@ -347,14 +348,13 @@ static json_t *server_status(const molt_server *s)
 						(int)e->https));
 	}
 	for (size_t i = 2; i < MO_COUNTOF(classes); i++)
-		json_object_set_new(answers, classes[i],
-				    json_integer((json_int_t)atomic_load(&s->http.by_class[i])));
+		json_object_set_new(answers, classes[i], json_integer((json_int_t)sum.by_class[i]));
 	return json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:I, s:I, s:o}", "name", s->name,
 			 "graceful", (int)s->set.graceful, "state", states[s->state], "listeners",
 			 list, "connections", atomic_load(&s->http.connections), "requests",
-			 atomic_load(&s->http.requests), "total_requests",
-			 (json_int_t)atomic_load(&s->http.total_requests), "total_connections",
-			 (json_int_t)atomic_load(&s->http.total_connections), "answers", answers);
+			 sum.requests, "total_requests", (json_int_t)sum.total_requests,
+			 "total_connections", (json_int_t)atomic_load(&s->http.total_connections),
+			 "answers", answers);
 }
 
 json_t *mo_process_status(void)

@@ -16,9 +16,9 @@
 #include "base/str.h"
 #include "rt/pool.h"
 
-static const char type_text[] = "text/plain; charset=utf-8";
-static const char type_html[] = "text/html; charset=utf-8";
-static const char type_json[] = "application/json";
+static const molt_str type_text = { "text/plain; charset=utf-8", 25 };
+static const molt_str type_html = { "text/html; charset=utf-8", 24 };
+static const molt_str type_json = { "application/json", 16 };
 
 /* 0 when the body may grow. */
 static int write_check(molt_req *r)
@@ -99,13 +99,13 @@ int molt_res_printf(molt_req *r, const char *fmt, ...)
 }
 
 /* Status, type and more body. */
-static int put_typed(molt_req *r, int status, const char *type, const char *body)
+static int put_typed(molt_req *r, int status, molt_str type, const char *body)
 {
 	int err = molt_res_status(r, status);
 
 	if (err)
 		return err;
-	mo_res_set(r, "Content-Type", type);
+	mo_res_set_type(r, type);
 	return body ? molt_res_write(r, body, strlen(body)) : 0;
 }
 
@@ -126,8 +126,8 @@ int molt_res_json(molt_req *r, int status, const char *json)
 
 void mo_res_default_type(molt_req *r)
 {
-	if (r->out.len && !mo_res_get(r, "Content-Type"))
-		mo_res_set(r, "Content-Type", type_text);
+	if (r->out.len && !mo_res_has_type(r))
+		mo_res_set_type(r, type_text);
 }
 
 /* ---- errors and redirects ---- */

@@ -365,7 +365,7 @@ static void server_stop(void)
 	on_loop(cut_all, &n);
 	EVENTUALLY(open_conns() == 0);
 	assert_int_equal(atomic_load(&srv.http.connections), 0);
-	assert_int_equal(atomic_load(&srv.http.requests), 0);
+	assert_int_equal(mo_http_counted(&srv.http).requests, 0);
 	assert_int_equal(atomic_load(&srv.running), 0);
 	on_loop(fini_conns, NULL);
 	mo_loop_stop(srv.loop);

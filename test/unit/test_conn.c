@@ -21,7 +21,7 @@ static void states_are_counted(void **state)
 	n = counts();
 	assert_int_equal(n.handshake + n.linger, 0);
 	assert_int_equal(atomic_load(&srv.http.connections), 3);
-	assert_int_equal(atomic_load(&srv.http.requests), 1);
+	assert_int_equal(mo_http_counted(&srv.http).requests, 1);
 	close(idle);
 	close(head);
 	close(running);

@@ -12,8 +12,8 @@ static void requests_on_one_connection_are_answered_one_after_another(void **sta
 		say(fd, HELLO);
 		expect_answer(fd, 200, HELLO_BODY);
 	}
-	assert_int_equal(atomic_load(&srv.http.total_requests), 20);
-	assert_int_equal(atomic_load(&srv.http.by_class[2]), 20);
+	assert_int_equal(mo_http_counted(&srv.http).total_requests, 20);
+	assert_int_equal(mo_http_counted(&srv.http).by_class[2], 20);
 	assert_int_equal(atomic_load(&srv.http.total_connections), 1);
 	close(fd);
 	EVENTUALLY(open_conns() == 0);
@@ -198,7 +198,7 @@ static void bad_heads_are_refused_with_their_status(void **state)
 	memcpy(text, "GET / HTTP/1.1\r\nHost: a\r\nX: ", 28);
 	refused_with(text, 40000, 431);
 	free(text);
-	assert_int_equal(atomic_load(&srv.http.total_requests), 0);
+	assert_int_equal(mo_http_counted(&srv.http).total_requests, 0);
 }
 
 static void a_bad_head_behind_good_ones_does_not_take_their_answers(void **state)

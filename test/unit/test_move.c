@@ -131,7 +131,7 @@ static void a_running_request_stays_until_it_is_answered(void **state)
 	EVENTUALLY(atomic_load(&srv.running) == 1);
 	pack_some(0);
 	assert_int_equal(hear_answer(fd, NULL, NULL), 200);
-	EVENTUALLY(atomic_load(&srv.http.requests) == 0);
+	EVENTUALLY(mo_http_counted(&srv.http).requests == 0);
 	pack_some(1);
 	move_it();
 	say(fd, HELLO);

@@ -186,6 +186,67 @@ static void the_wheel_sleeps_until_the_next_timer(void **state)
 	run_on_loop(start_far, NULL);
 }
 
+/* As a connection does with its deadline at each request. */
+static void start_again_and_again(void *arg)
+{
+	mo_loop *l = mo_loop_self();
+	probe p = { 0 };
+
+	probe_start(&p, 100);
+	for (int i = 0; i < 1000; i++) {
+		pass(l, 90);
+		mo_timer_start(l, &p.t, 100);
+	}
+	assert_int_equal(p.count, 0);
+	pass(l, 100);
+	assert_int_equal(p.count, 0);
+	pass(l, 33);
+	assert_int_equal(p.count, 1);
+
+	probe_start(&p, 30000); /* beyond the wheel, and sooner again */
+	mo_timer_start(l, &p.t, 60000);
+	pass(l, 30033);
+	mo_timer_start(l, &p.t, 50);
+	pass(l, 83);
+	assert_int_equal(p.count, 2);
+	assert_int_equal(l->timers.count, 0);
+}
+
+static void a_timer_that_is_started_again_fires_at_its_last_moment(void **state)
+{
+	run_on_loop(start_again_and_again, NULL);
+}
+
+static struct {
+	mo_timer first;
+	probe other;
+} pair;
+
+static void on_first(mo_timer *t)
+{
+	mo_timer_start(mo_loop_self(), &pair.other.t, 1000);
+}
+
+static void start_a_pair(void *arg)
+{
+	mo_loop *l = mo_loop_self();
+
+	mo_timer_init(&pair.first, on_first);
+	mo_timer_start(l, &pair.first, 5);
+	probe_start(&pair.other, 5);
+	pass(l, 38);
+	assert_int_equal(pair.other.count, 0);
+	assert_true(mo_timer_active(&pair.other.t));
+	pass(l, 1033);
+	assert_int_equal(pair.other.count, 1);
+	assert_int_equal(l->timers.count, 0);
+}
+
+static void a_due_timer_that_a_callback_starts_again_waits_anew(void **state)
+{
+	run_on_loop(start_a_pair, NULL);
+}
+
 /* ---- against a plain list ----------------------------------------------- */
 
 #define CROWD 300
@@ -249,6 +310,8 @@ int main(void)
 		cmocka_unit_test(a_callback_may_stop_and_start_timers),
 		cmocka_unit_test(timers_beyond_the_wheel_fire_in_their_own_round),
 		cmocka_unit_test(the_wheel_sleeps_until_the_next_timer),
+		cmocka_unit_test(a_timer_that_is_started_again_fires_at_its_last_moment),
+		cmocka_unit_test(a_due_timer_that_a_callback_starts_again_waits_anew),
 		cmocka_unit_test(no_timer_is_lost_in_a_crowd),
 		cmocka_unit_test(a_pending_timer_does_not_hold_a_stopped_loop),
 	};

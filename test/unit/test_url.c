@@ -178,8 +178,12 @@ static void a_result_is_always_clean(void **state)
 
 		for (int i = 0, n = rand_r(&seed) % 12; i < n; i++)
 			strcat(raw, pieces[(size_t)rand_r(&seed) % 12]);
-		if (mo_url_path(&arena, exact(raw, strlen(raw)), &out) < 0)
+		if (mo_url_path(&arena, exact(raw, strlen(raw)), &out) < 0) {
+			assert_false(mo_url_path_is_plain(exact(raw, strlen(raw))));
 			continue;
+		}
+		if (mo_url_path_is_plain(exact(raw, strlen(raw))))
+			assert_string_equal(out.ptr, raw);
 		assert_true(out.len <= strlen(raw) && out.len == strlen(out.ptr));
 		assert_int_equal(out.ptr[0], '/');
 		assert_null(strstr(out.ptr, "//"));
@@ -188,6 +192,22 @@ static void a_result_is_always_clean(void **state)
 		assert_false(mo_str_has_suffix(out, MO_STR("/..")));
 		assert_false(mo_str_has_suffix(out, MO_STR("/.")));
 	}
+}
+
+static void a_plain_path_is_one_that_stays_as_it_is(void **state)
+{
+	static const char *const plain[] = { "/", "/a", "/a/", "/a/b.c/d..", "/~x/;y=1/\xc3\xa9" };
+	static const char *const other[] = { "", "a", "*", "/%41", "/a%", "//", "/a//b", "/a//",
+					     "/.", "/..", "/./a", "/a/.", "/a/../b", "/.hidden",
+					     "/a\x01", "/\x7f" };
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+		path_is(plain[i], plain[i]);
+		assert_true(mo_url_path_is_plain(exact(plain[i], strlen(plain[i]))));
+	}
+	for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++)
+		assert_false(mo_url_path_is_plain(exact(other[i], strlen(other[i]))));
+	assert_false(mo_url_path_is_plain(exact("/a\0b", 4)));
 }
 
 static void one_piece_is_decoded_and_bad_escapes_stay(void **state)
@@ -327,6 +347,7 @@ int main(void)
 		T(bad_escapes_and_control_bytes_are_refused),
 		T(long_paths_cost_linear_time),
 		T(a_result_is_always_clean),
+		T(a_plain_path_is_one_that_stays_as_it_is),
 		T(one_piece_is_decoded_and_bad_escapes_stay),
 		T(encoding_is_the_inverse_of_decoding),
 		T(a_query_gives_its_pairs_in_order),
