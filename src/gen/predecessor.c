@@ -37,6 +37,7 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target)
 
 void mo_predecessor_free(mo_predecessor *p)
 {
+	mo_receipts_follow(-1);
 	mo_program_close(&p->program);
 	mo_child_fini(&p->child);
 	mo_receipt_free(p->receipt);
@@ -105,15 +106,19 @@ static int offer(mo_predecessor *p)
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
 	rc = mo_child_send(&p->child,
-			   json_pack("{s:s, s:i, s:i, s:i, s:s, s:s?, s:i, s:o}", "type", "offer",
+			   json_pack("{s:s, s:i, s:i, s:i, s:s, s:s?, s:i}", "type", "offer",
 				     "protocol", MO_WIRE_PROTOCOL, "generation", (int)p->generation,
 				     "pid", (int)getpid(), "exe", p->path, "control_socket",
 				     mo_start_get()->control_socket, "supervisor",
-				     mo_uplink_supervisor(), "receipts", mo_receipts_all()),
+				     mo_uplink_supervisor()),
 			   fds, mo_uplink_is() ? 3 : 2);
 	if (rc == 0)
 		rc = send_ticket_keys(p);
-	return rc < 0 ? rc : mo_offer_send(all, n, send_part, p);
+	if (rc == 0)
+		rc = mo_offer_send(all, n, send_part, p);
+	if (rc == 0)
+		mo_receipts_follow(p->child.channel);
+	return rc;
 }
 
 static int await_ready(mo_predecessor *p)
@@ -194,6 +199,7 @@ static void give_up(mo_predecessor *p, int code)
 	const char *why;
 
 	mo_relay_down_close();
+	mo_receipts_follow(-1);
 	mo_child_kill(&p->child);
 	mo_child_last_words(&p->child);
 	if (p->left)
@@ -232,7 +238,6 @@ int mo_predecessor_run(mo_predecessor *p)
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_end(p->receipt, "switched", 0, NULL);
 	mo_receipts_put(p->receipt->body);
-	mo_standby_tell_receipt(p);
 	mo_info("generation %u (pid %d) serves after %lld ms; generation %u drains", p->generation,
 		(int)p->child.pid, (long long)mo_json_int(p->receipt->body, "ms"),
 		p->generation - 1);

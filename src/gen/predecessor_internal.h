@@ -28,8 +28,6 @@ struct mo_predecessor {
 /* HANDOVER.  -ECHILD when the successor dies meanwhile: we still have all
  * listeners and whatever it did not take. */
 int mo_standby_hand_over(mo_predecessor *p);
-/* The successor keeps the receipts; it may be gone, and then nobody does. */
-void mo_standby_tell_receipt(const mo_predecessor *p);
 /* Supervisor and manager may have been told that the successor serves. */
 void mo_standby_serve_again(const mo_predecessor *p);
 

@@ -13,6 +13,8 @@
 #include "gen/uplink.h"
 #include "gen/wire.h"
 
+#define HISTORY_BYTES (128u * 1024)
+
 static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",    "OFFER", "INIT",
 					   "READY",   "SWITCH",    "HANDOVER", "DRAIN", "END" };
 
@@ -95,7 +97,50 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 static struct {
 	pthread_mutex_t lock;
 	json_t *list; /* newest first */
-} ring = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	int follower; /* of the control thread */
+} ring = { .lock = PTHREAD_MUTEX_INITIALIZER, .follower = -1 };
+
+/* A lost one is a hole in the history and nothing worse: never wait for room. */
+static void send_receipt(int fd, const json_t *body)
+{
+	mo_wire_send(fd, json_pack("{s:s, s:O}", "type", "receipt", "receipt", body), NULL, 0);
+}
+
+/* How many of the newest may be sent at once: what comes behind them on the
+ * channel must find room before they are read. */
+static size_t how_many(const json_t *all)
+{
+	size_t n = 0, bytes = 0;
+
+	for (; n < json_array_size(all); n++) {
+		bytes += json_dumpb(json_array_get(all, n), NULL, 0, JSON_COMPACT);
+		if (bytes > HISTORY_BYTES)
+			break;
+	}
+	return n;
+}
+
+void mo_receipts_follow(int channel)
+{
+	json_t *all = mo_receipts_all();
+
+	for (size_t n = how_many(all); channel >= 0 && n > 0; n--)
+		send_receipt(channel, json_array_get(all, n - 1));
+	json_decref(all);
+	ring.follower = channel;
+}
+
+/* A receipt can come later than one of a younger generation. */
+static size_t place_of(const json_t *body)
+{
+	size_t i;
+	json_t *old;
+
+	json_array_foreach (ring.list, i, old)
+		if (mo_json_int(old, "generation") <= mo_json_int(body, "generation"))
+			break;
+	return i;
+}
 
 void mo_receipts_put(const json_t *body)
 {
@@ -105,11 +150,12 @@ void mo_receipts_put(const json_t *body)
 	size_t i;
 
 	mo_uplink_receipt(body);
+	if (ring.follower >= 0)
+		send_receipt(ring.follower, body);
 	pthread_mutex_lock(&ring.lock);
 	if (!ring.list)
 		ring.list = json_array();
-	json_array_foreach(ring.list, i, old)
-	{
+	json_array_foreach (ring.list, i, old) {
 		if (strcmp(mo_json_str(old, "id"), id) == 0) {
 			json_array_set_new(ring.list, i, copy);
 			copy = NULL;
@@ -117,7 +163,7 @@ void mo_receipts_put(const json_t *body)
 		}
 	}
 	if (copy)
-		json_array_insert_new(ring.list, 0, copy);
+		json_array_insert_new(ring.list, place_of(copy), copy);
 	while (json_array_size(ring.list) > MO_RECEIPTS)
 		json_array_remove(ring.list, MO_RECEIPTS);
 	pthread_mutex_unlock(&ring.lock);

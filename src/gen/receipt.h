@@ -34,6 +34,9 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 
 /* The ring of the process.  Puts a copy of r, replacing the one with its id. [any] */
 void mo_receipts_put(const json_t *body);
+/* Sends those known by now, oldest first, and from then on each that is put: to a
+ * successor, which may live on when we have ended.  -1: to nobody any more. */
+void mo_receipts_follow(int channel);
 json_t *mo_receipts_all(void);	/* new reference: array, newest first. [any] */
 json_t *mo_receipts_last(void); /* new reference, or NULL. [any] */
 

@@ -85,13 +85,6 @@ int mo_standby_hand_over(mo_predecessor *p)
 	return 0;
 }
 
-void mo_standby_tell_receipt(const mo_predecessor *p)
-{
-	mo_wire_send(p->child.channel,
-		     json_pack("{s:s, s:O}", "type", "receipt", "receipt", p->receipt->body), NULL,
-		     0);
-}
-
 void mo_standby_serve_again(const mo_predecessor *p)
 {
 	mo_uplink_serving(p->host);
@@ -141,6 +134,7 @@ static enum mo_drain_say while_draining(void *arg)
 /* The successor died after the switch, and we are still here. */
 static void take_back(mo_predecessor *p)
 {
+	mo_receipts_follow(-1);
 	p->host->come_back();
 	/* Before the first connection that may ask for the next restart. */
 	mo_control_set_successor(0);
@@ -175,6 +169,5 @@ bool mo_predecessor_drain(mo_predecessor *p)
 				      (json_int_t)d.connections, "requests", (json_int_t)d.requests,
 				      "cut", (int)d.cut, "ms", (json_int_t)d.ms));
 	mo_receipts_put(p->receipt->body);
-	mo_standby_tell_receipt(p);
 	return true;
 }

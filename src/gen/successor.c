@@ -131,9 +131,6 @@ static void take_offer_fds(mo_wire_msg *m)
 
 static int take_offer(mo_wire_msg *m, char **why)
 {
-	json_t *old, *receipts = json_object_get(m->body, "receipts");
-	size_t i;
-
 	s.by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
 	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
 	    m->nfds < (s.by_supervisor ? 1 : 2)) {
@@ -147,11 +144,6 @@ static int take_offer(mo_wire_msg *m, char **why)
 	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
 				s.by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
 				!s.by_supervisor);
-	for (i = json_array_size(receipts); i > 0; i--) {
-		old = json_array_get(receipts, i - 1);
-		if (json_is_object(old))
-			mo_receipts_put(old);
-	}
 	take_offer_fds(m);
 	return 0;
 }
@@ -166,6 +158,14 @@ static void add_offered(void *unused, const char *server, mo_listener *l)
 		at = &(*at)->next;
 	*at = o;
 	s.adopted++;
+}
+
+static void take_receipt(const mo_wire_msg *m)
+{
+	json_t *r = json_object_get(m->body, "receipt");
+
+	if (strcmp(m->type, "receipt") == 0 && json_is_object(r))
+		mo_receipts_put(r);
 }
 
 /* One message of the offer: 1 when it was the last. */
@@ -294,6 +294,7 @@ static int await_commit(void)
 		}
 		if (rc <= 0)
 			return 1;
+		take_receipt(&m);
 		commit = strcmp(m.type, "commit") == 0;
 		mo_wire_free(&m);
 		if (commit)
@@ -376,7 +377,6 @@ void mo_successor_listen(void)
 	while (!s.orphan) {
 		mo_wire_msg m;
 		int rc = mo_wire_recv(fd, &m);
-		json_t *r;
 
 		if (rc == -EAGAIN) {
 			if (mo_co_wait_fd(fd, UV_READABLE, MOLT_FOREVER) < 0)
@@ -393,9 +393,7 @@ void mo_successor_listen(void)
 			mo_relay_from_above(&m);
 		else if (strcmp(m.type, "seen") == 0)
 			mo_relay_seen((uint64_t)mo_json_int(m.body, "seen"));
-		r = json_object_get(m.body, "receipt");
-		if (strcmp(m.type, "receipt") == 0 && json_is_object(r))
-			mo_receipts_put(r);
+		take_receipt(&m);
 		mo_wire_free(&m);
 	}
 	become_main(s.by_supervisor);

@@ -2,7 +2,7 @@
  *
  *   step       thread             what
  *   report     any, before main   warnings and errors also go to the predecessor
- *   begin      first start        the offer is read: listeners, receipts, identity
+ *   begin      first start        the offer is read: listeners, identity
  *   take       starts             a server finds its address among the listeners
  *   ready      control coroutine  "ready", then waits for "commit"; standard error
  *                                 is put in place; accepts; "serving"

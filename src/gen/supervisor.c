@@ -52,6 +52,7 @@ static struct {
 
 static void close_channel(void)
 {
+	mo_receipts_follow(-1);
 	if (s.channel >= 0)
 		close(s.channel);
 	s.channel = -1;
@@ -68,14 +69,17 @@ static int offer(void)
 {
 	const mo_gen_listener *all;
 	size_t n = mo_kept_all(&all);
-	json_t *body = json_pack("{s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:s?, s:o}", "type", "offer",
+	json_t *body = json_pack("{s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:s?}", "type", "offer",
 				 "from_supervisor", 1, "protocol", MO_WIRE_PROTOCOL, "generation",
 				 (int)s.generation, "pid", (int)getpid(), "supervisor",
-				 (int)getpid(), "exe", s.exe, "control_socket", s.control_socket,
-				 "receipts", mo_receipts_all());
+				 (int)getpid(), "exe", s.exe, "control_socket", s.control_socket);
 	int rc = mo_wire_send(s.channel, body, &s.link_theirs, 1);
 
-	return rc < 0 ? rc : mo_offer_send(all, n, send_part, NULL);
+	if (rc == 0)
+		rc = mo_offer_send(all, n, send_part, NULL);
+	if (rc == 0)
+		mo_receipts_follow(s.channel);
+	return rc;
 }
 
 static int spawn(void)

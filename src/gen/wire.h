@@ -26,7 +26,8 @@
  *   replaced   successor    it is about to commit to a successor of its own
  *   event      both         parts: lengths; its topic, name, id, data follow
  *   seen       predecessor  seen: how many of the successor's events
- *   receipt    predecessor  receipt: the final one, after the drain */
+ *   receipt    predecessor  receipt: those of former restarts, then each that is
+ *                           put, its own after the switch and after the drain */
 #ifndef MO_GEN_WIRE_H
 #define MO_GEN_WIRE_H
 

@@ -185,6 +185,21 @@ class Ends(BadProgram):
         self.refused(self.put_bad("no_listener"), None, "INIT")
 
 
+class Talkative(RestartCase):
+    def test_a_history_of_long_last_words_does_not_stop_the_next_restart(self):
+        srv = self.app()
+        words = "\\n".join("%02d" % i + "\\001" * 500 for i in range(20))
+        exe = self.write("talk", "#!/bin/sh\nprintf '%s\\n' >&2\nexit 1\n" % words, 0o755)
+        for _ in range(34):
+            answer = self.restart_api(srv, exe)
+            self.assertEqual(answer.status, 502, answer)
+            self.assertEqual(len(answer.json["receipt"]["last_lines"]), 20)
+        self.restarted(srv)
+        receipts = self.status(srv)["receipts"]
+        self.assertEqual(receipts[0]["outcome"], "switched")
+        self.assertEqual(receipts[1]["outcome"], "failed")
+
+
 class Hangs(BadProgram):
     def hangs(self, way):
         took = self.refused(self.put_bad(way), 504, "INIT", "not ready within 2000 ms")
