@@ -27,6 +27,7 @@ enum mo_gen_closing { MO_GEN_CLOSE_NONE, MO_GEN_CLOSE_UNMOVABLE, MO_GEN_CLOSE_AL
 #define MO_GEN_BATCH 64
 
 struct mo_event;
+struct mo_preflight;
 
 /* A connection that can move: pure data. */
 typedef struct mo_gen_conn {
@@ -55,6 +56,8 @@ typedef struct mo_gen_batch {
 typedef struct mo_gen_host {
 	/* NULL when a restart is allowed, else why not. */
 	const char *(*restartable)(void);
+	/* Takes back what the configuration does not want to be looked at. */
+	void (*preflight)(struct mo_preflight *checks);
 	/* Fills out[0..max); returns how many there are. */
 	size_t (*listeners)(mo_gen_listener *out, size_t max);
 	/* Starts or stops accepting on every loop; returns when every loop has. */

@@ -11,6 +11,7 @@
 #include "gen/control.h"
 #include "gen/offer.h"
 #include "gen/predecessor_internal.h"
+#include "gen/preflight.h"
 #include "gen/relay.h"
 #include "gen/start.h"
 #include "gen/successor.h"
@@ -49,6 +50,19 @@ void mo_predecessor_free(mo_predecessor *p)
 
 /* ---- the phases ---------------------------------------------------------- */
 
+static int look_at_machine(mo_predecessor *p, char **why)
+{
+	json_t *found = json_object();
+	mo_preflight checks;
+	int rc;
+
+	mo_preflight_init(&checks);
+	p->host->preflight(&checks);
+	rc = mo_preflight_run(&checks, &p->program, found, why);
+	json_object_set_new(p->receipt->body, "preflight", found);
+	return rc;
+}
+
 static int preflight(mo_predecessor *p)
 {
 	char *why = NULL;
@@ -59,6 +73,8 @@ static int preflight(mo_predecessor *p)
 		return mo_child_fail(&p->child, -ENOENT,
 				     mo_strdup("the path of this program is not known"));
 	rc = mo_program_open(p->path, &p->program, &why);
+	if (rc == 0)
+		rc = look_at_machine(p, &why);
 	return rc < 0 ? mo_child_fail(&p->child, rc, why) : 0;
 }
 

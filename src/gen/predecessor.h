@@ -2,7 +2,7 @@
  * control loop runs it from top to bottom.
  *
  *   phase      what happens                                   on failure
- *   PREFLIGHT  the program is opened and checked              refused
+ *   PREFLIGHT  program, memory and descriptors are checked    refused
  *   SPAWN      exec by that descriptor                        refused
  *   OFFER      listeners and standard error are sent          killed
  *   INIT       the program starts up, deadline ready_timeout  killed

@@ -121,6 +121,16 @@ static const mo_key keys[] = {
 	DURATION("readyTimeout", 0, ready_timeout, "60s",
 		 "How long a new process may take until it is ready; then it is killed and the old "
 		 "one serves on."),
+	BOOL("preflightOwner", preflight_owner, "true",
+	     "A restart refuses a program that belongs to another user than root, the process's "
+	     "and the running program's, or lies in a directory where everybody may write."),
+	INT("preflightMemory", 0, 1000, preflight_memory, "100",
+	    "A restart is refused unless so many per cent of the process's own memory are free, "
+	    "in the machine and in its cgroup; 0: not looked at. Of several servers the least "
+	    "counts."),
+	BOOL("preflightDescriptors", preflight_descriptors, "true",
+	     "A restart is refused when the process or the system has less than 32 descriptors "
+	     "left."),
 	STRING("adminPattern", 0, admin_pattern, NULL,
 	       "Path of the admin page, such as `/debug/admin`; none: no page unless the program "
 	       "mounts it."),

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/preflight.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/successor.h"
@@ -37,6 +38,17 @@ static const char *restartable(void)
 			return NULL;
 	return "graceful restart is off; switch it on by graceful: true or "
 	       "molt_server_set_graceful()";
+}
+
+/* One server that does not want a check speaks for the process. */
+static void preflight(mo_preflight *checks)
+{
+	EACH_SERVER (s) {
+		checks->owner &= s->set.preflight_owner;
+		checks->descriptors &= s->set.preflight_descriptors;
+		if (!s->internal && s->set.preflight_memory < checks->memory)
+			checks->memory = s->set.preflight_memory;
+	}
 }
 
 static size_t listeners(mo_gen_listener *out, size_t max)
@@ -191,6 +203,7 @@ static void log_listening(const char *verb)
 
 static const mo_gen_host host = {
 	.restartable = restartable,
+	.preflight = preflight,
 	.listeners = listeners,
 	.accept = accept_all,
 	.announce_close = announce_close,

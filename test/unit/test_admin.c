@@ -442,7 +442,9 @@ static void every_failure_of_a_restart_has_its_status(void **state)
 		{ -EACCES, 422, "EACCES" },   { -ENOEXEC, 422, "ENOEXEC" },
 		{ -ECHILD, 502, "ECHILD" },   { -EPROTO, 502, "EPROTO" },
 		{ -ENOTSUP, 501, "ENOTSUP" }, { -ETIMEDOUT, 504, "ETIMEDOUT" },
-		{ -EIO, 500, "EIO" },         { -EMFILE, 500, "EIO" },
+		{ -ENOMEM, 503, "ENOMEM" },   { -EMFILE, 503, "EMFILE" },
+		{ -EIO, 500, "EIO" },         { -ENFILE, 503, "ENFILE" },
+		{ -EDEADLK, 500, "EIO" },
 	};
 
 	now.receipt = failed;
