@@ -64,8 +64,28 @@ static void stream(molt_req *r)
 	}
 }
 
+/* A WebSocket that repeats what it hears. */
+static void repeat(molt_ws *w, const molt_ws_msg *m)
+{
+	molt_ws_send(w, m->type, m->data.ptr, m->data.len);
+}
+
+/* It knows nothing that the next generation would miss, and moves. */
+static int save(molt_ws *w, void **buf, size_t *len)
+{
+	*buf = NULL;
+	*len = 0;
+	return 0;
+}
+
+static int restore(molt_ws *w, const void *buf, size_t len)
+{
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	static const molt_ws_endpoint ws = { .on_message = repeat, .save = save, .restore = restore };
 	molt_server *s;
 	molt_group *g;
 
@@ -78,6 +98,7 @@ int main(int argc, char **argv)
 	molt_bind(g, "/sleep", slow, NULL);
 	molt_bind(g, "POST /echo", echo, NULL);
 	molt_bind(g, "/stream", stream, NULL);
+	molt_ws_bind(g, "/ws", &ws, NULL);
 	molt_static(g, "/static/", STATIC_DIR, NULL);
 	molt_server_set_graceful(s, true);
 	molt_server_enable_admin(s, NULL);

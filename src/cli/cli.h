@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum { MO_EXIT_DONE, MO_EXIT_FAILED, MO_EXIT_USAGE, MO_EXIT_UNREACHABLE };
 
@@ -19,6 +20,7 @@ typedef struct mo_cli {
 	const char *exe;    /* of restart; NULL: the same file */
 	bool json;
 	char **rest; /* NULL-terminated: what follows the options */
+	int argc;    /* of rest; prove reads its options itself: rest[0] is its name */
 } mo_cli;
 
 /* Commands: each returns an exit code. */
@@ -28,7 +30,13 @@ int mo_cli_restart(const mo_cli *c);
 int mo_cli_shutdown(const mo_cli *c);
 int mo_cli_reopen(const mo_cli *c);
 int mo_cli_run(const mo_cli *c);
+int mo_cli_prove(const mo_cli *c);
 
+/* The program as a shell would find it.  malloc'd, absolute; NULL: not there. */
+char *mo_cli_find_program(const char *name);
+
+/* Text of others, without control bytes. */
+void mo_show_put(FILE *f, const char *s);
 /* Prints for people, to standard output. */
 void mo_show_status(const json_t *status);
 void mo_show_receipts(const json_t *receipts);

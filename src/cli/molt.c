@@ -12,7 +12,7 @@
 /* This program is never supervised by itself, also not as pid 1. */
 const char mo_supervises_itself = 1;
 
-enum { TAKES_EXE = 1, TAKES_REST = 2, NEEDS_SOCKET = 4 };
+enum { TAKES_EXE = 1, TAKES_REST = 2, NEEDS_SOCKET = 4, OWN_OPTIONS = 8 };
 
 static const struct command {
 	const char *name;
@@ -28,6 +28,8 @@ static const struct command {
 	{ "shutdown", mo_cli_shutdown, NEEDS_SOCKET, "", "finish running requests, then end" },
 	{ "reopen", mo_cli_reopen, NEEDS_SOCKET, "", "open the log files anew" },
 	{ "history", mo_cli_history, NEEDS_SOCKET, "", "show the last restarts" },
+	{ "prove", mo_cli_prove, OWN_OPTIONS, "PROGRAM [ARG ...]",
+	  "restart, spoil and kill it under load" },
 };
 
 static void usage(FILE *f)
@@ -63,6 +65,10 @@ static int read_options(const struct command *cmd, int argc, char **argv, mo_cli
 						 { 0 } };
 	int o;
 
+	c->rest = argv;
+	c->argc = argc;
+	if (cmd->flags & OWN_OPTIONS)
+		return 0;
 	/* '+': what follows the first argument belongs to the program. */
 	while ((o = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		if (o == 's')

@@ -11,8 +11,8 @@
 #include "gen/start.h"
 #include "gen/supervisor.h"
 
-/* By PATH when there is no slash in it.  malloc'd, absolute; NULL: not there. */
-static char *find_program(const char *name)
+/* By PATH when there is no slash in it. */
+char *mo_cli_find_program(const char *name)
 {
 	molt_str rest = mo_str(getenv("PATH"));
 
@@ -41,7 +41,7 @@ int mo_cli_run(const mo_cli *c)
 		fprintf(stderr, "molt: run what? molt run -- PROGRAM [ARG ...]\n");
 		return MO_EXIT_USAGE;
 	}
-	path = find_program(c->rest[0]);
+	path = mo_cli_find_program(c->rest[0]);
 	if (!path) {
 		fprintf(stderr, "molt: %s: %s\n", c->rest[0], strerror(ENOENT));
 		return 127;

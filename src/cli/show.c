@@ -18,7 +18,7 @@ static int64_t number_of(const json_t *o, const char *key)
 	return (int64_t)json_number_value(json_object_get(o, key));
 }
 
-static void put(FILE *f, const char *s)
+void mo_show_put(FILE *f, const char *s)
 {
 	for (; *s; s++)
 		putc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
@@ -42,18 +42,18 @@ static void put_duration(int64_t ms)
 
 static void show_receipt(const json_t *r)
 {
-	put(stdout, text_of(r, "started"));
+	mo_show_put(stdout, text_of(r, "started"));
 	printf("  ");
-	put(stdout, text_of(r, "outcome"));
+	mo_show_put(stdout, text_of(r, "outcome"));
 	printf("  generation %" PRId64, number_of(r, "generation"));
 	if (number_of(r, "successor_generation"))
 		printf(" to %" PRId64, number_of(r, "successor_generation"));
 	printf("  %" PRId64 " ms  ", number_of(r, "ms"));
-	put(stdout, text_of(r, "target"));
+	mo_show_put(stdout, text_of(r, "target"));
 	putchar('\n');
 	if (*text_of(r, "reason")) {
 		printf("    ");
-		put(stdout, text_of(r, "reason"));
+		mo_show_put(stdout, text_of(r, "reason"));
 		putchar('\n');
 	}
 }
@@ -65,7 +65,8 @@ void mo_show_receipts(const json_t *receipts)
 
 	if (json_array_size(receipts) == 0)
 		printf("No restart yet.\n");
-	json_array_foreach(receipts, i, r) show_receipt(r);
+	json_array_foreach (receipts, i, r)
+		show_receipt(r);
 }
 
 void mo_show_failure(const json_t *answer)
@@ -74,12 +75,11 @@ void mo_show_failure(const json_t *answer)
 	size_t i;
 
 	fprintf(stderr, "molt: ");
-	put(stderr, *text_of(answer, "reason") ? text_of(answer, "reason") : "it failed");
+	mo_show_put(stderr, *text_of(answer, "reason") ? text_of(answer, "reason") : "it failed");
 	putc('\n', stderr);
-	json_array_foreach(json_object_get(receipt, "last_lines"), i, line)
-	{
+	json_array_foreach (json_object_get(receipt, "last_lines"), i, line) {
 		fprintf(stderr, "    ");
-		put(stderr, json_is_string(line) ? json_string_value(line) : "");
+		mo_show_put(stderr, json_is_string(line) ? json_string_value(line) : "");
 		putc('\n', stderr);
 	}
 }
@@ -92,13 +92,13 @@ static void show_server(const json_t *s)
 	size_t i;
 
 	printf("server      ");
-	put(stdout, text_of(s, "name"));
+	mo_show_put(stdout, text_of(s, "name"));
 	printf(", ");
-	put(stdout, text_of(s, "state"));
-	json_array_foreach(json_object_get(s, "listeners"), i, l)
-	{
+	mo_show_put(stdout, text_of(s, "state"));
+	json_array_foreach (json_object_get(s, "listeners"), i, l) {
 		printf(", %s ", json_is_true(json_object_get(l, "https")) ? "https" : "http");
-		put(stdout, *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
+		mo_show_put(stdout,
+			    *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
 	}
 	printf(", %" PRId64 " connections, %" PRId64 " running of %" PRId64 " requests\n",
 	       number_of(s, "connections"), number_of(s, "requests"),
@@ -112,19 +112,20 @@ void mo_show_status(const json_t *status)
 	size_t i;
 
 	printf("state       ");
-	put(stdout, text_of(status, "state"));
+	mo_show_put(stdout, text_of(status, "state"));
 	printf(", generation %" PRId64 ", pid %" PRId64 ", up ", number_of(status, "generation"),
 	       number_of(status, "pid"));
 	put_duration(number_of(status, "uptime_ms"));
 	printf("\nprogram     ");
-	put(stdout, text_of(status, "exe"));
+	mo_show_put(stdout, text_of(status, "exe"));
 	putchar('\n');
 	if (number_of(status, "supervisor_pid"))
 		printf("supervisor  pid %" PRId64 "\n", number_of(status, "supervisor_pid"));
 	if (json_is_object(old))
 		printf("draining    generation %" PRId64 ", pid %" PRId64 "\n",
 		       number_of(old, "generation"), number_of(old, "pid"));
-	json_array_foreach(json_object_get(status, "servers"), i, s) show_server(s);
+	json_array_foreach (json_object_get(status, "servers"), i, s)
+		show_server(s);
 	if (json_array_size(receipts)) {
 		printf("last        ");
 		show_receipt(json_array_get(receipts, 0));
