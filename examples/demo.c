@@ -39,6 +39,16 @@ static void slow(molt_req *r)
 	molt_res_printf(r, "%d\n", getpid());
 }
 
+/* The same in two parts: a restart in between moves the request, and the second pid
+ * is the new program's.  ?stream=1 sends the first one at once. */
+static void sleep_steps(molt_req *r)
+{
+	molt_res_printf(r, "%d\n", getpid());
+	if (query_number(r, "stream", 0, 1))
+		molt_res_flush(r);
+	molt_continue(r, "sleep-steps.end", query_number(r, "s", 10, 3600) * MOLT_SECOND, NULL, 0);
+}
+
 static void echo(molt_req *r)
 {
 	molt_str body;
@@ -96,6 +106,8 @@ int main(int argc, char **argv)
 	molt_bind(g, "/", hello, NULL);
 	molt_bind(g, "/pid", pid, NULL);
 	molt_bind(g, "/sleep", slow, NULL);
+	molt_bind(g, "/sleep-steps", sleep_steps, NULL);
+	molt_step_bind(s, "sleep-steps.end", pid, NULL);
 	molt_bind(g, "POST /echo", echo, NULL);
 	molt_bind(g, "/stream", stream, NULL);
 	molt_ws_bind(g, "/ws", &ws, NULL);

@@ -371,6 +371,10 @@ MOLT_API int molt_res_redirect(molt_req *r, int status, const char *location);
  * the program's own choice and is not checked.  -ENOENT, -EACCES, -EISDIR leave
  * the response as it was.  [parks] */
 MOLT_API int molt_res_file(molt_req *r, const char *path);
+/* Says how long the body will be: it is sent with Content-Length also when it is
+ * flushed in pieces.  A shorter one is cut, of a longer one the rest is not sent
+ * (-EMSGSIZE).  -EALREADY after the head was sent. */
+MOLT_API int molt_res_length(molt_req *r, size_t n);
 /* Sends what is buffered now.  [parks] */
 MOLT_API int molt_res_flush(molt_req *r);
 
@@ -391,7 +395,8 @@ MOLT_API int molt_res_json_str(molt_req *r, const char *s);
 /* ---- events: topics and Server-Sent Events --------------------------- */
 
 /* Sends one event to every subscriber of topic: an event stream gets event, id and
- * data (UTF-8), a WebSocket the data as one message (text when it is UTF-8).
+ * data (UTF-8), a WebSocket the data as one message (text when it is UTF-8), a request
+ * that waits (molt_continue_on()) runs its step.
  * event and id may be NULL.  Returns at once; what one process publishes
  * keeps its order.
  *
@@ -482,6 +487,67 @@ MOLT_API molt_ws *molt_ws_accept(molt_req *r, const char *subprotocol);
 /* 1: a message; 0: closed, see molt_ws_code(); -ETIMEDOUT; -EPERM in the movable
  * form.  [parks] */
 MOLT_API int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout);
+
+/* ---- requests that wait without a stack ------------------------------ */
+/* A request in parts: a handler ends its run, not the request, and a named step goes
+ * on with it.  What waits between two parts is pure data: a restart moves it with its
+ * connection, so the first half of an answer may be of the old program and the second
+ * of the new one.  doc/steps.md has the whole picture.
+ *
+ *   travels      the request with its body (read before it waits), parameters, id; the
+ *                answer so far, sent or not; the step's name; state; topic and events
+ *   ends         molt_alloc() memory, molt_defer() calls and molt_req_set() values: with
+ *                each part
+ *   does not     middleware: it ran around the first part
+ *   run again
+ *
+ * While it waits it is a running request; a client that leaves ends it, and no step
+ * runs.  It stays in its generation, and is finished there, when it is over TLS, has
+ * more than 48 KiB in all, the server has no_handover, or the next program has not
+ * bound the step.  What still waits when the drain or shutdown ends gets 503, or a cut
+ * answer when it has begun. */
+
+enum { MOLT_STATE_MAX = 32 * 1024 };
+
+/* Binds a step, before the start.  name: 1 to 64 printable characters without spaces;
+ * it is what finds the step in the next program.  arg: for molt_req_arg().  -EINVAL,
+ * -EEXIST, -EBUSY once started. */
+MOLT_API int molt_step_bind(molt_server *s, const char *name, molt_handler *h, void *arg);
+/* The same with options: blocking and stack_size count, the others are the route's. */
+MOLT_API int molt_step_bind_opts(molt_server *s, const char *name, molt_handler *h, void *arg,
+				 const molt_route_opts *o);
+
+/* When this part has returned, the step called name goes on with the request after
+ * delay ms (0: at once, but in a run of its own), in whichever generation has it by
+ * then.  state (len bytes, copied) is for molt_req_state() there.  Output is kept; what
+ * molt_res_flush() sent stays sent.  Of several calls the last counts.  A step may call
+ * it again, any number of times.
+ * -ENOENT: the server has no such step; -EMSGSIZE: over MOLT_STATE_MAX; -EINVAL: a
+ * negative delay; -EBUSY: the body of a stream_body route is not read to its end, or the
+ * answer is an event stream; <0 as molt_req_body(); -EPIPE, -ETIMEDOUT, -EALREADY as
+ * writes.  The request ends with this part then.  [parks] */
+MOLT_API int molt_continue(molt_req *r, const char *name, molt_time delay, const void *state,
+			   size_t len);
+/* The same, for long polling: the step also runs when an event of topic is published,
+ * in any generation; timeout may be MOLT_FOREVER.  The request hears the topic from this
+ * call on, not only when it waits, so "subscribe, then look whether there is something
+ * already" misses nothing.  Each event runs the step once; those that come while it runs
+ * wait for its next molt_continue_on() of the same topic.  None is lost or doubled by a
+ * restart.  A shutdown, or a restart that cannot move it, ends the wait early as if the
+ * time were over; molt_req_draining() tells.
+ * -EINVAL: a topic as in molt_publish(); -ENOBUFS: events were lost, over ws_max_queue
+ * waited; call again to go on without them. */
+MOLT_API int molt_continue_on(molt_req *r, const char *name, const char *topic, molt_time timeout,
+			      const void *state, size_t len);
+
+/* Inside a step, borrowed: the state it was given ("" and 0 when none). */
+MOLT_API const void *molt_req_state(const molt_req *r, size_t *len);
+typedef struct molt_news {
+	const char *topic, *event, *id; /* as published; "" */
+	molt_str data;
+} molt_news;
+/* Inside a step, borrowed: the event that woke it; NULL: the time is over. */
+MOLT_API const molt_news *molt_req_news(const molt_req *r);
 
 /* ---- waiting and blocking inside a handler --------------------------- */
 

@@ -64,7 +64,7 @@ typedef struct mo_protocol {
 	molt_str (*state)(mo_conn *c);
 } mo_protocol;
 
-extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse;
+extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse, mo_protocol_step;
 
 #define MO_SPARE_BUFS 32
 

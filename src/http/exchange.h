@@ -25,6 +25,7 @@
 
 struct mo_http_server;
 struct mo_protocol;
+struct mo_step;
 
 /* A field of the answer. */
 typedef struct mo_out_field {
@@ -58,6 +59,11 @@ typedef struct mo_exchange_ops {
 	 * to proto with data; the exchange can only end from there on.  0; -EBUSY:
 	 * there is a body to read; -EPIPE, -ETIMEDOUT: data stays the caller's.  [parks] */
 	int (*upgrade)(molt_req *r, const struct mo_protocol *proto, void *data);
+	/* Sends what was gathered and gives the connection to s: the exchange can only
+	 * end, and app->resume() gets another one that goes on with it.  0; -EBUSY: there
+	 * is a body to read; -EFBIG: too much to keep; -EPIPE, -ETIMEDOUT: s stays the
+	 * caller's.  [parks] */
+	int (*suspend)(molt_req *r, struct mo_step *s);
 } mo_exchange_ops;
 
 struct molt_req {
@@ -111,7 +117,8 @@ typedef struct mo_http_app {
 	/* In the coroutine: makes the answer in r->status, out_fields, out; may
 	 * send by r->ops.  The protocol sends what is left when it returns. */
 	void (*handle)(molt_req *r);
-	/* After the answer (or its failure): access log, counters. */
+	/* After the answer (or its failure): access log, counters.  Not for the parts of
+	 * a request before the last. */
 	void (*done)(molt_req *r);
 	/* A connection was refused before there was a request: bad head (status
 	 * 4xx/5xx sent), for the access log.  line: what came, to be escaped. */
@@ -119,6 +126,9 @@ typedef struct mo_http_app {
 	/* A connection of a replaced server waits to be packed for the successor; NULL:
 	 * nobody wants to know. */
 	void (*movable)(void);
+	/* Instead of route(), for a request that has waited as bytes (step.h); waited: the
+	 * mo_step's arg, which is the app's again. */
+	void (*resume)(molt_req *r, void *waited);
 } mo_http_app;
 
 /* Limits of one server; every value is final (no zero means default). */

@@ -1,6 +1,6 @@
 /* HTTP/1 on one connection, inside: shared by h1.c (the driver), h1_io.c (input,
- * waiting), h1_exchange.c, h1_body.c (request bodies), h1_answer.c (heads) and
- * h1_send.c; nobody else includes this.
+ * waiting), h1_exchange.c, h1_body.c (request bodies), h1_answer.c (heads), h1_send.c,
+ * h1_upgrade.c, and for requests that wait h1_step.c and step.c; nobody else includes this.
  *
  * The connection's input lies in one borrowed buffer, its gathered answers in
  * another; both go back as soon as they are empty.  Exchanges run one after
@@ -28,6 +28,8 @@
 
 #include "http/chunk.h"
 #include "http/conn_internal.h"
+#include "http/step.h"
+#include "http/step_state.h"
 #include "rt/park.h"
 
 #define MO_H1_GATHER 8192u /* sent before the next exchange when more is gathered */
@@ -49,6 +51,7 @@ typedef struct mo_h1_req {
 	bool head_only; /* HEAD */
 	uint64_t left;  /* of Content-Length */
 	struct mo_h1 *h1; /* of its connection, also when that was upgraded */
+	bool waits;       /* it ends as bytes, and goes on later; see h1_step.c */
 } mo_h1_req;
 
 enum mo_h1_peer { MO_H1_PEER_THERE, MO_H1_PEER_ENDED, MO_H1_PEER_LOST };
@@ -127,12 +130,29 @@ bool mo_h1_exchange_run(mo_h1_req *q);
 void mo_h1_count_answer(mo_conn *c, int status);
 /* n more requests of this connection are in progress, or fewer. */
 void mo_h1_count_requests(mo_conn *c, int n);
+/* Goes on with one that has waited: app->resume(), then its coroutine.  Asks for a
+ * turn of the connection when it ends. */
+void mo_h1_exchange_resume(mo_h1_req *q, void *waited);
+/* Ends one that has waited, and the connection, now: with an answer of that status,
+ * or cut when it has begun; 0: its client has gone. */
+void mo_h1_exchange_drop(mo_h1_req *q, int status);
 
 /* ---- h1_upgrade.c ---- */
 
 int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data);
+/* In the exchange's coroutine: the connection and what is unread are proto's. */
+void mo_h1_hand_over(mo_h1_req *q, const struct mo_protocol *proto, void *data);
 /* The end of an exchange whose connection was upgraded. */
 void mo_h1_upgrade_end(mo_h1_req *q);
+
+/* ---- h1_step.c, and step.c's side of it ---- */
+
+int mo_h1_suspend(molt_req *r, mo_step *s);
+/* An exchange as st says, on a connection that speaks HTTP/1 again from here on. */
+mo_h1_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread);
+/* What s is from now on. */
+void mo_step_keep(mo_step *s, const mo_step_state *st, molt_time started,
+		  molt_time write_deadline);
 
 /* ---- h1_body.c ---- */
 

@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "base/str.h"
 
+#define CLIENT_GONE 499 /* in the access log: nobody was there to be answered */
+
 static bool h1_gone(const molt_req *r)
 {
 	return atomic_load_explicit(&mo_h1_of(r->conn)->peer, memory_order_relaxed) !=
@@ -31,6 +33,7 @@ static const mo_exchange_ops ops = {
 	.gone = h1_gone,
 	.broken = h1_broken,
 	.upgrade = mo_h1_upgrade,
+	.suspend = mo_h1_suspend,
 };
 
 /* Where the head's bytes were, and where their copy is. */
@@ -197,9 +200,22 @@ static void exchange_main(void *arg)
 
 static bool without_handler(mo_h1_req *q, int status)
 {
-	mo_h1_answer_status(q, status);
+	if (q->r.head_sent)
+		q->r.cut = true;
+	else
+		mo_h1_answer_status(q, status);
 	exchange_end(q);
 	return true;
+}
+
+static bool start(mo_h1_req *q)
+{
+	molt_req *r = &q->r;
+
+	r->co = mo_co_new(r->loop, r->stack_size, exchange_main, q);
+	if (!r->co)
+		return without_handler(q, 503);
+	return mo_co_resume(r->co);
 }
 
 bool mo_h1_exchange_run(mo_h1_req *q)
@@ -215,15 +231,41 @@ bool mo_h1_exchange_run(mo_h1_req *q)
 	mo_h1_count_requests(c, 1);
 	add_to(&c->count->total_requests);
 	c->server->app.route(r);
-	if (r->has_length && r->length > r->body_max) {
+	if (r->has_length && r->length > r->body_max)
 		ended = without_handler(q, 413);
-	} else {
-		r->co = mo_co_new(r->loop, r->stack_size, exchange_main, q);
-		if (!r->co)
-			ended = without_handler(q, 503);
-		else
-			ended = mo_co_resume(r->co);
-	}
+	else
+		ended = start(q);
 	h->driving = false;
 	return ended;
+}
+
+void mo_h1_exchange_resume(mo_h1_req *q, void *waited)
+{
+	mo_conn *c = mo_h1_conn(q);
+
+	mo_h1_of(c)->req = q;
+	c->server->app.resume(&q->r, waited);
+	(void)start(q);
+}
+
+/* An answer is sent as far as the socket takes it: the loop is about to end. */
+void mo_h1_exchange_drop(mo_h1_req *q, int status)
+{
+	mo_conn *c = mo_h1_conn(q);
+	mo_h1 *h = mo_h1_of(c);
+
+	h->req = q;
+	if (status) {
+		(void)without_handler(q, status);
+		(void)mo_h1_flush(c);
+	} else {
+		mo_h1_die(c);
+		if (!q->r.head_sent)
+			q->r.status = CLIENT_GONE;
+		exchange_end(q);
+	}
+	if (h->reset)
+		mo_conn_reset(c);
+	else
+		mo_conn_close(c);
 }

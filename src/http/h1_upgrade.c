@@ -1,5 +1,5 @@
-/* HTTP/1: handing the connection to another protocol, as a WebSocket or an event
- * stream.  Called in the coroutine of the exchange that asked for it.
+/* HTTP/1: handing the connection to another protocol, as a WebSocket, an event
+ * stream, or a request that waits (h1_step.c).  Called in the coroutine of the exchange that asked for it.
  *
  *   mo_h1_upgrade    head sent; the connection and unread bytes are the other's
  *   (the handler)    may go on, the other protocol works meanwhile
@@ -39,6 +39,11 @@ static int upgrade_again(molt_req *r, const struct mo_protocol *proto, void *dat
 	return -EALREADY;
 }
 
+static int suspend_never(molt_req *r, struct mo_step *s)
+{
+	return -EALREADY;
+}
+
 static const mo_exchange_ops upgraded_ops = {
 	.read = read_nothing,
 	.send = send_nothing,
@@ -46,24 +51,17 @@ static const mo_exchange_ops upgraded_ops = {
 	.gone = lost,
 	.broken = lost,
 	.upgrade = upgrade_again,
+	.suspend = suspend_never,
 };
 
-int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)
+void mo_h1_hand_over(mo_h1_req *q, const struct mo_protocol *proto, void *data)
 {
-	mo_h1_req *q = (mo_h1_req *)(void *)r;
-	mo_conn *c = r->conn;
+	mo_conn *c = mo_h1_conn(q);
 	mo_h1 *h = q->h1;
 	molt_str unread;
-	int rc;
 
-	if (r->body_state != MO_BODY_NONE)
-		return -EBUSY;
-	rc = mo_h1_send(r, r->out.data, r->out.len, false);
-	r->out.len = 0;
-	if (rc < 0)
-		return rc;
-	r->finished = true;
-	r->ops = &upgraded_ops;
+	q->r.finished = true;
+	q->r.ops = &upgraded_ops;
 	h->upgraded = true;
 	unread = (molt_str){ h->in ? h->in + h->in_at : "", mo_h1_unread(h) };
 	c->proto = proto;
@@ -75,18 +73,34 @@ int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)
 		free(h->in);
 	h->in = NULL;
 	h->in_at = h->in_end = h->in_cap = 0;
-	return 0;
+}
+
+int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)
+{
+	int rc;
+
+	if (r->body_state != MO_BODY_NONE)
+		return -EBUSY;
+	rc = mo_h1_send(r, r->out.data, r->out.len, false);
+	r->out.len = 0;
+	if (rc == 0)
+		mo_h1_hand_over((mo_h1_req *)(void *)r, proto, data);
+	return rc;
 }
 
 void mo_h1_upgrade_end(mo_h1_req *q)
 {
 	mo_conn *c = mo_h1_conn(q);
 	mo_h1 *h = q->h1;
+	bool waits = q->waits;
+	int ended = h->unsent + !waits; /* one that waits is still in progress */
 
-	mo_h1_count_answer(c, q->r.status);
-	c->server->app.done(&q->r);
+	if (!waits) {
+		mo_h1_count_answer(c, q->r.status);
+		c->server->app.done(&q->r);
+	}
 	mo_arena_fini(&q->r.arena); /* deferred calls may still park */
-	mo_h1_count_requests(c, -(h->unsent + 1));
+	mo_h1_count_requests(c, -ended);
 	h->req = NULL;
 	if (!h->driving)
 		free(h); /* else the driver, below on the stack, does */

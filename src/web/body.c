@@ -65,6 +65,17 @@ static long read_more(molt_req *r, mo_buf *b)
 	return got;
 }
 
+void mo_req_put_body(molt_req *r, molt_str body)
+{
+	mo_web *w = mo_web_of(r);
+
+	w->has_body = true;
+	if (body.len == 0)
+		return;
+	mo_arena_defer(&r->arena, free_body, &w->body);
+	mo_buf_str(&w->body, body);
+}
+
 static void body_on_loop(void *arg)
 {
 	molt_req *r = arg;

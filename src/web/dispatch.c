@@ -1,6 +1,7 @@
 /* From a request to its handler: what the http layer calls (mo_web_app).
  *
  *   route()   on the loop: finds the route, or the library's own answer
+ *   resume()  on the loop, instead: a step of a request that has waited
  *   handle()  in the coroutine: the group's middleware, then that handler
  *   done()    the access log
  *
@@ -24,6 +25,7 @@
 #include "rt/co.h"
 #include "rt/pool.h"
 #include "web/sse.h"
+#include "web/step.h"
 
 /* ---- the library's own answers ---- */
 
@@ -178,17 +180,25 @@ static mo_web *web_new(molt_req *r)
 	return w;
 }
 
+/* false: it cannot be decoded. */
+static bool find_path(mo_web *w)
+{
+	molt_req *r = w->req;
+	bool origin = r->raw_path.len && r->raw_path.ptr[0] == '/';
+
+	w->path = r->raw_path;
+	return !origin || mo_url_path_is_plain(r->raw_path) ||
+	       mo_url_path(&r->arena, r->raw_path, &w->path) == 0;
+}
+
 static void app_route(molt_req *r)
 {
 	mo_web *w = web_new(r);
-	bool origin = r->raw_path.len && r->raw_path.ptr[0] == '/';
 	molt_str host;
 
 	r->stack_size = r->server->lim.stack_size;
 	r->body_max = r->server->lim.max_body;
-	w->path = r->raw_path;
-	if (origin && !mo_url_path_is_plain(r->raw_path) &&
-	    mo_url_path(&r->arena, r->raw_path, &w->path) < 0) {
+	if (!find_path(w)) {
 		w->group = w->server->root;
 		w->last = answer_bad_path;
 		return;
@@ -199,6 +209,24 @@ static void app_route(molt_req *r)
 		take_route(w);
 	else
 		choose_own_answer(w, host);
+}
+
+/* The group of its path, for error pages; its middleware ran in the first part. */
+static void app_resume(molt_req *r, void *waited)
+{
+	mo_web *w = web_new(r);
+
+	r->stack_size = r->server->lim.stack_size;
+	w->group = w->server->root;
+	if (find_path(w)) {
+		mo_router_match(w->server->router, r->method,
+				host_for_routes(r, w->server->router), w->path, &w->match);
+		w->group = w->match.route
+				   ? ((const mo_route *)w->match.route)->group
+				   : mo_group_for_path(w->server, w->path, &w->match);
+	}
+	w->at = w->group->nchain;
+	mo_web_step_load(w, waited);
 }
 
 /* ---- running the chain ---- */
@@ -261,6 +289,7 @@ static bool run_page(molt_req *r, molt_handler *page)
 	molt_res_header(r, "Content-Type", NULL);
 	page(r);
 	if (r->out.len || r->head_sent) {
+		r->res_length = r->head_sent ? r->res_length : -1;
 		mo_buf_free(&kept);
 		return true;
 	}
@@ -321,6 +350,8 @@ static void app_handle(molt_req *r)
 		run_blocking(r);
 	else
 		run_chain(r);
+	if (w->step && !r->finished && mo_web_step_wait(r))
+		return;
 	finish_answer(r);
 }
 
@@ -329,4 +360,5 @@ const mo_http_app mo_web_app = {
 	.handle = app_handle,
 	.done = mo_access_log_write,
 	.refused = mo_access_log_refused,
+	.resume = app_resume,
 };

@@ -74,6 +74,7 @@ void mo_error_page(molt_req *r, const char *why)
 	if (!*text)
 		text = "Error";
 	r->out.len = 0;
+	r->res_length = -1;
 	if (html)
 		html_page(&r->out, r->status, text, why);
 	else

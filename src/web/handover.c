@@ -16,6 +16,7 @@
 #include "web/process.h"
 #include "web/server.h"
 #include "web/sse.h"
+#include "web/step.h"
 #include "web/ws.h"
 
 _Static_assert(MO_GEN_BATCH == MO_PACK_MAX, "one pack is one batch");
@@ -129,6 +130,7 @@ typedef struct made {
 	const mo_protocol *proto;
 	molt_ws *ws;
 	mo_web_sse *sse;
+	mo_web_step *step;
 } made;
 
 enum outcome { PENDING, MADE, ABANDONED };
@@ -167,6 +169,8 @@ static void discard(made *m)
 		mo_web_ws_abandon(m->ws);
 	if (m->sse)
 		mo_web_sse_free(m->sse);
+	if (m->step)
+		mo_web_step_free(m->step);
 	free(m);
 }
 
@@ -195,6 +199,8 @@ static void make(void *arg)
 
 	if (m->proto == &mo_protocol_ws)
 		m->ws = mo_web_ws_restore(m->loop, i->server, state);
+	else if (m->proto == &mo_protocol_step)
+		m->step = mo_web_step_restore(m->loop, i->server, state);
 	else
 		m->sse = mo_web_sse_restore(m->loop, &i->server->http.lim, state);
 	if (!atomic_compare_exchange_strong(&i->outcome, &pending, MADE))
@@ -208,7 +214,7 @@ static void make(void *arg)
 static const mo_protocol *protocol_of(const char *name)
 {
 	static const mo_protocol *const all[] = { &mo_protocol_h1, &mo_protocol_ws,
-						  &mo_protocol_sse };
+						  &mo_protocol_sse, &mo_protocol_step };
 
 	for (size_t i = 0; i < MO_COUNTOF(all); i++)
 		if (strcmp(all[i]->name, name) == 0)
@@ -272,7 +278,7 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 		if (atomic_compare_exchange_strong(&k->outcome, &pending, ABANDONED)) {
 			keep[i] = false; /* its loop discards it */
 			c[i].ready = NULL;
-		} else if (!k->m->ws && !k->m->sse) {
+		} else if (!k->m->ws && !k->m->sse && !k->m->step) {
 			keep[i] = false;
 			free(k->m);
 			c[i].ready = NULL;
@@ -296,13 +302,19 @@ typedef struct arrival {
 static void adopt_made(arrival *a, molt_str bytes)
 {
 	made *m = a->ready;
-	void *data = m->ws ? (void *)m->ws->s : (void *)mo_web_sse_stream(m->sse);
+	void *data;
 
-	/* What it missed goes behind the output that it brought along. */
-	if (m->ws)
+	/* What it missed goes behind the output and the events that it brought along. */
+	if (m->ws) {
+		data = m->ws->s;
 		mo_web_ws_taken(m->ws, a->missed, a->nmissed);
-	else
+	} else if (m->step) {
+		data = m->step->wait;
+		mo_web_step_taken(m->step, a->missed, a->nmissed);
+	} else {
+		data = mo_web_sse_stream(m->sse);
 		mo_web_sse_taken(m->sse, a->missed, a->nmissed);
+	}
 	if (mo_conn_adopt(a->loop, &a->server->http, a->fd, &a->peer, a->left, bytes, m->proto,
 			  data))
 		free(m);

@@ -321,6 +321,7 @@ static void stop_server(void *arg)
 	mo_start_close_listeners(s, true);
 	s->state = MO_SERVER_DRAINING;
 	atomic_store(&s->http.closing, MO_CLOSING_ALL);
+	mo_loops_run(retire_on, &s->http, MOLT_SECOND);
 	mo_loops_run(close_idle_on, &s->http, MOLT_SECOND);
 	while (atomic_load(&s->http.connections) > 0 && mo_left(deadline) > 0)
 		mo_co_sleep(20);

@@ -35,6 +35,7 @@ typedef struct mo_web {
 	const mo_route *route; /* NULL: the answer is the library's own */
 	unsigned at;
 	struct mo_web_sse *sse; /* of molt_sse_subscribe(): the connection becomes a stream */
+	struct mo_web_step *step; /* of molt_continue(), or the one that runs; owned */
 	bool error_page; /* the body was made by molt_res_error() */
 	/* First failure of writing, -EPIPE or -ETIMEDOUT; every later write gives it. */
 	int failed;
@@ -65,6 +66,9 @@ static inline mo_web *mo_web_of(const molt_req *r)
 /* error_page.c: replaces the body and its type by a small page about r->status,
  * in HTML when the client prefers that.  why may be NULL. */
 void mo_error_page(molt_req *r, const char *why);
+
+/* body.c: the body that a former part of the request has read. */
+void mo_req_put_body(molt_req *r, molt_str body);
 
 /* res.c: gives a body without Content-Type the usual one. */
 void mo_res_default_type(molt_req *r);

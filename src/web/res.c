@@ -63,6 +63,18 @@ int molt_res_get_status(const molt_req *r)
 	return r->status;
 }
 
+int molt_res_length(molt_req *r, size_t n)
+{
+	int err = head_check(r);
+
+	if (err)
+		return err;
+	if (n > INT64_MAX)
+		return -EINVAL;
+	r->res_length = (int64_t)n;
+	return 0;
+}
+
 /* ---- body ---- */
 
 int molt_res_write(molt_req *r, const void *buf, size_t n)
@@ -163,6 +175,7 @@ int molt_res_redirect(molt_req *r, int status, const char *location)
 		return -EINVAL;
 	r->status = status;
 	r->out.len = 0;
+	r->res_length = -1;
 	mo_res_set(r, "Content-Type", NULL);
 	mo_res_set(r, "Location", location);
 	return 0;

@@ -40,6 +40,7 @@ struct molt_server {
 	mo_http_server http;
 	struct mo_access_log *access_log; /* of access_log.c; NULL: off */
 	struct mo_ws_route *ws_routes;    /* of molt_ws_bind(); in the groups' arena */
+	struct mo_bound_step *steps;      /* of molt_step_bind(); in the groups' arena */
 	molt_group *admin_group;	  /* of admin.c; NULL: not mounted */
 	char *admin_path;		  /* of admin.c: where; owned */
 	struct molt_server *next; /* of the registry, by name of creation */

@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "http/conn_internal.h"
 #include "rt/pool.h"
-#include "web/blob.h"
+#include "base/blob.h"
 #include "web/request.h"
 
 struct mo_web_sse {

@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/blob.h"
+#include "base/blob.h"
 #include "web/loops.h"
 
 #define BUCKETS 256u
@@ -93,12 +93,7 @@ void mo_subscriber_init(mo_subscriber *s, void (*event)(mo_subscriber *s, mo_del
 	mo_list_init(&s->topics);
 }
 
-static bool good_name(molt_str name)
-{
-	return name.len > 0 && name.len <= MO_TOPIC_MAX && !memchr(name.ptr, 0, name.len);
-}
-
-static bool has(const mo_subscriber *s, molt_str name)
+bool mo_subscribes(const mo_subscriber *s, molt_str name)
 {
 	for (const mo_list *at = s->topics.next; at != &s->topics; at = at->next)
 		if (mo_str_eq(((const subscription *)(const void *)((const char *)at -
@@ -116,9 +111,9 @@ int mo_subscribe(mo_loop *l, mo_subscriber *s, molt_str name)
 	subscription *sub;
 	subject *t;
 
-	if (!good_name(name))
+	if (!mo_topic_is_name(name))
 		return -EINVAL;
-	if (has(s, name))
+	if (mo_subscribes(s, name))
 		return 0;
 	if (s->count == MO_TOPICS_EACH)
 		return -ENOSPC;
@@ -167,7 +162,7 @@ void mo_subscriber_replay(mo_subscriber *s, mo_event *const *events, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		mo_delivery d = { .event = events[i] };
 
-		if (has(s, events[i]->topic))
+		if (mo_subscribes(s, events[i]->topic))
 			s->event(s, &d);
 		mo_buf_free(&d.sse);
 	}
@@ -249,7 +244,7 @@ int molt_publish(const char *topic, const char *event, const char *id, const voi
 		 number = mo_str(id ? id : ""), data = { n ? buf : "", n };
 	mo_event *e;
 
-	if (!good_name(t) || !one_line(name) || !one_line(number))
+	if (!mo_topic_is_name(t) || !one_line(name) || !one_line(number))
 		return -EINVAL;
 	if (n > MO_EVENT_MAX || t.len + name.len + number.len + n > MO_EVENT_MAX)
 		return -EMSGSIZE;

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/str.h"
 #include "gen/relay.h"
 #include "rt/loop.h"
 
@@ -25,12 +26,19 @@ typedef struct mo_subscriber {
 
 void mo_subscriber_init(mo_subscriber *s, void (*event)(mo_subscriber *s, mo_delivery *d));
 
+/* 1 to MO_TOPIC_MAX bytes, no NUL. */
+static inline bool mo_topic_is_name(molt_str name)
+{
+	return name.len > 0 && name.len <= MO_TOPIC_MAX && !memchr(name.ptr, 0, name.len);
+}
+
 /* All on the loop's thread. */
 
 /* 0, also when it has it already; -EINVAL: no good name; -ENOSPC: too many. */
 int mo_subscribe(mo_loop *l, mo_subscriber *s, molt_str topic);
+bool mo_subscribes(const mo_subscriber *s, molt_str topic);
 void mo_unsubscribe_all(mo_subscriber *s);
-/* Appends the names of its topics, each behind its length; see blob.h. */
+/* Appends the names of its topics, each behind its length; see base/blob.h. */
 void mo_subscriber_topics(const mo_subscriber *s, mo_buf *out);
 /* Gives it the events of its topics. */
 void mo_subscriber_replay(mo_subscriber *s, mo_event *const *events, size_t n);

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/blob.h"
+#include "base/blob.h"
 #include "web/ws.h"
 
 static void forget(molt_ws *w)

@@ -237,6 +237,14 @@ class Demo(Walk):
         done = curl("-d", "@" + os.path.abspath(__file__), self.url + "/echo")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_sleep_steps_begins_in_one_process_and_ends_in_the_next(self):
+        for query in ("s=2", "s=2&stream=1"):
+            old = self.srv.pid
+            waiting = self.fetched_later(self.url + "/sleep-steps?" + query)
+            time.sleep(0.3)
+            new = self.srv.restart()
+            self.assertEqual(waiting().stdout, b"%d\n%d\n" % (old, new))
+
     def test_the_stream_comes_line_by_line(self):
         conn = http.client.HTTPConnection("127.0.0.1", self.srv.port, timeout=20)
         conn.request("GET", "/stream?n=3")

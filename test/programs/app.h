@@ -21,6 +21,7 @@ int app_number(molt_req *r, const char *name, int fallback);
 
 void app_http_routes(molt_server *s);    /* requests, answers, routing */
 void app_wait_routes(molt_server *s);    /* handlers that wait, block, stream */
+void app_step_routes(molt_server *s);    /* requests in parts */
 void app_ws_routes(molt_server *s);      /* WebSockets, event streams */
 void app_once_routes(molt_server *s);    /* requests whose execution is counted */
 void app_process_routes(molt_server *s); /* what the process is and does */

@@ -101,6 +101,16 @@ static void big(molt_req *r)
 	}
 }
 
+/* Says ?say= bytes and writes ?n=; ?status= makes it an error. */
+static void length(molt_req *r)
+{
+	molt_res_length(r, (size_t)app_number(r, "say", 0));
+	if (app_number(r, "status", 0))
+		molt_res_error(r, app_number(r, "status", 0), NULL);
+	else
+		big(r);
+}
+
 static void form(molt_req *r)
 {
 	const char *a = molt_req_form(r, "a"), *b = molt_req_form(r, "b");
@@ -276,6 +286,7 @@ void app_http_routes(molt_server *s)
 	molt_bind_opts(g, "POST /count", count, NULL, &streamed);
 	molt_bind(g, "/ignore", ignore, NULL);
 	molt_bind(g, "/big", big, NULL);
+	molt_bind(g, "/length", length, NULL);
 	molt_bind(g, "/form", form, NULL);
 	molt_bind(g, "POST /upload", upload, NULL);
 	molt_bind(g, "/set-header", set_header, NULL);

@@ -1,7 +1,7 @@
 /* Pieces of bytes behind one another, each with its length in front: what a
  * connection takes along to the successor.  Reading never trusts a length. */
-#ifndef MO_WEB_BLOB_H
-#define MO_WEB_BLOB_H
+#ifndef MO_BASE_BLOB_H
+#define MO_BASE_BLOB_H
 
 #include <string.h>
 

@@ -1,0 +1,418 @@
+"""Requests that wait without a stack, through restarts: the first half of an
+answer from the old program, the second from the new one; nothing is lost, run
+twice or heard twice; and what cannot move is finished where it is."""
+import os
+import re
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
+from case import SHORT, SLOW, eventually, main  # noqa: E402
+from rawhttp import Broken  # noqa: E402
+from release import RestartCase  # noqa: E402
+
+GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+WAITING = int(os.environ.get("MOLT_STEPS_WAITING", "200" if SHORT else "1000"))
+
+
+class StepCase(RestartCase):
+    def begin(self, srv, path, wait=0.1, behind=b"", minor=1, **kw):
+        conn = self.connect(srv, timeout=30 * SLOW, **kw)
+        version = b"HTTP/1.%d" % minor
+        conn.send((GET % path.encode()).replace(b"HTTP/1.1", version) + behind)
+        time.sleep(wait)
+        return conn
+
+    def pids_of(self, answer):
+        self.assertEqual(answer.status, 200, answer)
+        return [int(line) for line in answer.body.split()]
+
+
+class Moves(StepCase):
+    def both_halves(self, query, minor=1, behind=b""):
+        srv = self.app()
+        old = srv.pid
+        conn = self.begin(srv, "/step/pids?ms=1000" + query, minor=minor, behind=behind)
+        new = self.restarted(srv)
+        self.assertTrue(eventually(lambda: old not in srv.pids(), 5),
+                        "the old process waits for the request")
+        answer = conn.answer()
+        self.assertEqual(self.pids_of(answer), [old, new])
+        return srv, conn, answer
+
+    def test_the_second_half_of_a_buffered_answer_is_of_the_new_program(self):
+        srv, conn, answer = self.both_halves("")
+        self.assertIsNotNone(answer.get("content-length"))
+        self.assertFalse(answer.closes)
+        self.assertEqual(int(conn.request("GET", "/pid").body), srv.pid)
+
+    def test_of_a_chunked_answer_that_has_begun(self):
+        srv, conn, answer = self.both_halves("&mode=stream")
+        self.assertEqual(len(answer.chunks), 2)
+        self.assertEqual(int(conn.request("GET", "/pid").body), srv.pid)
+
+    def test_of_one_whose_length_was_said(self):
+        srv, conn, answer = self.both_halves("&mode=length")
+        self.assertEqual(answer.get("content-length"), "20")
+        self.assertEqual(int(conn.request("GET", "/pid").body), srv.pid)
+
+    def test_of_one_that_ends_with_the_connection(self):
+        _, conn, answer = self.both_halves("&mode=stream", minor=0)
+        self.assertIsNone(answer.get("content-length"))
+        self.assertEqual(conn.rest(), b"")
+
+    def test_of_a_buffered_one_over_http_1_0(self):
+        _, _, answer = self.both_halves("", minor=0)
+        self.assertIsNotNone(answer.get("content-length"))
+
+    def test_requests_behind_it_are_answered_after_it(self):
+        behind = b"".join(GET % (b"/id?id=%d" % i) for i in range(3))
+        srv, conn, _ = self.both_halves("", behind=behind)
+        for i in range(3):
+            self.assertEqual(conn.answer().body.split()[:2], [b"%d" % i, b"%d" % srv.pid])
+
+    def test_requests_sent_while_it_waits_are_too(self):
+        srv = self.app()
+        conn = self.begin(srv, "/step/pids?ms=1000&mode=stream")
+        conn.send(GET % b"/id?id=a")
+        self.restarted(srv)
+        conn.send(GET % b"/id?id=b")
+        self.assertEqual(len(self.pids_of(conn.answer())), 2)
+        for name in (b"a", b"b"):
+            self.assertEqual(conn.answer().body.split()[:2], [name, b"%d" % srv.pid])
+
+    def test_a_chain_goes_through_every_generation(self):
+        srv = self.app()
+        conn = self.begin(srv, "/step/pids?ms=600&hops=5&mode=stream")
+        pids = [srv.pid]
+        for _ in range(4):
+            pids.append(self.restarted(srv))
+            time.sleep(0.5)
+        seen = self.pids_of(conn.answer())
+        self.assertEqual(len(seen), 6)
+        self.assertEqual(seen[0], pids[0])
+        self.assertGreaterEqual(len(set(seen)), 4, seen)
+        self.assertEqual(seen, sorted(seen, key=pids.index), "it went back")
+
+    def test_one_wait_moves_through_several_generations(self):
+        srv = self.app()
+        conn = self.begin(srv, "/step/pids?ms=2500")
+        first = srv.pid
+        for _ in range(3):
+            self.restarted(srv)
+            time.sleep(0.2)
+        begun = time.monotonic()
+        self.assertEqual(self.pids_of(conn.answer()), [first, srv.pid])
+        self.assertLess(time.monotonic() - begun, 2.5 * SLOW, "the time began anew")
+
+    def test_the_step_sees_the_whole_request(self):
+        srv = self.app()
+        conn = self.connect(srv, timeout=20 * SLOW)
+        body = b"f=" + b"y" * 3000
+        conn.send(b"POST /step/show/a%%2Fb?ms=800&q=1 HTTP/1.1\r\nHost: Ex.org:1\r\n"
+                  b"X-Field: v\r\nCookie: c=d\r\nX-Empty:\r\n"
+                  b"Content-Type: application/x-www-form-urlencoded\r\n"
+                  b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        time.sleep(0.2)
+        self.restarted(srv)
+        answer = conn.answer()
+        self.assertEqual(answer.status, 202)
+        self.assertEqual(answer.all("x-first"), ["one", "two"])
+        self.assertEqual(answer.all("x-second"), ["three"])
+        lines = dict(line.split("=", 1) for line in answer.body.decode().splitlines())
+        ids = re.findall(r"id=(\w+)\n", answer.body.decode())
+        self.assertEqual(ids[0], ids[1])
+        self.assertEqual(lines["state"], ids[0])
+        want = {"method": "POST", "target": "/step/show/a%2Fb?ms=800&q=1", "param": "a/b",
+                "query": "1", "field": "v", "cookie": "c=d"[2:], "host": "ex.org",
+                "ip": "127.0.0.1", "arg": "an argument", "value": "-", "form": "y" * 3000,
+                "body": body.decode()}
+        self.assertEqual({k: lines[k] for k in want}, want)
+
+    def test_the_access_log_has_one_line_with_the_whole_time(self):
+        srv = self.app(env={"MOLT_SERVER_ACCESSLOGENABLED": "true"})
+        conn = self.begin(srv, "/step/pids?ms=1200")
+        self.restarted(srv)
+        self.assertEqual(len(self.pids_of(conn.answer())), 2)
+        found = srv.wait_log(r'gen (\d) 200 "GET http a /step/pids\S* HTTP/1.1" ([\d.]+),')
+        self.assertEqual(found.group(1), "2")
+        self.assertGreaterEqual(float(found.group(2)), 1.2)
+        self.assertEqual(len(re.findall(r"GET http a /step/pids", srv.log())), 1)
+
+
+class Many(StepCase):
+    def test_nothing_is_lost_or_run_twice(self):
+        """Many waiting requests, buffered and streamed, five restarts."""
+        restarts = 5
+        self.put("1")
+        srv = self.server(self.path("app"), env={"MOLT_SERVER_MAXCONNECTIONS": "5000"})
+        conns = []
+        first = srv.pid
+        for i in range(WAITING):
+            mode = ("", "&mode=stream", "&mode=length")[i % 3]
+            ms = 5000 * SLOW + i % 500
+            conn = self.connect(srv, timeout=60 * SLOW)
+            conn.send(GET % b"/step/pids?ms=%d%s" % (ms, mode.encode()))
+            conns.append(conn)
+        self.assertTrue(eventually(
+            lambda: self.status(srv)["servers"][0]["requests"] >= WAITING, 20))
+        begun = time.monotonic()
+        for i in range(restarts):
+            self.put("12"[i % 2])
+            srv.restart()
+        took = time.monotonic() - begun
+        answers = [self.pids_of(conn.answer()) for conn in conns]
+        moved = sum(a == [first, srv.pid] for a in answers)
+        print("%d waiting requests, %d restarts in %.1f s, %d ended in the last generation"
+              % (WAITING, restarts, took, moved), flush=True)
+        self.assertTrue(all(len(a) == 2 and a[0] == first for a in answers))
+        self.assertTrue(all(a[1] != first for a in answers), "some did not move")
+        ran = re.findall(r"step of (\w+)", srv.log())
+        self.assertEqual(len(ran), WAITING)
+        self.assertEqual(len(set(ran)), WAITING, "a step ran twice")
+        for conn in conns:  # the connections live on
+            conn.send(GET % b"/pid")
+        self.assertEqual({int(conn.answer().body) for conn in conns}, {srv.pid})
+        self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10))
+
+
+class Events(StepCase):
+    def test_long_polls_keep_their_clients_and_miss_nothing(self):
+        """Each poller asks for what is behind what it has; nobody's timeout ever
+        comes, so a lost wake-up would be seen as a stall."""
+        store = self.path("store")
+        self.put("1")
+        srv = self.server(self.path("app"), env={"APP_STORE": store})
+        pollers, lines, restarts = (5, 60, 3) if SHORT else (20, 200, 5)
+        port, results = srv.port, [None] * pollers
+        reconnects = [0]
+
+        def poll(i):
+            conn = self.connect(port, timeout=30 * SLOW)
+            seen, pids = [], set()
+            try:
+                while len(seen) < lines:
+                    answer = conn.request("GET", "/step/poll?ms=25000&after=%d" % len(seen))
+                    if answer.status != 200:
+                        raise AssertionError("a poll's time was over: %r" % answer)
+                    seen += [int(line) for line in answer.body.split()]
+                    if answer.closes:
+                        reconnects[0] += 1
+                        conn = self.connect(port, timeout=30 * SLOW)
+                results[i] = seen
+            except Exception as e:
+                results[i] = e
+
+        threads = [threading.Thread(target=poll, args=(i,), daemon=True) for i in range(pollers)]
+        for t in threads:
+            t.start()
+        done = threading.Event()
+
+        def write():
+            kept = self.connect(port, timeout=20 * SLOW)
+            for n in range(1, lines + 1):
+                where = kept if n % 2 else self.connect(port, timeout=20 * SLOW)
+                answer = where.request("POST", "/step/post", body=b"%d" % n)
+                assert answer.body == b"ok\n", answer
+                time.sleep(0.005 if n % 7 else 0.05)
+            done.set()
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        done_restarts = 0
+        while not done.is_set() or done_restarts < restarts:
+            if done_restarts < restarts:
+                self.put("12"[done_restarts % 2])
+                srv.restart()
+                done_restarts += 1
+            time.sleep(0.1)
+        writer.join(20 * SLOW)
+        for t in threads:
+            t.join(30 * SLOW)
+        print("%d pollers, %d lines, %d restarts, %d reconnects"
+              % (pollers, lines, restarts, reconnects[0]), flush=True)
+        for seen in results:
+            self.assertEqual(seen, list(range(1, lines + 1)))
+        self.assertEqual(reconnects[0], 0)
+
+    def test_every_event_comes_once_while_requests_move(self):
+        """No store here: what is published is all there is, in both generations."""
+        self.put("1")
+        srv = self.server(self.path("app"))
+        n, restarts = (4, 3) if SHORT else (20, 8)
+        conns = [self.begin(srv, "/step/tail?topic=t", 0) for _ in range(n)]
+        heads = [conn.head() for conn in conns]
+        stop, count, by, port = threading.Event(), [0], {}, srv.port
+
+        def publisher():
+            kept = self.connect(port, timeout=20 * SLOW)
+            while not stop.is_set():
+                count[0] += 1
+                where = kept if count[0] % 2 else self.connect(port, timeout=20 * SLOW)
+                answer = where.request("POST", "/publish?topic=t&id=%d" % count[0], body=b"x")
+                assert answer.body == b"ok\n", answer
+                by.setdefault(answer.get("x-pid"), []).append(count[0])
+
+        bodies = [None] * n
+        readers = [threading.Thread(target=lambda i=i: bodies.__setitem__(
+            i, conns[i].body(heads[i])), daemon=True) for i in range(n)]
+        thread = threading.Thread(target=publisher)
+        for r in readers:
+            r.start()
+        thread.start()
+        try:
+            for i in range(restarts):
+                time.sleep(0.2)
+                self.put("12"[i % 2])
+                srv.restart()
+        finally:
+            time.sleep(0.2)
+            stop.set()
+            thread.join()
+        self.fetch(port, "/publish?topic=t", "POST", body=b"end")
+        for r in readers:
+            r.join(20 * SLOW)
+        print("%d listeners, %d restarts, %d events" % (n, restarts, count[0]), flush=True)
+        wanted = list(range(1, count[0] + 1))
+        for body in bodies:
+            self.assertIsNotNone(body, "no end came")
+            rows = [line.split() for line in body.decode().splitlines()]
+            self.assertEqual(rows[0], ["begun"])
+            seen = [int(row[1]) for row in rows[1:-1]]
+            self.assertEqual(sorted(seen), wanted)
+            for published in by.values():
+                mine = set(published)
+                self.assertEqual([i for i in seen if i in mine], published)
+            self.assertGreater(len({row[0] for row in rows[1:]}), restarts // 2)
+        self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10), "they did not move")
+
+
+class Stays(StepCase):
+    def finished_by_the_old_one(self, srv, path, follows=False):
+        """follows: the connection moves behind its answer."""
+        old = srv.pid
+        conn = self.begin(srv, path)
+        self.restarted(srv)
+        answer = conn.answer()
+        self.assertTrue(answer.body.endswith(b"%d\n" % old), answer)
+        if follows:
+            self.assertEqual(int(conn.request("GET", "/pid").body), srv.pid)
+        elif answer.chunks:
+            conn.close()  # its head was sent before anyone knew of a restart
+        else:
+            self.assertTrue(answer.closes)
+        self.assertTrue(eventually(lambda: old not in srv.pids(), 5))
+        return answer
+
+    def test_a_step_that_the_new_program_lacks(self):
+        for query in ("", "&stream=1"):
+            self.put("1")
+            srv = self.app(env={"MOLT_SERVER_GRACEFULTIMEOUT": "30s"})
+            self.put("2")
+            answer = self.finished_by_the_old_one(srv, "/step/old?ms=800" + query)
+            self.assertEqual(answer.status, 200)
+            srv.wait_log("waits for step old is left to the former generation")
+
+    def test_and_when_it_waits_longer_than_the_drain(self):
+        self.put("1")
+        srv = self.app(env={"MOLT_SERVER_GRACEFULTIMEOUT": "1s"})
+        plain = self.begin(srv, "/step/old?ms=60000")
+        begun = self.begin(srv, "/step/old?ms=60000&stream=1")
+        self.put("2")
+        self.restarted(srv)
+        self.assertEqual(plain.answer().status, 503)
+        self.assertTrue(plain.closed())
+        with self.assertRaises((Broken, ConnectionResetError)):
+            begun.answer()
+        srv.wait_log("2 running requests were cut by the end of the drain")
+
+    def test_one_that_is_too_large(self):
+        answer = self.finished_by_the_old_one(self.app(), "/step/big?n=60000&ms=800", True)
+        self.assertGreater(len(answer.body), 60000)
+
+    def test_one_that_is_just_small_enough_moves(self):
+        srv = self.app()
+        conn = self.begin(srv, "/step/big?n=45000&ms=800")
+        self.restarted(srv)
+        self.assertEqual(conn.answer().body[45000:], b"%d\n" % srv.pid)
+
+    def test_a_server_that_hands_nothing_over(self):
+        self.finished_by_the_old_one(self.app(env={"MOLT_SERVER_HANDOVER": "false"}),
+                                     "/step/pids?ms=800")
+
+    def test_a_long_poll_that_cannot_move_ends_early(self):
+        srv = self.app(env={"MOLT_SERVER_HANDOVER": "false", "APP_STORE": self.path("none")})
+        conn = self.begin(srv, "/step/poll?ms=60000")
+        self.restarted(srv)
+        begun = time.monotonic()
+        answer = conn.answer()
+        self.assertEqual((answer.status, answer.get("x-early")), (204, "yes"))
+        self.assertTrue(answer.closes)
+        self.assertLess(time.monotonic() - begun, 5 * SLOW)
+
+
+class Ends(StepCase):
+    def test_a_client_that_leaves_ends_it_and_no_step_runs(self):
+        srv = self.app(env={"MOLT_SERVER_ACCESSLOGENABLED": "true"})
+        conn = self.begin(srv, "/step/pids?ms=1000")
+        conn.close()
+        srv.wait_log(r'gen 1 499 "GET http a /step/pids')
+        self.assertEqual(self.status(srv)["servers"][0]["requests"], 1)  # this one
+        time.sleep(1.2)
+        self.assertNotIn("step of", srv.log())
+
+    def test_also_after_it_has_moved(self):
+        srv = self.app(env={"MOLT_SERVER_ACCESSLOGENABLED": "true"})
+        conn = self.begin(srv, "/step/pids?ms=30000")
+        self.restarted(srv)
+        self.assertTrue(eventually(lambda: len(srv.pids()) == 1, 5))
+        conn.close()
+        srv.wait_log(r'gen 2 499 "GET http a /step/pids')
+
+    def test_a_shutdown_lets_its_delay_pass(self):
+        srv = self.app()
+        conn = self.begin(srv, "/step/pids?ms=1000")
+        pid = srv.pid
+        os.kill(pid, signal.SIGTERM)
+        answer = conn.answer()
+        self.assertEqual(self.pids_of(answer), [pid, pid])
+        self.assertTrue(answer.closes)
+        self.assertEqual(srv.exit_code(), 0)
+
+    def test_but_not_longer_than_its_own_time(self):
+        srv = self.app(env={"MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT": "1s"})
+        plain = self.begin(srv, "/step/pids?ms=60000")
+        begun = self.begin(srv, "/step/pids?ms=60000&mode=stream")
+        os.kill(srv.pid, signal.SIGTERM)
+        self.assertEqual(plain.answer().status, 503)
+        with self.assertRaises((Broken, ConnectionResetError)):
+            begun.answer()
+
+    def test_a_shutdown_ends_a_long_poll_at_once(self):
+        srv = self.app(env={"APP_STORE": self.path("none")})
+        conn = self.begin(srv, "/step/poll?ms=60000")
+        os.kill(srv.pid, signal.SIGTERM)
+        begun = time.monotonic()
+        answer = conn.answer()
+        self.assertEqual((answer.status, answer.get("x-early")), (204, "yes"))
+        self.assertLess(time.monotonic() - begun, 2 * SLOW)
+        self.assertEqual(srv.exit_code(), 0)
+
+
+class Tls(StepCase):
+    def test_steps_work_and_stay(self):
+        crt, key = certs.make(self.dir)
+        srv = self.app(env={"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key})
+        old = srv.pid
+        conn = self.begin(srv, "/step/pids?ms=1000&mode=stream", tls=True)
+        answer = self.fetch(srv, "/debug/admin/restart", "POST", tls=True)
+        self.assertEqual(answer.status, 200, answer)
+        pids = self.pids_of(conn.answer())
+        self.assertEqual((len(pids), pids[0]), (2, old))
+
+
+if __name__ == "__main__":
+    main()
