@@ -93,6 +93,9 @@ typedef struct molt_server_opts {
 	molt_time drain_timeout; /* old process, after a restart; 0: 60 s         */
 	molt_time shutdown_timeout; /* running requests at shutdown; 0: 60 s      */
 	molt_time ready_timeout; /* new process, until it is ready; 0: 60 s       */
+	const char *probe;	 /* comma list of requests that a new process must answer
+				    before it takes over: "GET /health 200"; NULL: none */
+	molt_time probe_timeout; /* each of them; 0: 5 s                           */
 	size_t ws_max_message;	 /* of a WebSocket, decompressed; 0: 1 MiB        */
 	size_t ws_max_queue;	 /* output that a WebSocket or event-stream client has
 				    not taken; with more it is cut; 0: 1 MiB       */
@@ -185,6 +188,7 @@ MOLT_API int molt_server_port(molt_server *s, int nth);
  *   -ENOMEM/-EMFILE/-ENFILE   no memory, no descriptors for a second process
  *   -ECHILD     it ended before it was ready (its status and last lines are logged)
  *   -ETIMEDOUT  not ready within ready_timeout; it was killed
+ *   -EREMOTEIO  a probe was not answered as configured
  *   -EBUSY      a restart to another target is under way (the same target joins it),
  *               or this process is already being replaced or shut down
  *   -ENOTSUP    no server is graceful

@@ -130,7 +130,9 @@ char *mo_child_end(const mo_child *c, const char *when)
 
 static char *end_before_service(const mo_child *c)
 {
-	return mo_child_end(c, c->committed ? "before it served" : "before it was ready");
+	const char *when = c->when ? c->when : "before it was ready";
+
+	return mo_child_end(c, c->committed ? "before it served" : when);
 }
 
 bool mo_child_ended_well(const mo_child *c)
@@ -204,7 +206,7 @@ int mo_child_closed(mo_child *c)
 
 /* A moment in which something may come; a grandchild may hold the socket open, so
  * the end of the process is looked for by hand, too. */
-static int wait_a_moment(mo_child *c, molt_time deadline, bool stubborn)
+static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
 {
 	molt_time left = mo_left(deadline);
 	int rc;
@@ -216,9 +218,16 @@ static int wait_a_moment(mo_child *c, molt_time deadline, bool stubborn)
 		return -ETIMEDOUT;
 	if (mo_child_reap(c))
 		return mo_child_fail(c, -ECHILD, end_before_service(c));
-	rc = mo_co_wait_fd(c->channel, UV_READABLE, left > 50 || left < 0 ? 50 : left);
-	MO_CHECK(rc > 0 || rc == -ETIMEDOUT);
+	left = left > 50 || left < 0 ? 50 : left;
+	rc = fd < 0 ? mo_co_sleep(left) : mo_co_wait_fd(fd, UV_READABLE, left);
+	MO_CHECK(rc >= 0 || rc == -ETIMEDOUT);
 	return 0;
+}
+
+int mo_child_moment(mo_child *c, int fd, molt_time deadline)
+{
+	mo_child_listen(c);
+	return wait_a_moment(c, fd, deadline, false);
 }
 
 /* stubborn: also through a shutdown. */
@@ -239,7 +248,7 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 		if (rc != -EAGAIN)
 			return mo_child_fail(c, -EPROTO,
 					     mo_strdup("it sent what is no message of Molt"));
-		rc = wait_a_moment(c, deadline, stubborn);
+		rc = wait_a_moment(c, c->channel, deadline, stubborn);
 		if (rc < 0)
 			return rc;
 	}

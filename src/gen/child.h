@@ -22,6 +22,7 @@ typedef struct mo_child {
 	int status;	  /* of waitpid, when reaped */
 	bool status_known;
 	bool committed; /* it was told to serve */
+	const char *when; /* "while ...", for the sentence about its end; or NULL */
 	int channel;	/* to it; -1 */
 	int tail_fd;	/* reading end of its standard error, for the offer; -1 */
 	mo_tail *tail;
@@ -60,6 +61,10 @@ int mo_child_await(mo_child *c, const char *type, molt_time deadline, mo_wire_ms
  * answer: until it has come, or the process is gone. */
 int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
 		 size_t npieces, const char *type, mo_wire_msg *m);
+/* Waits until fd (-1: none; its channel's messages are another matter) is readable,
+ * at most 50 ms and not beyond the deadline.  0, -ETIMEDOUT, or a failure: it has
+ * ended, a shutdown was asked for. */
+int mo_child_moment(mo_child *c, int fd, molt_time deadline);
 /* The channel is closed: the program ended, or closed it and lives on. */
 int mo_child_closed(mo_child *c);
 /* Takes what it has said by now; never waits. */

@@ -26,6 +26,12 @@ enum mo_gen_closing { MO_GEN_CLOSE_NONE, MO_GEN_CLOSE_UNMOVABLE, MO_GEN_CLOSE_AL
 
 #define MO_GEN_BATCH 64
 
+/* A self-test request for a successor: "GET /health 200".  Borrowed. */
+typedef struct mo_gen_probe {
+	const char *server; /* name */
+	molt_str text;
+} mo_gen_probe;
+
 struct mo_event;
 struct mo_preflight;
 
@@ -60,6 +66,12 @@ typedef struct mo_gen_host {
 	void (*preflight)(struct mo_preflight *checks);
 	/* Fills out[0..max); returns how many there are. */
 	size_t (*listeners)(mo_gen_listener *out, size_t max);
+	/* What a successor is to be asked; fills out[0..max), returns how many. */
+	size_t (*probes)(mo_gen_probe *out, size_t max);
+	molt_time (*probe_timeout)(void);
+	/* In the successor, before it accepts: serves fd (owned) as a connection of
+	 * that server. */
+	void (*serve_probe)(const char *server, int fd);
 	/* Starts or stops accepting on every loop; returns when every loop has. */
 	void (*accept)(bool on);
 	/* Whose answers say "Connection: close" from now on. */

@@ -12,6 +12,7 @@
 #include "gen/offer.h"
 #include "gen/predecessor_internal.h"
 #include "gen/preflight.h"
+#include "gen/probe.h"
 #include "gen/relay.h"
 #include "gen/start.h"
 #include "gen/successor.h"
@@ -137,6 +138,21 @@ static int offer(mo_predecessor *p)
 	return rc;
 }
 
+static int probe(mo_predecessor *p, const json_t *ready)
+{
+	mo_gen_probe first;
+	json_t *told;
+	int rc;
+
+	if (p->host->probes(&first, 1) == 0)
+		return 0;
+	mo_receipt_phase(p->receipt, MO_PHASE_PROBE);
+	rc = mo_probes_run(&p->child, p->host, ready, &told);
+	json_object_set_new(p->receipt->body, "probes", told);
+	return rc;
+}
+
+/* INIT, READY and PROBE. */
 static int await_ready(mo_predecessor *p)
 {
 	molt_time limit = p->host->ready_timeout();
@@ -165,6 +181,8 @@ static int await_ready(mo_predecessor *p)
 	if (listeners)
 		json_object_set(p->receipt->body, "listeners", listeners);
 	p->dropped = json_incref(json_object_get(m.body, "dropped"));
+	if (rc == 0)
+		rc = probe(p, m.body);
 	mo_wire_free(&m);
 	return rc;
 }

@@ -7,6 +7,7 @@
  *   OFFER      listeners and standard error are sent          killed
  *   INIT       the program starts up, deadline ready_timeout  killed
  *   READY      its report is checked                          killed
+ *   PROBE      it answers the configured requests             killed
  *   SWITCH     loops stop accepting, commit, it serves (5 s)  killed, accept again
  *   HANDOVER   connections that can move are given            they end with their
  *                                                             next answer

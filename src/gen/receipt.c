@@ -15,8 +15,9 @@
 
 #define HISTORY_BYTES (128u * 1024)
 
-static const char *const phase_names[] = { "REQUEST", "PREFLIGHT", "SPAWN",    "OFFER", "INIT",
-					   "READY",   "SWITCH",    "HANDOVER", "DRAIN", "END" };
+static const char *const phase_names[] = { "REQUEST",  "PREFLIGHT", "SPAWN", "OFFER",
+					   "INIT",     "READY",     "PROBE", "SWITCH",
+					   "HANDOVER", "DRAIN",     "END" };
 
 const char *mo_phase_name(enum mo_phase p)
 {

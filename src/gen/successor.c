@@ -268,17 +268,29 @@ static json_t *dropped(void)
 	return list;
 }
 
-static json_t *ready_message(void)
+static json_t *server_names(const mo_gen_host *host)
+{
+	static mo_gen_listener all[MO_OFFER_MAX]; /* of the control thread */
+	size_t n = host->listeners(all, MO_OFFER_MAX);
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < n && i < MO_OFFER_MAX; i++)
+		if (i == 0 || strcmp(all[i].server, all[i - 1].server) != 0)
+			json_array_append_new(names, json_string(all[i].server));
+	return names;
+}
+
+static json_t *ready_message(const mo_gen_host *host)
 {
 	int left = count_left();
 
-	return json_pack("{s:s, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "dropped",
-			 dropped(), "listeners", "adopted", s.adopted - left, "bound", s.bound,
+	return json_pack("{s:s, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "servers",
+			 server_names(host), "dropped", dropped(), "listeners", "adopted", s.adopted - left, "bound", s.bound,
 			 "closed", left, "build", mo_start_get()->build);
 }
 
 /* 0: commit; 1: the predecessor is gone; -ECANCELED: we end. */
-static int await_commit(void)
+static int await_commit(const mo_gen_host *host)
 {
 	int fd = atomic_load(&s.channel);
 
@@ -295,6 +307,10 @@ static int await_commit(void)
 		if (rc <= 0)
 			return 1;
 		take_receipt(&m);
+		if (strcmp(m.type, "probe") == 0 && m.nfds == 1) {
+			host->serve_probe(mo_json_str(m.body, "server"), m.fds[0]);
+			m.fds[0] = -1;
+		}
 		commit = strcmp(m.type, "commit") == 0;
 		mo_wire_free(&m);
 		if (commit)
@@ -329,7 +345,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	int fd = atomic_load(&s.channel), rc;
 
 	s.co = mo_co_self();
-	rc = mo_wire_send(fd, ready_message(), NULL, 0) < 0 ? 1 : await_commit();
+	rc = mo_wire_send(fd, ready_message(host), NULL, 0) < 0 ? 1 : await_commit(host);
 	if (rc < 0 || mo_control_shutdown_asked())
 		return -ECANCELED;
 	if (rc == 1) {

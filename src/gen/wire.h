@@ -15,7 +15,9 @@
  *   offered    predecessor  listeners: how many in all
  *   log        successor    line: its own warnings and errors
  *   failed     successor    why: it gives up
- *   ready      successor    adopted, bound, dropped listeners       offered
+ *   ready      successor    adopted, bound, dropped listeners;      offered
+ *                           servers: their names
+ *   probe      predecessor  server: whose request waits on the one fd  ready
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
  *   main       predecessor  the service manager knows the successor

@@ -31,6 +31,7 @@ static const struct {
 	{ -ENOTSUP, 501, "ENOTSUP" },
 	{ -ECHILD, 502, "ECHILD" },
 	{ -EPROTO, 502, "EPROTO" },
+	{ -EREMOTEIO, 502, "EREMOTEIO" },
 	{ -ETIMEDOUT, 504, "ETIMEDOUT" },
 };
 

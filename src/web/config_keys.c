@@ -121,6 +121,11 @@ static const mo_key keys[] = {
 	DURATION("readyTimeout", 0, ready_timeout, "60s",
 		 "How long a new process may take until it is ready; then it is killed and the old "
 		 "one serves on."),
+	LIST("probe", MO_KEY_OWN, ',', probe, NULL,
+	     "Requests that a new program must answer before it takes over, each with the status "
+	     "wanted: `GET /health 200`. One that is answered otherwise, or not, refuses the "
+	     "restart. A named server does not inherit it."),
+	DURATION("probeTimeout", 0, probe_timeout, "5s", "How long each of them may take."),
 	BOOL("preflightOwner", preflight_owner, "true",
 	     "A restart refuses a program that belongs to another user than root, the process's "
 	     "and the running program's, or lies in a directory where everybody may write."),

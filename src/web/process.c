@@ -193,6 +193,7 @@ LONGEST(bake_time, bake_time)
 LONGEST(drain_timeout, drain_timeout)
 LONGEST(shutdown_timeout, shutdown_timeout)
 LONGEST(ready_timeout, ready_timeout)
+LONGEST(probe_timeout, probe_timeout)
 
 static void log_listening(const char *verb)
 {
@@ -205,6 +206,9 @@ static const mo_gen_host host = {
 	.restartable = restartable,
 	.preflight = preflight,
 	.listeners = listeners,
+	.probes = mo_process_probes,
+	.probe_timeout = probe_timeout,
+	.serve_probe = mo_process_serve_probe,
 	.accept = accept_all,
 	.announce_close = announce_close,
 	.leave = leave,

@@ -15,4 +15,8 @@ bool mo_process_takes(const char *server);
 void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep);
 void mo_process_take(const mo_gen_conn *c);
 
+/* probe.c: parts of the host. */
+size_t mo_process_probes(mo_gen_probe *out, size_t max);
+void mo_process_serve_probe(const char *server, int fd);
+
 #endif

@@ -109,6 +109,7 @@ void mo_servers_free(void)
 		mo_settings_fini(&s->set);
 		free(s->admin_path);
 		free(s->http.server_field);
+		free(s->probed);
 		free(s->failure_why);
 		free(s->name);
 		s->magic = 0;
@@ -183,6 +184,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	TAKE(drain_timeout, drain_timeout);
 	TAKE(shutdown_timeout, shutdown_timeout);
 	TAKE(ready_timeout, ready_timeout);
+	TAKE(probe_timeout, probe_timeout);
 	TAKE(ws_max_message, ws_max_message);
 	TAKE(ws_max_queue, ws_max_queue);
 	TAKE(ws_ping, ws_ping);
@@ -190,6 +192,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 #undef TAKE
 	set_text(&s->set.server_agent, o->server_name);
 	set_text(&s->set.ws_origins, o->ws_origins);
+	set_text(&s->set.probe, o->probe);
 	s->set.keep_alive = !o->no_keep_alive;
 	s->set.handover = !o->no_handover;
 	mo_settings_fini(&d);

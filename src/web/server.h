@@ -38,6 +38,7 @@ struct molt_server {
 	molt_group *root;
 	mo_router *router;
 	mo_http_server http;
+	mo_http_server *probed; /* of probe.c; or NULL */
 	struct mo_access_log *access_log; /* of access_log.c; NULL: off */
 	struct mo_ws_route *ws_routes;    /* of molt_ws_bind(); in the groups' arena */
 	struct mo_bound_step *steps;      /* of molt_step_bind(); in the groups' arena */

@@ -9,12 +9,14 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/probe.h"
 #include "net/addr.h"
 #include "web/config_keys.h"
 #include "web/log_name.h"
 
 #define MIN_TOKEN 16u
 #define MAX_TOKEN 512u
+#define MAX_PROBES 16u
 
 void mo_settings_init(mo_settings *s)
 {
@@ -108,6 +110,27 @@ static int check_control_socket(const char *path, char **why)
 	return err ? -EINVAL : 0;
 }
 
+static int check_probes(const char *list, char **why)
+{
+	molt_str rest = mo_str(list);
+	size_t n = 0;
+
+	while (rest.ptr) {
+		molt_str one = mo_str_trim(mo_str_split(&rest, ','));
+		mo_probe probe;
+
+		if (++n <= MAX_PROBES && (one.len == 0 || mo_probe_parse(one, &probe)))
+			continue;
+		*why = n > MAX_PROBES
+			       ? mo_fmt("probe: there are more than %u", MAX_PROBES)
+			       : mo_fmt("probe: \"%.*s\" must be a method, a path and a status "
+					"from 200 to 599: GET /health 200",
+					(int)one.len, one.ptr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_index_files(const char *list, char **why)
 {
 	molt_str rest = mo_str(list);
@@ -153,6 +176,8 @@ int mo_settings_check(const mo_settings *s, char **why)
 		*why = mo_strdup("adminPattern must begin with '/'");
 		err = -EINVAL;
 	}
+	if (!err && s->probe)
+		err = check_probes(s->probe, why);
 	if (!err && s->index_files)
 		err = check_index_files(s->index_files, why);
 	if (!err && s->log_path && s->access_log)

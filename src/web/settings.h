@@ -27,6 +27,8 @@ typedef struct mo_settings {
 	bool graceful;
 	bool handover;
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
+	char *probe; /* comma list of "GET /health 200" */
+	molt_time probe_timeout;
 	bool preflight_owner, preflight_descriptors;
 	int64_t preflight_memory; /* per cent of the process's size; 0: not looked at */
 	char *admin_pattern; /* set: the admin page is on */

@@ -2,8 +2,10 @@
 #include "app.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,6 +127,28 @@ static void end(molt_req *r)
 	molt_res_printf(r, "%d\n", molt_shutdown());
 }
 
+/* What a probe gets to see: by the text in the file that APP_HEALTH names. */
+static void health(molt_req *r)
+{
+	char word[32] = "200";
+	FILE *f = fopen(getenv("APP_HEALTH"), "r");
+
+	if (f) {
+		if (fscanf(f, "%31s", word) != 1)
+			strcpy(word, "200");
+		fclose(f);
+	}
+	if (strcmp(word, "crash") == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		raise(SIGSEGV);
+	}
+	if (strcmp(word, "hang") == 0)
+		molt_sleep(MOLT_MINUTE);
+	molt_res_status(r,
+			strcmp(word, "secure") == 0 ? molt_req_is_tls(r) ? 200 : 403 : atoi(word));
+	molt_res_printf(r, "health of build %s: %s\n", BUILD, word);
+}
+
 static void late_routes(molt_group *g)
 {
 	molt_server *other = molt_server_get("late");
@@ -141,6 +165,8 @@ void app_process_routes(molt_server *s)
 
 	if (getenv("APP_LATE"))
 		late_routes(g);
+	if (getenv("APP_HEALTH"))
+		molt_bind(g, "/health", health, NULL);
 	molt_bind(g, "/pid", pid, NULL);
 	molt_bind(g, "/info", info, NULL);
 	molt_bind(g, "/environ", environment, NULL);

@@ -444,7 +444,7 @@ static void every_failure_of_a_restart_has_its_status(void **state)
 		{ -ENOTSUP, 501, "ENOTSUP" }, { -ETIMEDOUT, 504, "ETIMEDOUT" },
 		{ -ENOMEM, 503, "ENOMEM" },   { -EMFILE, 503, "EMFILE" },
 		{ -EIO, 500, "EIO" },         { -ENFILE, 503, "ENFILE" },
-		{ -EDEADLK, 500, "EIO" },
+		{ -EDEADLK, 500, "EIO" },     { -EREMOTEIO, 502, "EREMOTEIO" },
 	};
 
 	now.receipt = failed;

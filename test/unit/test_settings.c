@@ -320,6 +320,29 @@ static void index_files_are_plain_names(void **state)
 	check_fails("indexFiles");
 }
 
+static void probes_are_method_path_and_status(void **state)
+{
+	static const char *const good[] = { "GET /health 200", " GET  /a?b=c 204 , POST /x 405",
+					    "GET /a 200,", "M-SEARCH / 599" };
+	static const char *const bad[] = { "GET /health",     "/health 200",	   "get /health 200",
+					   "GET health 200",  "GET /health 199",   "GET /health 600",
+					   "GET /health ok",  "GET /a b 200",	   "GET /a#b 200",
+					   "GET /a 200 GET /b 200" };
+	char *why;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		put("probe", good[i]);
+		assert_int_equal(mo_settings_check(&s, &why), 0);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		put("probe", bad[i]);
+		why = NULL;
+		assert_int_equal(mo_settings_check(&s, &why), -EINVAL);
+		assert_non_null(strstr(why, "GET /health 200"));
+		free(why);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -343,6 +366,7 @@ int main(void)
 		T(a_weak_token_is_refused_and_never_shown),
 		T(log_names_stay_in_their_directory),
 		T(index_files_are_plain_names),
+		T(probes_are_method_path_and_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
