@@ -35,6 +35,11 @@ void *mo_realloc(void *p, size_t n)
 	return q;
 }
 
+void mo_zero(void *p, size_t n)
+{
+	memset(p, 0, n);
+}
+
 char *mo_strndup(const char *s, size_t n)
 {
 	char *p = mo_malloc(n + 1);

@@ -179,13 +179,14 @@ bool mo_h1_body_drainable(const mo_h1_req *q)
 void mo_h1_body_drain(mo_h1_req *q)
 {
 	molt_req *r = &q->r;
-	molt_time due = mo_deadline(r->server->lim.body_timeout);
+	molt_time due;
 	size_t total = 0;
 	char *scratch;
 	long n;
 
 	if (r->body_state != MO_BODY_PENDING || r->close || !mo_h1_body_drainable(q))
 		return;
+	due = mo_deadline(r->server->lim.body_timeout);
 	if (due < q->body_due)
 		q->body_due = due;
 	r->body_max = SIZE_MAX;

@@ -100,43 +100,42 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 {
 	mo_h1 *h = mo_h1_of(c);
 	mo_loop *l = mo_conn_loop(c);
-	mo_h1_req *q;
+	const mo_http_limits *lim = &c->server->lim;
 	mo_arena arena;
+	mo_h1_req *q;
+	molt_req *r;
 
 	mo_arena_init(&arena, &l->chunks);
-	q = mo_arena_alloc(&arena, sizeof(*q));
-	*q = (mo_h1_req){
-		.r = {
-		.magic = MO_REQ_MAGIC,
-		.ops = &ops,
-		.conn = c,
-		.loop = l,
-		.server = c->server,
-		.arena = arena,
-		.tls = c->tls,
-		.peer = &c->peer,
-		.started = mo_loop_now(l),
-		.id = mo_conns_next_id(c->home),
-		.body_max = c->server->lim.max_body,
-		.status = 200,
-		.out = mo_conns_buf_get(c->home),
-		.res_length = -1,
-		.write_deadline = INT64_MAX,
-		.stack_size = c->server->lim.stack_size,
-			.minor = head->minor,
-			.chunked = head->chunked,
-			.has_length = head->has_length,
-			.length = head->length,
-			.expect_continue = head->expect_continue && head->minor >= 1,
-			.upgrade = head->upgrade,
-		},
-		.h1 = h,
-		.keep_alive = head->keep_alive,
-		.head_only = mo_str_eq(head->method, MO_STR("HEAD")),
-	};
-	mo_arena_defer(&q->r.arena, forget, &q->r);
-	q->r.out_tail = &q->r.out_fields;
-	copy_head(&q->r, h->in + h->in_at, head, fields);
+	q = mo_arena_zalloc(&arena, sizeof(*q));
+	r = &q->r;
+	r->magic = MO_REQ_MAGIC;
+	r->ops = &ops;
+	r->conn = c;
+	r->loop = l;
+	r->server = c->server;
+	r->arena = arena;
+	r->tls = c->tls;
+	r->peer = &c->peer;
+	r->started = mo_loop_now(l);
+	r->id = mo_conns_next_id(c->home);
+	r->body_max = lim->max_body;
+	r->stack_size = lim->stack_size;
+	r->status = 200;
+	r->out = mo_conns_buf_get(c->home);
+	r->out_tail = &r->out_fields;
+	r->res_length = -1;
+	r->write_deadline = INT64_MAX;
+	r->minor = head->minor;
+	r->chunked = head->chunked;
+	r->has_length = head->has_length;
+	r->length = head->length;
+	r->expect_continue = head->expect_continue && head->minor >= 1;
+	r->upgrade = head->upgrade;
+	mo_arena_defer(&r->arena, forget, r);
+	copy_head(r, h->in + h->in_at, head, fields);
+	q->h1 = h;
+	q->keep_alive = head->keep_alive;
+	q->head_only = mo_str_eq(r->method, MO_STR("HEAD"));
 	mo_h1_body_init(q);
 	return q;
 }

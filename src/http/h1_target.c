@@ -24,20 +24,18 @@ static bool port_ok(molt_str s, bool needed)
 	return port <= 65535 && (s.len > 0 || !needed);
 }
 
-static bool reg_name_ok(molt_str s)
+/* Where the reg-name that begins at p ends; NULL: at a bad escape. */
+static const char *reg_name_end(const char *p, const char *end)
 {
-	const char *p = s.ptr, *end = p + s.len;
-
-	while (p < end) {
-		if (mo_h1_is(*p, MO_C_REG_NAME)) {
+	for (;;) {
+		while (p < end && mo_h1_is(*p, MO_C_REG_NAME))
 			p++;
-			continue;
-		}
-		if (*p != '%' || end - p < 3 || mo_hex_digit(p[1]) < 0 || mo_hex_digit(p[2]) < 0)
-			return false;
+		if (p == end || *p != '%')
+			return p;
+		if (end - p < 3 || mo_hex_digit(p[1]) < 0 || mo_hex_digit(p[2]) < 0)
+			return NULL;
 		p += 3;
 	}
-	return s.len > 0;
 }
 
 /* s: what stands between the brackets. */
@@ -55,23 +53,21 @@ static bool ipv6_ok(molt_str s)
 
 bool mo_h1_authority(molt_str s, bool port_needed)
 {
-	bool bracket = s.len > 0 && s.ptr[0] == '[';
-	const char *mark = s.len > 0 ? memchr(s.ptr, bracket ? ']' : ':', s.len) : NULL;
-	molt_str host = s, rest = { s.ptr + s.len, 0 };
+	const char *end = s.ptr + s.len, *at;
 
-	if (mark) {
-		host.len = (size_t)(mark - s.ptr);
-		rest = (molt_str){ mark + bracket, s.len - host.len - bracket };
-	}
-	if (bracket) {
-		if (!mark || !ipv6_ok((molt_str){ host.ptr + 1, host.len - 1 }))
+	if (s.len > 0 && s.ptr[0] == '[') {
+		at = memchr(s.ptr, ']', s.len);
+		if (!at || !ipv6_ok((molt_str){ s.ptr + 1, (size_t)(at - s.ptr) - 1 }))
 			return false;
-	} else if (!reg_name_ok(host)) {
-		return false;
+		at++;
+	} else {
+		at = reg_name_end(s.ptr, end);
+		if (!at || at == s.ptr)
+			return false;
 	}
-	if (rest.len == 0)
+	if (at == end)
 		return !port_needed;
-	return rest.ptr[0] == ':' && port_ok((molt_str){ rest.ptr + 1, rest.len - 1 }, port_needed);
+	return *at == ':' && port_ok((molt_str){ at + 1, (size_t)(end - at) - 1 }, port_needed);
 }
 
 static size_t scheme_length(molt_str s)

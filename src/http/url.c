@@ -63,17 +63,23 @@ static bool segment_is(const char *start, const char *end, const char *what)
 	return (size_t)(end - start) == n && memcmp(start, what, n) == 0;
 }
 
+/* What a byte is for a path that stays as it is. */
+enum { NEVER = 1, SLASH = 2, DOT = 4 };
+static const uint8_t in_plain_path[256] = {
+	[0x00 ... 0x1f] = NEVER, ['%'] = NEVER, [0x7f] = NEVER, ['/'] = SLASH, ['.'] = DOT,
+};
+
 bool mo_url_path_is_plain(molt_str raw)
 {
-	const char *p = raw.ptr, *end = p + raw.len;
+	unsigned found = 0, unwanted = NEVER;
 
-	for (; p < end; p++) {
-		if (*p == '%' || is_control((unsigned char)*p))
-			return false;
-		if (*p == '/' && end - p > 1 && (p[1] == '/' || p[1] == '.'))
-			return false;
+	for (size_t i = 0; i < raw.len; i++) {
+		unsigned k = in_plain_path[(uint8_t)raw.ptr[i]];
+
+		found |= k & unwanted;
+		unwanted = k & SLASH ? NEVER | SLASH | DOT : NEVER;
 	}
-	return raw.len > 0 && raw.ptr[0] == '/';
+	return !found && raw.len > 0 && raw.ptr[0] == '/';
 }
 
 int mo_url_path(mo_arena *a, molt_str raw, molt_str *out)

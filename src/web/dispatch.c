@@ -21,6 +21,7 @@
 
 #include <errno.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "rt/co.h"
 #include "rt/pool.h"
@@ -172,7 +173,7 @@ static mo_web *web_new(molt_req *r)
 {
 	mo_web *w = mo_arena_alloc(&r->arena, sizeof(*w));
 
-	memset(w, 0, offsetof(mo_web, match));
+	mo_zero(w, offsetof(mo_web, match));
 	w->req = r;
 	w->server = r->server->owner;
 	w->match.nparams = 0;
