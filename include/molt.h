@@ -93,6 +93,8 @@ typedef struct molt_server_opts {
 	molt_time drain_timeout; /* old process, after a restart; 0: 60 s         */
 	molt_time shutdown_timeout; /* running requests at shutdown; 0: 60 s      */
 	molt_time ready_timeout; /* new process, until it is ready; 0: 60 s       */
+	int max_generations;	 /* processes alive at once, the starting one included; a
+				    restart ends the oldest first; 0: 3; 2 to 16   */
 	const char *probe;	 /* comma list of requests that a new process must answer
 				    before it takes over: "GET /health 200"; NULL: none */
 	molt_time probe_timeout; /* each of them; 0: 5 s                           */
@@ -224,11 +226,43 @@ enum molt_event {
 	MOLT_ON_READY,	 /* this process serves now                              */
 	MOLT_ON_RESTART, /* a successor serves; this process is about to drain   */
 	MOLT_ON_DRAIN,	 /* draining begins, for a restart or a shutdown         */
-	MOLT_ON_EXIT	 /* the last request is done; molt_wait() is about to return */
+	MOLT_ON_EXIT,	 /* the last request is done; molt_wait() is about to return */
+	MOLT_ON_OFFER	 /* a successor was started and is about to get the state:
+			    the last moment for molt_state_give()                */
 };
 /* Calls fn(arg) on the control thread when e happens; several may be added, at
  * most 32 in all (-ENOSPC).  fn must not block and must not call molt_restart(). */
 MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
+
+/* State for the next generation, by name: bytes and a descriptor.
+ *
+ * A program gives what its successor should begin with, any time before a restart or
+ * in MOLT_ON_OFFER, and takes it first of all in its own start-up.  What it means, and
+ * in which version it is written, is the program's business: put a version into it,
+ * and refuse one that is not understood.  There is none after a crash: every program
+ * must be able to begin without it. */
+
+/* Gives len bytes (copied) and, when fd is not -1, a descriptor (duplicated) to every
+ * successor that is started from now on, in place of what was given under key.  A
+ * restart that fails loses nothing.  key: 1 to 64 printable ASCII characters without
+ * spaces.  -EINVAL; -EBADF; -ENOSPC: more than 128 keys; -EFBIG: more than 1 GiB in
+ * all; -ENOMEM, -EMFILE.  It copies on the spot: many megabytes belong on a pool
+ * thread.  [any] */
+MOLT_API int molt_state_give(const char *key, const void *buf, size_t len, int fd);
+/* Takes back what was given.  -ENOENT.  [any] */
+MOLT_API int molt_state_drop(const char *key);
+/* Takes what the predecessor gave under key: *buf is malloc'd, the caller frees it,
+ * and has a NUL behind its *len bytes; *fd is the caller's to close, -1 when there is
+ * none.  buf and len, or fd, may be NULL: that part is thrown away.  -ENOENT: nothing
+ * came, or it has been taken.  What nobody takes goes on to the next generation.
+ * Before molt_server_start() it waits for the predecessor's offer, and belongs to the
+ * thread that sets up; after it [any]. */
+MOLT_API int molt_state_take(const char *key, void **buf, size_t *len, int *fd);
+/* Says that the state under key, taken or not, is not understood: a cold start, which
+ * the log and (before molt_wait()) the receipt of the restart tell.  It is thrown
+ * away.  why: a sentence, at most 200 bytes of it are told.  -ENOENT: nothing came
+ * under that key.  [any] as molt_state_take(). */
+MOLT_API int molt_state_refuse(const char *key, const char *why);
 
 /* ---- routes ---------------------------------------------------------- */
 

@@ -266,7 +266,8 @@ int mo_child_send(mo_child *c, json_t *body, const int *fds, int n)
 
 	for (;;) {
 		rc = mo_wire_send(c->channel, json_incref(body), fds, n);
-		if (rc != -EAGAIN || mo_left(deadline) == 0)
+		/* ETOOMANYREFS: so many descriptors are under way that it must read some. */
+		if ((rc != -EAGAIN && rc != -ETOOMANYREFS) || mo_left(deadline) == 0)
 			break;
 		mo_control_nap(2);
 	}

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/drain.h"
+#include "gen/elders.h"
 #include "gen/notify.h"
 #include "gen/predecessor.h"
 #include "gen/receipt.h"
@@ -140,7 +141,7 @@ int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg)
 {
 	int rc = 0;
 
-	if (!fn || e < MOLT_ON_READY || e > MOLT_ON_EXIT)
+	if (!fn || e < MOLT_ON_READY || e > MOLT_ON_OFFER)
 		return -EINVAL;
 	pthread_mutex_lock(&g.lock);
 	if (g.nhooks == MAX_HOOKS) {
@@ -481,6 +482,7 @@ static void drop_signals(void *unused)
 {
 	(void)unused;
 	mo_notify_end();
+	mo_elders_close();
 	for (size_t i = 0; i < MO_COUNTOF(g.signals); i++)
 		uv_close((uv_handle_t *)&g.signals[i], NULL);
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/control.h"
+#include "gen/elders.h"
 
 #define TICK 20
 #define IDLE_GRACE 100
@@ -32,7 +33,7 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 			return ALONE;
 		if (mo_control_shutdown_count() > asked)
 			return ASKED;
-		if (mo_left(deadline) == 0)
+		if (mo_left(deadline) == 0 || mo_left(mo_elders_end_by()) == 0)
 			return DEADLINE;
 		mo_control_nap(TICK);
 	}

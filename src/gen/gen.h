@@ -103,6 +103,7 @@ typedef struct mo_gen_host {
 	unsigned (*cut)(void);
 	/* Ends the loops; false when a handler does not return within the grace. */
 	bool (*stop)(molt_time grace);
+	int64_t (*max_generations)(void); /* alive at once */
 	molt_time (*bake_time)(void);
 	molt_time (*drain_timeout)(void);
 	molt_time (*shutdown_timeout)(void);

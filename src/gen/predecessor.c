@@ -9,12 +9,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/elders.h"
 #include "gen/offer.h"
 #include "gen/predecessor_internal.h"
 #include "gen/preflight.h"
 #include "gen/probe.h"
 #include "gen/relay.h"
 #include "gen/start.h"
+#include "gen/state.h"
 #include "gen/successor.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
@@ -61,6 +63,8 @@ static int look_at_machine(mo_predecessor *p, char **why)
 	p->host->preflight(&checks);
 	rc = mo_preflight_run(&checks, &p->program, found, why);
 	json_object_set_new(p->receipt->body, "preflight", found);
+	if (rc == 0)
+		rc = mo_elders_make_room(p->host->max_generations(), p->receipt->body, why);
 	return rc;
 }
 
@@ -114,6 +118,19 @@ static int send_ticket_keys(mo_predecessor *p)
 		      : 0;
 }
 
+/* The program may still want to give its freshest state. */
+static int send_state(mo_predecessor *p)
+{
+	json_t *told;
+	int rc;
+
+	mo_control_fire(MOLT_ON_OFFER);
+	rc = mo_state_offer(send_part, p, &told);
+	if (told)
+		json_object_set_new(p->receipt->body, "state", told);
+	return rc;
+}
+
 static int offer(mo_predecessor *p)
 {
 	static mo_gen_listener all[MO_OFFER_MAX]; /* one restart at a time */
@@ -131,6 +148,10 @@ static int offer(mo_predecessor *p)
 			   fds, mo_uplink_is() ? 3 : 2);
 	if (rc == 0)
 		rc = send_ticket_keys(p);
+	if (rc == 0)
+		rc = mo_elders_offer(send_part, p);
+	if (rc == 0)
+		rc = send_state(p);
 	if (rc == 0)
 		rc = mo_offer_send(all, n, send_part, p);
 	if (rc == 0)
@@ -150,6 +171,15 @@ static int probe(mo_predecessor *p, const json_t *ready)
 	rc = mo_probes_run(&p->child, p->host, ready, &told);
 	json_object_set_new(p->receipt->body, "probes", told);
 	return rc;
+}
+
+/* What the program said to the state that it was offered. */
+static void record_state(mo_predecessor *p, const json_t *ready)
+{
+	json_t *told = json_object_get(p->receipt->body, "state");
+
+	if (told)
+		json_object_update(told, json_object_get(ready, "state"));
 }
 
 /* INIT, READY and PROBE. */
@@ -181,6 +211,7 @@ static int await_ready(mo_predecessor *p)
 	if (listeners)
 		json_object_set(p->receipt->body, "listeners", listeners);
 	p->dropped = json_incref(json_object_get(m.body, "dropped"));
+	record_state(p, m.body);
 	if (rc == 0)
 		rc = probe(p, m.body);
 	mo_wire_free(&m);
@@ -195,6 +226,7 @@ static int switch_over(mo_predecessor *p)
 	mo_receipt_phase(p->receipt, MO_PHASE_SWITCH);
 	/* Before there can be a third one: our own predecessor must not come back. */
 	mo_successor_say("replaced");
+	mo_elders_watch(false);
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
 	rc = mo_child_send(&p->child, json_pack("{s:s}", "type", "commit"), NULL, 0);
@@ -236,6 +268,8 @@ static void give_up(mo_predecessor *p, int code)
 	mo_receipts_follow(-1);
 	mo_child_kill(&p->child);
 	mo_child_last_words(&p->child);
+	mo_elders_withdraw();
+	mo_elders_watch(true);
 	if (p->left)
 		p->host->come_back();
 	if (p->stopped_accepting) {

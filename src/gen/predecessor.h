@@ -4,7 +4,7 @@
  *   phase      what happens                                   on failure
  *   PREFLIGHT  program, memory and descriptors are checked    refused
  *   SPAWN      exec by that descriptor                        refused
- *   OFFER      listeners and standard error are sent          killed
+ *   OFFER      listeners, state, standard error are sent      killed
  *   INIT       the program starts up, deadline ready_timeout  killed
  *   READY      its report is checked                          killed
  *   PROBE      it answers the configured requests             killed

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/drain.h"
+#include "gen/elders.h"
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/predecessor_internal.h"
@@ -117,6 +118,7 @@ static enum mo_drain_say while_draining(void *arg)
 	move_connections(p);
 	mo_child_listen(&p->child);
 	mo_relay_tell_seen();
+	mo_elders_listen();
 	if (mo_child_reap(&p->child)) {
 		enum mo_drain_say say = successor_ended(p);
 
@@ -135,6 +137,8 @@ static enum mo_drain_say while_draining(void *arg)
 static void take_back(mo_predecessor *p)
 {
 	mo_receipts_follow(-1);
+	mo_elders_withdraw();
+	mo_elders_watch(true);
 	p->host->come_back();
 	/* Before the first connection that may ask for the next restart. */
 	mo_control_set_successor(0);
@@ -168,6 +172,13 @@ bool mo_predecessor_drain(mo_predecessor *p)
 			    json_pack("{s:I, s:I, s:i, s:I}", "connections",
 				      (json_int_t)d.connections, "requests", (json_int_t)d.requests,
 				      "cut", (int)d.cut, "ms", (json_int_t)d.ms));
+	if (mo_elders_end_by() != INT64_MAX)
+		json_object_set_new(json_object_get(p->receipt->body, "drained"), "ended_by",
+				    json_string("maxGenerations"));
 	mo_receipts_put(p->receipt->body);
+	/* Whose successor has died tells it to whoever serves. */
+	if (!p->child.pid)
+		mo_elders_say(json_pack("{s:s, s:O}", "type", "receipt", "receipt",
+					p->receipt->body));
 	return true;
 }

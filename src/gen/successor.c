@@ -15,12 +15,14 @@
 #include "base/mem.h"
 #include "gen/activate.h"
 #include "gen/control.h"
+#include "gen/elders.h"
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/offer.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
 #include "gen/start.h"
+#include "gen/state.h"
 #include "gen/tail.h"
 #include "gen/uplink.h"
 #include "gen/wire.h"
@@ -39,6 +41,8 @@ typedef struct offered {
 
 static struct {
 	bool begun;
+	int offer;       /* what reading it gave */
+	char *offer_why; /* its sentence */
 	bool orphan;         /* the predecessor is gone */
 	bool by_supervisor;  /* what started us is no predecessor */
 	bool main;           /* the service manager knows that we serve */
@@ -177,6 +181,12 @@ static int take_message(mo_wire_msg *m, char **why)
 		return mo_offer_unpack(m, add_offered, NULL, why);
 	if (strcmp(m->type, "tickets") == 0)
 		mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
+	if (strcmp(m->type, "state") == 0 && mo_state_arrive(m) < 0) {
+		*why = mo_strdup("the state that was offered is not whole");
+		return -EPROTO;
+	}
+	if (strcmp(m->type, "elders") == 0)
+		return mo_elders_arrive(m);
 	if (strcmp(m->type, "offered") != 0)
 		return 0; /* of a newer version */
 	if (mo_json_int(m->body, "listeners") == s.adopted)
@@ -186,13 +196,12 @@ static int take_message(mo_wire_msg *m, char **why)
 	return -EPROTO;
 }
 
-int mo_successor_begin(char **why)
+/* The whole offer, once; it says why not. */
+static int read_offer(int fd, char **why)
 {
 	molt_time deadline = mo_deadline(OFFER_TIMEOUT);
-	int fd = mo_start_get()->handover_fd, rc = 0;
+	int rc = 0;
 
-	if (s.begun || fd < 0)
-		return 0;
 	while (rc == 0) {
 		mo_wire_msg m;
 
@@ -203,8 +212,7 @@ int mo_successor_begin(char **why)
 		} else if (rc == 0 && mo_start_get()->supervised) {
 			/* The listeners are the supervisor's to give. */
 			*why = mo_strdup("the predecessor is gone before its offer was complete");
-			rc = -EPIPE;
-			break;
+			return -EPIPE;
 		} else if (rc == 0) {
 			/* It died: what it did not give is bound anew. */
 			mo_warn("the predecessor is gone before its offer was complete");
@@ -215,9 +223,21 @@ int mo_successor_begin(char **why)
 			rc = -EPROTO;
 		}
 	}
-	s.begun = true;
-	atomic_store(&s.channel, fd);
 	return rc < 0 ? rc : 0;
+}
+
+int mo_successor_begin(char **why)
+{
+	int fd = mo_start_get()->handover_fd;
+
+	if (!s.begun && fd >= 0) {
+		s.offer = read_offer(fd, &s.offer_why);
+		s.begun = true;
+		atomic_store(&s.channel, fd);
+	}
+	if (s.offer < 0)
+		*why = mo_strdup(s.offer_why ? s.offer_why : strerror(-s.offer));
+	return s.offer;
 }
 
 static mo_listener *unlink_offered(offered **at)
@@ -284,8 +304,8 @@ static json_t *ready_message(const mo_gen_host *host)
 {
 	int left = count_left();
 
-	return json_pack("{s:s, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "servers",
-			 server_names(host), "dropped", dropped(), "listeners", "adopted", s.adopted - left, "bound", s.bound,
+	return json_pack("{s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "servers",
+			 server_names(host), "state", mo_state_report(), "dropped", dropped(), "listeners", "adopted", s.adopted - left, "bound", s.bound,
 			 "closed", left, "build", mo_start_get()->build);
 }
 
@@ -361,6 +381,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	if (!s.orphan)
 		mo_relay_up_open(fd);
 	host->accept(true);
+	mo_elders_watch(true);
 	while (s.listeners)
 		drop(unlink_offered(&s.listeners));
 	mo_uplink_serving(host);

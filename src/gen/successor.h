@@ -18,7 +18,7 @@
 
 bool mo_successor_is(void); /* was this process started by a predecessor? */
 void mo_successor_report_log(void);
-/* Reads the offer once; later calls do nothing.  -EPROTO and a sentence. */
+/* Reads the offer, once; a failure stays.  -EPROTO and a sentence (malloc'd). */
 int mo_successor_begin(char **why);
 /* The inherited listener for a server's address: the same server and text
  * first, then any that text would bind.  NULL: bind it anew. */

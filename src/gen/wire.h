@@ -10,13 +10,16 @@
  *
  *   type       from         with                                   answers
  *   offer      predecessor  protocol, generation, exe, stderr fds
+ *   elders     predecessor  generations: of those that still live, the last its own;
+ *                           one fd each, see elders.h
+ *   state      predecessor  list of [key, bytes, descriptor?], see state.h
  *   tickets    predecessor  the keys of TLS session tickets, behind the object
  *   listeners  predecessor  list of {server, text}, one fd each
  *   offered    predecessor  listeners: how many in all
  *   log        successor    line: its own warnings and errors
  *   failed     successor    why: it gives up
  *   ready      successor    adopted, bound, dropped listeners;      offered
- *                           servers: their names
+ *                           servers: their names; state: what became of it
  *   probe      predecessor  server: whose request waits on the one fd  ready
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit

@@ -121,6 +121,10 @@ static const mo_key keys[] = {
 	DURATION("readyTimeout", 0, ready_timeout, "60s",
 		 "How long a new process may take until it is ready; then it is killed and the old "
 		 "one serves on."),
+	INT("maxGenerations", 2, 16, max_generations, "3",
+	    "Processes that may be alive at once, the serving and the starting one included. A "
+	    "restart that would make more ends the oldest first: its requests get one second, "
+	    "then they are cut and counted. Of several servers the least counts."),
 	LIST("probe", MO_KEY_OWN, ',', probe, NULL,
 	     "Requests that a new program must answer before it takes over, each with the status "
 	     "wanted: `GET /health 200`. One that is answered otherwise, or not, refuses the "

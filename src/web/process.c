@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/elders.h"
 #include "gen/preflight.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
@@ -195,6 +196,16 @@ LONGEST(shutdown_timeout, shutdown_timeout)
 LONGEST(ready_timeout, ready_timeout)
 LONGEST(probe_timeout, probe_timeout)
 
+static int64_t max_generations(void)
+{
+	int64_t least = INT64_MAX;
+
+	EACH_SERVER (s)
+		if (!s->internal && s->set.max_generations < least)
+			least = s->set.max_generations;
+	return least;
+}
+
 static void log_listening(const char *verb)
 {
 	EACH_SERVER (s)
@@ -225,6 +236,7 @@ static const mo_gen_host host = {
 	.close_idle = close_idle,
 	.cut = cut,
 	.stop = stop,
+	.max_generations = max_generations,
 	.bake_time = bake_time,
 	.drain_timeout = drain_timeout,
 	.shutdown_timeout = shutdown_timeout,
@@ -390,12 +402,12 @@ json_t *mo_process_status(void)
 	if (info.predecessor_alive)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
 				     info.predecessor_pid);
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:i, s:o}",
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o}",
 			 "pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
 			 mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid,
 			 "successor_pid", info.successor_pid, "exe", start->exe, "build",
 			 start->build, "version", MO_VERSION, "uptime_ms",
 			 (json_int_t)(mo_now() - info.since), "state",
-			 mo_gen_state_name(info.state), "draining_generation", draining, "servers",
+			 mo_gen_state_name(info.state), "draining_generation", draining, "older_generations", mo_elders_list(), "servers",
 			 servers, "loops", mo_loops_count(), "receipts", mo_receipts_all());
 }

@@ -185,6 +185,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	TAKE(shutdown_timeout, shutdown_timeout);
 	TAKE(ready_timeout, ready_timeout);
 	TAKE(probe_timeout, probe_timeout);
+	TAKE(max_generations, max_generations);
 	TAKE(ws_max_message, ws_max_message);
 	TAKE(ws_max_queue, ws_max_queue);
 	TAKE(ws_ping, ws_ping);

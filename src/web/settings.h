@@ -27,6 +27,7 @@ typedef struct mo_settings {
 	bool graceful;
 	bool handover;
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
+	int64_t max_generations;
 	char *probe; /* comma list of "GET /health 200" */
 	molt_time probe_timeout;
 	bool preflight_owner, preflight_descriptors;

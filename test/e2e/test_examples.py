@@ -219,6 +219,21 @@ class Example3(Walk):
         self.assertEqual(sorted(srv.ports), [8100, 8200, 8300, 8400])
 
 
+class State(Walk):
+    def test_a_table_outlives_its_program(self):
+        srv = self.server(program("examples/state"))
+        first = srv.pid
+        self.assertEqual(self.text(srv, "/square/7"), "49, computed\n")
+        self.assertEqual(self.text(srv, "/square/7"), "49, known\n")
+        self.assertEqual(self.fetch(srv, "/square/x").status, 404)
+        answer = self.admin(srv, "restart")
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["receipt"]["state"]["taken"], 1)
+        srv.wait_listening(not_pid=first)
+        self.assertEqual(self.text(srv, "/square/7"), "49, known\n")
+        self.assertEqual(self.text(srv, "/visits"), "3\n")
+
+
 class Demo(Walk):
     @classmethod
     def setUpClass(cls):

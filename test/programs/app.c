@@ -30,6 +30,7 @@ int main(int argc, char **argv)
 	app_ws_routes(s);
 	app_once_routes(s);
 	app_step_routes(s);
+	app_state_routes(s);
 	app_process_routes(s);
 	molt_on(MOLT_ON_READY, say_event, app_text("ready"));
 	molt_on(MOLT_ON_RESTART, say_event, app_text("restart"));

@@ -24,6 +24,7 @@ void app_wait_routes(molt_server *s);    /* handlers that wait, block, stream */
 void app_step_routes(molt_server *s);    /* requests in parts */
 void app_ws_routes(molt_server *s);      /* WebSockets, event streams */
 void app_once_routes(molt_server *s);    /* requests whose execution is counted */
+void app_state_routes(molt_server *s);   /* state for the next generation */
 void app_process_routes(molt_server *s); /* what the process is and does */
 
 #endif

@@ -1,0 +1,277 @@
+/* Older generations that still live; see elders.h. */
+#include "gen/elders.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/receipt.h"
+#include "rt/park.h"
+
+#define LOOK_AGAIN (50 * MOLT_MS)
+/* After its grace an elder closes idle connections and cuts (drain.h). */
+#define PATIENCE (MO_ELDERS_GRACE + 3 * MOLT_SECOND)
+
+typedef struct elder {
+	unsigned generation;
+	pid_t pid;
+	int line;
+	bool asked; /* to end */
+} elder;
+
+static struct {
+	pthread_mutex_t lock;     /* of all and n */
+	elder all[MO_ELDERS_MAX]; /* oldest first */
+	size_t n;
+	bool watching; /* it is wanted that */
+	bool running;  /* the coroutine of run_watch() is there */
+	mo_co *co;     /* it, once it runs */
+	int own;       /* our end of the line to who follows us; -1 */
+	molt_time end_by;
+} e = { .lock = PTHREAD_MUTEX_INITIALIZER, .own = -1, .end_by = INT64_MAX };
+
+/* ---- the list -------------------------------------------------------------------- */
+
+/* The kernel's word for who made the line, in our view of pids. */
+static pid_t maker_of(int line)
+{
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+
+	return getsockopt(line, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0 ? cred.pid : 0;
+}
+
+static void add(unsigned generation, int line)
+{
+	pthread_mutex_lock(&e.lock);
+	e.all[e.n++] = (elder){ .generation = generation, .pid = maker_of(line), .line = line };
+	pthread_mutex_unlock(&e.lock);
+}
+
+static void remove_at(size_t i)
+{
+	close(e.all[i].line);
+	pthread_mutex_lock(&e.lock);
+	memmove(&e.all[i], &e.all[i + 1], (e.n - i - 1) * sizeof(e.all[0]));
+	e.n--;
+	pthread_mutex_unlock(&e.lock);
+}
+
+int mo_elders_arrive(mo_wire_msg *m)
+{
+	json_t *list = json_object_get(m->body, "generations");
+
+	if (json_array_size(list) != (size_t)m->nfds || e.n + (size_t)m->nfds > MO_ELDERS_MAX)
+		return -EPROTO;
+	for (int i = 0; i < m->nfds; i++) {
+		add((unsigned)json_integer_value(json_array_get(list, (size_t)i)), m->fds[i]);
+		m->fds[i] = -1;
+	}
+	return 0;
+}
+
+json_t *mo_elders_list(void)
+{
+	json_t *list = json_array();
+
+	pthread_mutex_lock(&e.lock);
+	for (size_t i = 0; i < e.n; i++)
+		json_array_append_new(list, json_pack("{s:i, s:i}", "generation",
+						      (int)e.all[i].generation, "pid",
+						      (int)e.all[i].pid));
+	pthread_mutex_unlock(&e.lock);
+	return list;
+}
+
+/* ---- reading the lines -------------------------------------------------------------- */
+
+static void on_message(const mo_wire_msg *m)
+{
+	json_t *r = json_object_get(m->body, "receipt");
+
+	if (strcmp(m->type, "receipt") == 0 && json_is_object(r))
+		mo_receipts_put(r);
+}
+
+/* false: it has ended. */
+static bool read_line(const elder *x)
+{
+	mo_wire_msg m;
+	int rc;
+
+	while ((rc = mo_wire_recv(x->line, &m)) == 1) {
+		on_message(&m);
+		mo_wire_free(&m);
+	}
+	return rc == -EAGAIN;
+}
+
+static void read_all(void)
+{
+	for (size_t i = e.n; i > 0; i--)
+		if (!read_line(&e.all[i - 1]))
+			remove_at(i - 1);
+}
+
+static void run_watch(void *unused)
+{
+	(void)unused;
+	e.co = mo_co_self();
+	while (e.watching && e.n > 0) {
+		read_all();
+		if (mo_co_sleep(LOOK_AGAIN) < 0)
+			break;
+	}
+	e.running = false;
+	e.co = NULL;
+}
+
+void mo_elders_watch(bool on)
+{
+	e.watching = on;
+	if (on && !e.running && e.n > 0)
+		e.running = mo_loop_spawn(mo_control_loop(), run_watch, NULL);
+}
+
+void mo_elders_close(void)
+{
+	e.watching = false;
+	if (e.co)
+		mo_co_cancel(e.co, -ECANCELED);
+}
+
+/* ---- the cap ---------------------------------------------------------------------------- */
+
+static bool gone(unsigned generation)
+{
+	read_all();
+	return e.n == 0 || e.all[0].generation != generation;
+}
+
+/* Waits until the oldest has ended. */
+static bool wait_gone(unsigned generation, molt_time limit)
+{
+	molt_time deadline = mo_deadline(limit);
+
+	while (!gone(generation)) {
+		if (mo_left(deadline) == 0 || mo_control_shutdown_asked())
+			return false;
+		mo_control_nap(5);
+	}
+	return true;
+}
+
+/* It is named by its line, which it still holds open: the pid is its own. */
+static bool kill_oldest(void)
+{
+	elder x = e.all[0];
+
+	mo_warn("generation %u (pid %d) does not end; it is killed", x.generation, (int)x.pid);
+	return x.pid > 0 && kill(x.pid, SIGKILL) == 0 && wait_gone(x.generation, MOLT_SECOND);
+}
+
+static int end_oldest(json_t *told, char **why)
+{
+	elder x = e.all[0];
+	bool ended, killed = false;
+
+	mo_warn("generation %u (pid %d) is ended: too many generations would be alive "
+		"(maxGenerations)",
+		x.generation, (int)x.pid);
+	mo_wire_send(x.line, json_pack("{s:s}", "type", "end"), NULL, 0);
+	ended = wait_gone(x.generation, PATIENCE);
+	if (!ended && !mo_control_shutdown_asked())
+		ended = killed = kill_oldest();
+	json_array_append_new(told, json_pack("{s:i, s:i, s:b}", "generation", (int)x.generation,
+					      "pid", (int)x.pid, "killed", (int)killed));
+	if (ended)
+		return 0;
+	if (mo_control_shutdown_asked()) {
+		*why = mo_strdup("a shutdown was asked for meanwhile");
+		return -ECANCELED;
+	}
+	*why = mo_fmt("generation %u (pid %d) does not end, and with one more process there would "
+		      "be too many (maxGenerations)",
+		      x.generation, (int)x.pid);
+	return -EBUSY;
+}
+
+int mo_elders_make_room(int64_t most, json_t *receipt, char **why)
+{
+	json_t *told;
+	int rc = 0;
+
+	read_all();
+	if ((int64_t)e.n + 2 <= most)
+		return 0;
+	told = json_array();
+	while (rc == 0 && (int64_t)e.n + 2 > most && e.n > 0)
+		rc = end_oldest(told, why);
+	json_object_set_new(receipt, "ended", told);
+	return rc;
+}
+
+/* ---- the elder's side --------------------------------------------------------------------- */
+
+void mo_elders_withdraw(void)
+{
+	if (e.own >= 0)
+		close(e.own);
+	e.own = -1;
+	e.end_by = INT64_MAX;
+}
+
+int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg)
+{
+	json_t *list = json_array();
+	int fds[MO_ELDERS_MAX + 1], n = 0, theirs, rc;
+
+	mo_elders_withdraw();
+	rc = mo_wire_pair(&e.own, &theirs);
+	if (rc < 0) {
+		json_decref(list);
+		return rc;
+	}
+	for (size_t i = e.n >= MO_ELDERS_MAX ? 1 : 0; i < e.n; i++) {
+		fds[n++] = e.all[i].line;
+		json_array_append_new(list, json_integer(e.all[i].generation));
+	}
+	fds[n++] = theirs;
+	json_array_append_new(list, json_integer(mo_control_generation()));
+	rc = send(arg, json_pack("{s:s, s:o}", "type", "elders", "generations", list), fds, n);
+	close(theirs);
+	return rc;
+}
+
+void mo_elders_listen(void)
+{
+	mo_wire_msg m;
+
+	while (e.own >= 0 && mo_wire_recv(e.own, &m) == 1) {
+		if (strcmp(m.type, "end") == 0 && e.end_by == INT64_MAX) {
+			mo_info("this generation is to end: too many are alive (maxGenerations)");
+			e.end_by = mo_deadline(MO_ELDERS_GRACE);
+		}
+		mo_wire_free(&m);
+	}
+}
+
+molt_time mo_elders_end_by(void)
+{
+	return e.end_by;
+}
+
+void mo_elders_say(json_t *body)
+{
+	if (e.own >= 0)
+		mo_wire_send(e.own, body, NULL, 0);
+	else
+		json_decref(body);
+}
