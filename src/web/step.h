@@ -12,7 +12,8 @@
  *   mo_step, while it waits    resume(): the next part's mo_web; or gone()
  *
  * What a part was given lives until the next one begins; events that come while
- * a part runs wait in the queue for the next molt_continue_on(). */
+ * a part runs wait in the queue for the next molt_continue_on().  One that has an
+ * event to give does not move, it runs: the queue never travels. */
 #ifndef MO_WEB_STEP_H
 #define MO_WEB_STEP_H
 
@@ -78,7 +79,7 @@ typedef struct mo_step_parts {
 	molt_str fixed;                     /* these five */
 	molt_str name, state, body, params; /* params: names and values in turn */
 	bool has_body, error_page;
-	molt_str topics, events; /* events: topic, name, id, data in turn */
+	molt_str topics;
 } mo_step_parts;
 
 void mo_step_parts_write_fixed(const mo_step_parts *p, mo_buf *out);

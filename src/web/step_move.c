@@ -69,25 +69,16 @@ static void gone(void *arg)
 static void state(void *arg, mo_buf *out)
 {
 	mo_web_step *s = arg;
-	mo_buf events = { 0 };
 
-	for (size_t i = 0; i < s->nevents; i++) {
-		mo_blob_put(&events, s->events[i]->topic);
-		mo_blob_put(&events, s->events[i]->name);
-		mo_blob_put(&events, s->events[i]->id);
-		mo_blob_put(&events, s->events[i]->data);
-	}
 	mo_blob_put(out, mo_strn(s->parts.data, s->parts.len));
 	mo_subscriber_topics(&s->sub, out);
-	mo_blob_put(out, mo_strn(events.data, events.len));
-	mo_buf_free(&events);
 }
 
 static size_t size(const void *arg)
 {
 	const mo_web_step *s = arg;
 
-	return s->parts.len + s->event_bytes + MO_TOPIC_MAX;
+	return s->parts.len + MO_TOPIC_MAX;
 }
 
 static const mo_step_user user = { .gone = gone, .state = state, .size = size };
@@ -250,17 +241,6 @@ void mo_web_step_load(mo_web *w, mo_web_step *s)
 
 /* ---- the taker ---- */
 
-static void take_events(mo_web_step *s, molt_str list)
-{
-	molt_str part[4];
-
-	while (list.len) {
-		for (int i = 0; i < 4; i++)
-			MO_CHECK(mo_blob_get(&list, &part[i]));
-		queue(s, mo_event_new(part[0], part[1], part[2], part[3]));
-	}
-}
-
 static bool restore(mo_web_step *s, molt_server *server, molt_str part)
 {
 	mo_step_parts p;
@@ -276,9 +256,6 @@ static bool restore(mo_web_step *s, molt_server *server, molt_str part)
 	}
 	mo_buf_str(&s->parts, p.fixed);
 	mo_buf_str(&s->topics, p.topics);
-	take_events(s, p.events);
-	if (s->nevents)
-		mo_step_wake(s->wait);
 	return true;
 }
 

@@ -44,27 +44,6 @@ static bool good_topics(molt_str list)
 	return true;
 }
 
-static bool good_events(molt_str list)
-{
-	int n = count(list);
-	molt_str part;
-
-	if (n < 0 || n % 4 != 0)
-		return false;
-	while (list.len) {
-		size_t sum = 0;
-
-		for (int i = 0; i < 4; i++) {
-			if (!mo_blob_get(&list, &part))
-				return false;
-			sum += part.len;
-		}
-		if (sum > MO_EVENT_MAX)
-			return false;
-	}
-	return true;
-}
-
 bool mo_step_parts_read_fixed(molt_str from, mo_step_parts *out)
 {
 	molt_str flags;
@@ -87,13 +66,11 @@ bool mo_step_parts_read_fixed(molt_str from, mo_step_parts *out)
 
 bool mo_step_parts_read(molt_str from, mo_step_parts *out)
 {
-	molt_str fixed, topics, events;
+	molt_str fixed, topics;
 
-	if (!mo_blob_get(&from, &fixed) || !mo_blob_get(&from, &topics) ||
-	    !mo_blob_get(&from, &events) || from.len || !mo_step_parts_read_fixed(fixed, out) ||
-	    !good_topics(topics) || !good_events(events))
+	if (!mo_blob_get(&from, &fixed) || !mo_blob_get(&from, &topics) || from.len ||
+	    !mo_step_parts_read_fixed(fixed, out) || !good_topics(topics))
 		return false;
 	out->topics = topics;
-	out->events = events;
 	return true;
 }

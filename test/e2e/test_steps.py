@@ -113,6 +113,23 @@ class Steps(Case):
         rows = conn.body(head).decode().splitlines()
         self.assertEqual([row.split()[1] for row in rows[1:]], [str(i) for i in range(1, 22)])
 
+    def test_events_over_the_limit_are_told(self):
+        srv = self.server(program("test/programs/app"), env={"MOLT_SERVER_WSMAXQUEUE": "4k"})
+        conn = self.connect(srv, timeout=20 * SLOW)
+        conn.send(GET % b"/step/tail?topic=t&ms=500")
+        head = conn.head()
+        time.sleep(0.1)
+        for i in range(10):
+            self.fetch(srv, "/publish?topic=t&id=%d" % i, "POST", body=b"x" * 1000)
+        rows = conn.body(head).decode().splitlines()
+        self.assertEqual(rows[0], "begun")
+        self.assertEqual(rows[1].split()[1], "0")
+        self.assertEqual(rows[2:], ["tail: No buffer space available"])
+
+    def test_an_error_gets_the_page_of_its_group(self):
+        answer = self.fetch(self.srv, "/step/lost/thing")
+        self.assertEqual((answer.status, answer.body), (404, b"the group's page about thing\n"))
+
     def test_without_an_event_the_time_is_over(self):
         begun = time.monotonic()
         answer = self.fetch(self.srv, "/step/poll?ms=200")

@@ -6,7 +6,8 @@
  *   /step/big     ?n= bytes buffered, then a step after ?ms=
  *   /step/blocking  the step blocks a pool thread for ?ms=
  *   /step/old     its step is bound in build 1 only; ?ms=, ?stream=
- *   /step/tail    writes each event of ?topic= until one says "end"
+ *   /step/tail    writes each event of ?topic= until one says "end"; ?ms= for each
+ *   /step/lost/{x}  its step says 404, its group has a page for that
  *   /step/poll    a long poll: the lines of the store behind ?after=, waits for
  *                 some at most ?ms=
  *   /step/post    POST: adds a line to the store and publishes
@@ -139,6 +140,21 @@ static void blocking_step(molt_req *r)
 	molt_res_puts(r, "blocked");
 }
 
+static void lost(molt_req *r)
+{
+	molt_continue(r, "lost", 0, NULL, 0);
+}
+
+static void lost_step(molt_req *r)
+{
+	molt_res_error(r, 404, NULL);
+}
+
+static void lost_page(molt_req *r)
+{
+	molt_res_printf(r, "the group's page about %s\n", molt_req_param(r, "x"));
+}
+
 static void old(molt_req *r)
 {
 	molt_res_puts(r, "first");
@@ -162,6 +178,8 @@ static void tail(molt_req *r)
 	molt_res_flush(r);
 	if (news && strcmp(news->data.ptr, "end") == 0)
 		return;
+	if (news)
+		molt_sleep(app_number(r, "ms", 0));
 	err = molt_continue_on(r, "tail", molt_req_query(r, "topic"), 60 * MOLT_SECOND, NULL, 0);
 	if (err)
 		molt_res_printf(r, "tail: %s\n", molt_strerror(err));
@@ -255,7 +273,7 @@ static void unread(molt_req *r)
 
 void app_step_routes(molt_server *s)
 {
-	molt_group *g = molt_routes(s);
+	molt_group *g = molt_routes(s), *lost_group = molt_group_new(g, "/step/lost");
 	molt_route_opts pool = { .blocking = true }, streamed = { .stream_body = true };
 
 	molt_bind(g, "/step/pids", pids, NULL);
@@ -267,6 +285,9 @@ void app_step_routes(molt_server *s)
 	molt_bind_opts(g, "/step/blocking", blocking, NULL, &pool);
 	molt_step_bind_opts(s, "blocking", blocking_step, NULL, &pool);
 	molt_bind(g, "/step/old", old, NULL);
+	molt_group_on_status(lost_group, 404, lost_page);
+	molt_bind(lost_group, "/{x}", lost, NULL);
+	molt_step_bind(s, "lost", lost_step, NULL);
 	if (strcmp(BUILD, "1") == 0)
 		molt_step_bind(s, "old", pid_step, NULL);
 	molt_bind(g, "/step/tail", tail, NULL);

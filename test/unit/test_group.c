@@ -7,6 +7,7 @@
 #include "rt/co.h"
 #include "rt/loop.h"
 #include "rt/pool.h"
+#include "web/step.h"
 
 static int setup(void **state)
 {
@@ -605,12 +606,40 @@ static void a_blocking_route_runs_on_a_pool_thread_with_the_same_calls(void **st
 	assert_int_equal(seen.body | seen.slept | seen.flushed | seen.blocked, 0);
 }
 
+static void steps_are_found_by_their_names(void **state)
+{
+	static const char *const bad[] = { "", "two words", "umlaut \xc3\xa4", "\n" };
+	molt_server *s = *state;
+	char longest[66];
+
+	memset(longest, 'x', 64);
+	longest[64] = '\0';
+	assert_int_equal(molt_step_bind(s, "one", hello, NULL), 0);
+	assert_int_equal(molt_step_bind(s, longest, silent, NULL), 0);
+	assert_ptr_equal(mo_step_find(s, mo_str("one"))->route.handler, hello);
+	assert_ptr_equal(mo_step_find(s, mo_str(longest))->route.handler, silent);
+	assert_null(mo_step_find(s, mo_str("on")));
+	assert_int_equal(s->failure, 0);
+	assert_int_equal(molt_step_bind(s, "one", hello, NULL), -EEXIST);
+	assert_int_equal(s->failure, -EEXIST);
+	strcpy(longest + 64, "x");
+	assert_int_equal(molt_step_bind(s, longest, hello, NULL), -EINVAL);
+	assert_int_equal(molt_step_bind(s, NULL, hello, NULL), -EINVAL);
+	assert_int_equal(molt_step_bind(s, "no function", NULL, NULL), -EINVAL);
+	for (size_t i = 0; i < MO_COUNTOF(bad); i++)
+		assert_int_equal(molt_step_bind(s, bad[i], hello, NULL), -EINVAL);
+	s->state = MO_SERVER_STARTED;
+	assert_int_equal(molt_step_bind(s, "late", hello, NULL), -EBUSY);
+	s->state = MO_SERVER_NEW;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(middleware_runs_from_the_root_inwards_in_call_order),
 		TEST(a_middleware_that_does_not_call_next_ends_the_chain),
+		TEST(steps_are_found_by_their_names),
 		TEST(a_second_next_runs_nothing_and_steps_over_no_refusal),
 		TEST(nobody_learns_behind_a_middleware_what_is_bound),
 		TEST(two_groups_of_one_prefix_keep_their_own_middleware),

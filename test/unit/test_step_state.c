@@ -206,23 +206,19 @@ static bool parts_pass(const mo_step_parts *p, mo_step_parts *out)
 	mo_step_parts_write_fixed(p, &fixed);
 	mo_blob_put(&bytes, mo_strn(fixed.data, fixed.len));
 	mo_blob_put(&bytes, p->topics);
-	mo_blob_put(&bytes, p->events);
 	mo_buf_free(&fixed);
 	return mo_step_parts_read(written(), out);
 }
 
 static void parts_that_are_written_are_read(void **state)
 {
-	mo_buf params = { 0 }, topics = { 0 }, events = { 0 };
+	mo_buf params = { 0 }, topics = { 0 };
 	mo_step_parts in = good_parts(), out;
 
 	put_field(&params, "x", "a/b");
 	mo_blob_put(&topics, MO_STR("topic"));
-	put_field(&events, "topic", "");
-	put_field(&events, "", "data");
 	in.params = mo_strn(params.data, params.len);
 	in.topics = mo_strn(topics.data, topics.len);
-	in.events = mo_strn(events.data, events.len);
 	in.error_page = true;
 	assert_true(parts_pass(&in, &out));
 	assert_str(out.name, in.name);
@@ -230,13 +226,11 @@ static void parts_that_are_written_are_read(void **state)
 	assert_str(out.body, in.body);
 	assert_str(out.params, in.params);
 	assert_str(out.topics, in.topics);
-	assert_str(out.events, in.events);
 	assert_true(out.has_body && out.error_page);
 	for (size_t i = 0; i < bytes.len; i++)
 		assert_false(mo_step_parts_read(mo_strn(bytes.data, i), &out));
 	mo_buf_free(&params);
 	mo_buf_free(&topics);
-	mo_buf_free(&events);
 }
 
 #define PARTS_REFUSED(change)                                                                      \
@@ -257,7 +251,7 @@ static molt_str list_of(mo_buf *b, int n, const char *one)
 
 static void parts_over_their_limits_are_refused(void **state)
 {
-	static char huge[MO_EVENT_MAX + 1];
+	static char huge[MOLT_STATE_MAX + 1];
 	mo_buf b = { 0 };
 
 	memset(huge, 'x', sizeof(huge));
@@ -270,9 +264,6 @@ static void parts_over_their_limits_are_refused(void **state)
 	PARTS_REFUSED(p.topics = list_of(&b, 1, ""));
 	PARTS_REFUSED(p.topics = list_of(&b, MO_TOPICS_EACH + 1, "x"));
 	PARTS_REFUSED(p.topics = mo_strn("\5\0\0\0abc", 7));
-	PARTS_REFUSED(p.events = list_of(&b, 3, "x"));
-	PARTS_REFUSED(b.len = 0; list_of(&b, 3, "x"); mo_blob_put(&b, mo_strn(huge, sizeof(huge)));
-		      p.events = mo_strn(b.data, b.len));
 	mo_buf_free(&b);
 }
 
