@@ -6,7 +6,7 @@ BUILD = build
 RUN = python3 tools/run-tests
 export DESTDIR
 
-.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan test-long fuzz lint install clean help
+.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan test-long prove fuzz lint install clean help
 .DEFAULT_GOAL := all
 
 all: ## build the library and the examples into build/
@@ -49,6 +49,10 @@ test-tsan: ## ThreadSanitizer: unit and short restart tests
 test-long: ## the promises at full size: a million requests, 15,000 connections (some minutes)
 	@tools/install-deps --test
 	@$(RUN) long
+
+prove: all ## molt prove on the demo, nginx, HAProxy, h2o, lighttpd, Caddy; writes doc/proof.md (4 minutes)
+	@tools/install-deps --peers
+	@tools/prove-peers $(BUILD) doc/proof.md
 
 fuzz: ## short fuzz runs
 	@tools/install-deps --test

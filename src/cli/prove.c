@@ -128,8 +128,8 @@ static const struct option longs[] = { { "url", required_argument, NULL, URL },
 static bool take(mo_prove_options *o, int which, const char *value)
 {
 	switch (which) {
-	case URL:
-		o->url = value;
+	case URL: /* at most two */
+		o->url[o->url[0] != NULL] = value;
 		return true;
 	case RELOAD:
 		o->reload_cmd = value;
@@ -185,15 +185,15 @@ static int read_options(int argc, char **argv, mo_prove_options *o)
 			return wrong("%s is no good value", optarg);
 	}
 	o->argv = argv + optind;
-	targets = (o->url != NULL) + (o->control != NULL) + (o->argv[0] != NULL);
+	targets = (o->url[0] != NULL) + (o->control != NULL) + (o->argv[0] != NULL);
 	if (targets == 0)
 		return wrong("%s",
 			     "prove what? molt prove ./app [ARG ...], or --url, or --control");
 	if (targets > 1)
 		return wrong("%s", "one of PROGRAM, --url and --control, please");
-	if (o->url && !o->reload_cmd)
+	if (o->url[0] && !o->reload_cmd)
 		return wrong("%s", "--url needs --reload-cmd");
-	if (!o->url && (o->reload_cmd || o->remote || o->settle))
+	if (!o->url[0] && (o->reload_cmd || o->remote || o->settle))
 		return wrong("%s", "--reload-cmd, --settle and --remote belong to --url");
 	return 0;
 }
@@ -220,7 +220,7 @@ static void break_things(mo_prove *p)
 {
 	static const char why[] = "only of a program that is started here";
 
-	if (p->o.url || p->o.control) {
+	if (p->o.url[0] || p->o.control) {
 		mo_prove_skip(p, "rollback", why);
 		mo_prove_skip(p, "kill -9", why);
 		return;
@@ -237,7 +237,7 @@ static int meet(mo_prove *p, char **why)
 {
 	int rc = 0;
 
-	if (!p->o.url && !p->o.control)
+	if (!p->o.url[0] && !p->o.control)
 		rc = mo_program_start(p, false, why);
 	else if (p->o.control)
 		p->program.control = mo_strdup(p->o.control);
@@ -253,7 +253,7 @@ static void run_phases(mo_prove *p)
 	mo_prove_steady(p);
 	if (!mo_prove_interrupted)
 		mo_prove_restarts(p);
-	if (p->o.url)
+	if (p->o.url[0])
 		mo_prove_skip(p, "bad versions", "another server has no programs to restart to");
 	else if (!mo_prove_interrupted)
 		mo_prove_bad_versions(p);
@@ -292,7 +292,7 @@ static int prepare(mo_prove *p)
 		}
 	}
 	p->seen = json_pack("{s:s, s:[], s:[], s:[]}", "target",
-			    p->o.url       ? p->o.url
+			    p->o.url[0]    ? p->o.url[0]
 			    : p->o.control ? p->o.control
 					   : p->o.argv[0],
 			    "phases", "skipped", "why");
@@ -323,6 +323,8 @@ static void clean_up(mo_prove *p)
 	free(p->program.control);
 	free(p->program.log);
 	free(p->host);
+	free(p->tls_host);
+	free(p->tls_field);
 	free(p->exe);
 	free(p->dir);
 }

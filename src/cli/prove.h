@@ -24,9 +24,9 @@
 #define MO_PROVE_CROWDS 8
 
 typedef struct mo_prove_options {
-	const char *url, *reload_cmd;   /* another server; NULL: a program of ours */
-	const char *control;            /* of a running program */
-	const char *path, *upload, *ws; /* NULL: found by asking */
+	const char *url[2], *reload_cmd; /* another server; NULL: a program of ours */
+	const char *control;             /* of a running program */
+	const char *path, *upload, *ws;  /* NULL: found by asking */
 	unsigned restarts, seconds, connections, settle; /* settle: ms */
 	bool insecure, remote, strict, own_address, json;
 	char **argv; /* the program and its arguments */
@@ -48,7 +48,8 @@ typedef struct mo_prove {
 	mo_program program;
 	mo_addr plain, tls; /* where it listens */
 	bool has_plain, has_tls;
-	char *host; /* for Host: */
+	char *host, *tls_field; /* for Host: */
+	char *tls_host;         /* for SNI and the certificate */
 	SSL_CTX *ctx;
 	mo_crowd crowds[MO_PROVE_CROWDS];
 	unsigned n_crowds;

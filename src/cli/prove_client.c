@@ -144,7 +144,7 @@ bool mo_client_connect(mo_client *c, void (*on_ready)(void *))
 	const mo_crowd *k = c->crowd;
 
 	if (!c->conn)
-		c->conn = mo_pconn_open(&c->load->loop, &k->addr, k->tls, k->host, k->verify,
+		c->conn = mo_pconn_open(&c->load->loop, &k->addr, k->tls, k->name_of_tls, k->verify,
 					on_ready, c);
 	if (!c->conn)
 		mo_client_fail(c, MO_FAULT_CONNECT);

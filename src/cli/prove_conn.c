@@ -40,11 +40,18 @@ static int connect_socket(const mo_addr *addr)
 
 static void add_tls(mo_pconn *c, SSL_CTX *tls, const char *host, bool verify)
 {
+	struct in6_addr ip;
+
 	c->ssl = SSL_new(tls);
 	MO_CHECK(c->ssl && SSL_set_fd(c->ssl, c->fd) == 1);
-	SSL_set_tlsext_host_name(c->ssl, host);
-	if (verify)
-		SSL_set1_host(c->ssl, host);
+	if (uv_inet_pton(AF_INET, host, &ip) != 0 && uv_inet_pton(AF_INET6, host, &ip) != 0)
+		SSL_set_tlsext_host_name(c->ssl, host);
+	if (verify) {
+		X509_VERIFY_PARAM *param = SSL_get0_param(c->ssl);
+
+		if (X509_VERIFY_PARAM_set1_ip_asc(param, host) != 1)
+			SSL_set1_host(c->ssl, host);
+	}
 	SSL_set_connect_state(c->ssl);
 }
 

@@ -84,42 +84,63 @@ static int lookup(const char *host, const char *port, mo_addr *out)
 	return 0;
 }
 
-/* "http://HOST[:PORT][/PATH]"; the path is that of --path unless given. */
-static int read_url(mo_prove *p, char **why)
+/* Takes "HOST[:PORT]" apart; brackets of IPv6 go. */
+static char *split_host(molt_str host, const char **port)
 {
-	bool https = strncmp(p->o.url, "https://", 8) == 0;
-	const char *from = p->o.url + (https ? 8 : 7), *slash = strchrnul(from, '/');
-	molt_str host = { from, (size_t)(slash - from) };
-	const char *port = https ? "443" : "80";
-	mo_addr *addr = https ? &p->tls : &p->plain;
-	char *name, *colon;
-	int rc;
+	char *name = mo_strndup(host.ptr, host.len), *colon = strrchr(name, ':');
 
-	if ((!https && strncmp(p->o.url, "http://", 7) != 0) || host.len == 0) {
-		*why = mo_fmt("%s: a URL begins with http:// or https:// and a host", p->o.url);
-		return -EINVAL;
-	}
-	p->host = mo_strndup(host.ptr, host.len);
-	name = mo_strndup(host.ptr, host.len);
-	colon = strrchr(name, ':');
 	if (colon && !strchr(colon, ']')) {
 		*colon = '\0';
-		port = colon + 1;
+		*port = host.ptr + (colon - name) + 1;
 	}
 	if (name[0] == '[') {
 		memmove(name, name + 1, strlen(name));
 		name[strcspn(name, "]")] = '\0';
 	}
-	rc = lookup(name, port, addr);
-	if (rc < 0)
-		*why = mo_fmt("%s: no such host or port", p->o.url);
+	return name;
+}
+
+/* "http://HOST[:PORT][/PATH]".  Its path is asked for unless --path says another. */
+static int read_url(mo_prove *p, const char *url, char **why)
+{
+	bool https = strncmp(url, "https://", 8) == 0;
+	const char *from = url + (https ? 8 : 7), *slash = strchrnul(from, '/');
+	molt_str host = { from, (size_t)(slash - from) };
+	const char *port = https ? "443" : "80";
+	mo_addr *addr = https ? &p->tls : &p->plain;
+	bool *has = https ? &p->has_tls : &p->has_plain;
+	char *name, *number;
+
+	if ((!https && strncmp(url, "http://", 7) != 0) || host.len == 0 || *has) {
+		*why = mo_fmt("%s: one URL with http:// and one with https://, with a host, please",
+			      url);
+		return -EINVAL;
+	}
+	name = split_host(host, &port);
+	number = mo_strndup(port, strcspn(port, "/"));
+	if (lookup(name, number, addr) < 0)
+		*why = mo_fmt("%s: no such host or port", url);
 	else if (!p->o.remote && !mo_addr_is_loopback(addr))
 		*why = mo_fmt("%s is not on this machine; load for others needs --remote", name);
-	*(https ? &p->has_tls : &p->has_plain) = true;
+	*has = true;
+	if (https)
+		p->tls_host = name;
+	else
+		free(name);
+	*(https ? &p->tls_field : &p->host) = mo_strndup(host.ptr, host.len);
 	if (!p->o.path)
 		p->o.path = *slash ? slash : "/";
-	free(name);
+	free(number);
 	return *why ? -EINVAL : 0;
+}
+
+static int read_urls(mo_prove *p, char **why)
+{
+	int rc = 0;
+
+	for (int i = 0; i < 2 && p->o.url[i] && rc == 0; i++)
+		rc = read_url(p, p->o.url[i], why);
+	return rc;
 }
 
 /* ---- what it offers ---------------------------------------------------------------------------- */
@@ -136,7 +157,8 @@ static mo_crowd *add(mo_prove *p, const char *name, enum mo_work work, enum mo_p
 			 .clients = clients ? clients : 1,
 			 .addr = tls ? p->tls : p->plain,
 			 .tls = tls ? p->ctx : NULL,
-			 .host = p->host,
+			 .host = tls ? p->tls_field : p->host,
+			 .name_of_tls = p->tls_host,
 			 .path = p->o.path,
 			 .verify = !p->o.insecure,
 			 .status = 200 };
@@ -155,7 +177,7 @@ static int find_main(mo_prove *p, bool tls, int *status, char **why)
 		*why = mo_strdup(
 			"TLS failed; a certificate that is not publicly trusted needs --insecure");
 	else if (rc < 0)
-		*why = mo_fmt("no answer from %s: %s", p->o.url ? p->o.url : "the program",
+		*why = mo_fmt("no answer from %s: %s", p->o.url[0] ? p->o.url[0] : "the program",
 			      molt_strerror(rc));
 	else
 		*why = mo_fmt("%s answers with status %d; name a path that works with --path",
@@ -250,7 +272,7 @@ static int find_https(mo_prove *p, char **why)
 
 	if (!p->has_tls)
 		return 0;
-	if (!p->o.insecure && !p->o.url) {
+	if (!p->o.insecure && !p->o.url[0]) {
 		mo_prove_skip(p, "HTTPS", "its certificate is not checked here: give --insecure");
 		return 0;
 	}
@@ -267,9 +289,12 @@ int mo_prove_find(mo_prove *p, char **why)
 	int rc, status;
 
 	make_context(p);
-	if (!p->o.url)
+	if (!p->o.url[0]) {
 		p->host = mo_strdup("localhost");
-	rc = p->o.url ? read_url(p, why) : mo_prove_find_addresses(p, why);
+		p->tls_host = mo_strdup("localhost");
+		p->tls_field = mo_strdup("localhost");
+	}
+	rc = p->o.url[0] ? read_urls(p, why) : mo_prove_find_addresses(p, why);
 	if (rc < 0)
 		return rc;
 	if (!p->o.path)

@@ -47,8 +47,9 @@ typedef struct mo_crowd {
 	enum mo_pace pace;
 	unsigned clients;
 	mo_addr addr;
-	SSL_CTX *tls;     /* NULL: plain */
-	const char *host; /* for Host and SNI */
+	SSL_CTX *tls;            /* NULL: plain */
+	const char *host;        /* for Host: */
+	const char *name_of_tls; /* for SNI, when it is no address, and the certificate */
 	const char *path;
 	bool verify; /* the name in the certificate too */
 	bool echo;   /* the server sends back what it gets: compared */

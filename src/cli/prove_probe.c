@@ -98,7 +98,7 @@ int mo_prove_ask(const mo_prove *p, bool tls, const char *method, const char *pa
 		mo_buf_fmt(&b.out, "Content-Length: %zu\r\n", strlen(body));
 	mo_buf_fmt(&b.out, "\r\n%s", body ? body : "");
 	MO_CHECK(uv_loop_init(&b.loop) == 0);
-	b.conn = mo_pconn_open(&b.loop, tls ? &p->tls : &p->plain, tls ? p->ctx : NULL, p->host,
+	b.conn = mo_pconn_open(&b.loop, tls ? &p->tls : &p->plain, tls ? p->ctx : NULL, p->tls_host,
 			       !p->o.insecure, probe_ready, &b);
 	if (b.conn) {
 		uv_timer_init(&b.loop, &b.limit);
