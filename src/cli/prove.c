@@ -241,7 +241,7 @@ static int meet(mo_prove *p, char **why)
 		rc = mo_program_start(p, false, why);
 	else if (p->o.control)
 		p->program.control = mo_strdup(p->o.control);
-	if (rc == 0 && p->o.control && !mo_program_serving(p)) {
+	if (rc == 0 && p->o.control && !mo_program_wait_serving(p, 0, 2 * MOLT_SECOND)) {
 		*why = mo_fmt("%s: nobody serves there", p->o.control);
 		rc = -1;
 	}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
 from case import SHORT, SLOW, main, program  # noqa: E402
 from server import base_env  # noqa: E402
 from supervised import MOLT, SupervisedCase  # noqa: E402
@@ -16,7 +17,8 @@ class Prove(SupervisedCase):
     def prove(self, *argv, code=0, **env):
         done = subprocess.run([program(MOLT), "prove", "--connections", CLIENTS, "--seconds", "2",
                                "--restarts", "6", "--json", *argv], timeout=120 * SLOW, text=True,
-                              env=base_env(**env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              env=base_env(MOLT_SERVER_READYTIMEOUT="%ds" % (4 * SLOW), **env),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, code, done.stdout[-6000:] + done.stderr)
         return json.loads(done.stdout)
@@ -48,12 +50,23 @@ class Prove(SupervisedCase):
             # Each kill breaks every connection once, and no connection twice.
             self.assertEqual(busy["inside"] + busy["cut"], 3 * busy["clients"])
 
-    def test_a_program_that_runs_already(self):
-        srv = self.app(env={"MOLT_SERVER_CONTROLSOCKET": self.control})
-        seen = self.prove("--control", self.control, "--path", "/pid")
+    def test_a_program_that_runs_already_with_https_too(self):
+        crt, key = certs.make(self.dir)
+        conf = self.write("c.yaml", "server:\n  address: '127.0.0.1:0'\n  httpsAddr: '127.0.0.1:0'\n"
+                          "  httpsCertPath: '%s'\n  httpsKeyPath: '%s'\n"
+                          "  controlSocket: '%s'\n" % (crt, key, self.control))
+        # One of the bad versions crashes on purpose; a sanitizer need not report that.
+        quiet = {name: os.environ.get(name, "") + ":handle_segv=0"
+                 for name in ("ASAN_OPTIONS", "TSAN_OPTIONS")}
+        srv = self.app(conf, address=None, listeners=2, env=quiet)
+        seen = self.prove("--control", self.control, "--path", "/pid", "--insecure")
         self.assertEqual({s["what"] for s in seen["skipped"]} - {"WebSockets"},
                          {"hangs", "rollback", "kill -9"})
         self.assertEqual(seen["restarts"]["done"], 6)
+        rows = self.rows(seen, "restarts")
+        for name in ("HTTPS, reused", "HTTPS, new"):
+            self.assertGreater(rows[name]["ok"], rows[name]["clients"], rows[name])
+            self.assertEqual(rows[name]["failed"], 0)
         self.serving_pid(srv)  # it serves on
 
     def test_a_program_that_is_not_graceful_fails_it(self):
