@@ -114,7 +114,7 @@ static bool accept_one(mo_acceptor *a)
 		fd = -ECONNABORTED;
 	}
 	if (fd >= 0) {
-		if (mo_conn_open(a->home, fd, &peer, a->tls, s))
+		if (mo_conn_accepted(a->home, fd, &peer, a->tls, s))
 			atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);
 		return true;
 	}

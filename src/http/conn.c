@@ -24,6 +24,7 @@
 /* ---- per loop ---- */
 
 static void on_turn(uv_idle_t *idle);
+static void free_buried(mo_conns *home);
 
 mo_conns *mo_conns_of(mo_loop *l)
 {
@@ -41,6 +42,7 @@ void mo_conns_init(mo_loop *l)
 	mo_list_init(&home->all);
 	mo_list_init(&home->moving);
 	mo_list_init(&home->ready);
+	mo_list_init(&home->buried);
 	mo_list_init(&home->acceptors);
 	if (getrandom(&home->id_seed, sizeof(home->id_seed), GRND_NONBLOCK) < 0)
 		home->id_seed = (uint64_t)mo_wall() ^ (uint64_t)(uintptr_t)home;
@@ -60,6 +62,7 @@ void mo_conns_fini(mo_loop *l)
 
 	MO_CHECK(mo_list_empty(&home->all) && mo_list_empty(&home->moving) &&
 		 mo_list_empty(&home->acceptors));
+	free_buried(home);
 	mo_ws_zlib_free(home->zlib);
 	while (home->nspare > 0)
 		mo_buf_free(&home->spare[--home->nspare]);
@@ -100,7 +103,9 @@ void mo_conn_watch(mo_conn *c, int events)
 {
 	if (events == c->watched)
 		return;
-	if (events)
+	if (!c->polled)
+		; /* attach() will look at it */
+	else if (events)
 		MO_CHECK(uv_poll_start(&c->poll, events, on_poll) == 0);
 	else
 		uv_poll_stop(&c->poll);
@@ -121,8 +126,11 @@ static void on_turn(uv_idle_t *idle)
 	mo_conns *home = idle->data;
 	mo_list now = home->ready;
 
-	if (mo_list_empty(&home->ready))
+	free_buried(home);
+	if (mo_list_empty(&home->ready)) {
+		uv_idle_stop(idle);
 		return;
+	}
 	now.next->prev = now.prev->next = &now;
 	mo_list_init(&home->ready);
 	while (!mo_list_empty(&now)) {
@@ -132,7 +140,7 @@ static void on_turn(uv_idle_t *idle)
 		if (c->state != MO_CONN_LINGER)
 			c->proto->on_turn(c);
 	}
-	if (mo_list_empty(&home->ready))
+	if (mo_list_empty(&home->ready) && mo_list_empty(&home->buried))
 		uv_idle_stop(idle);
 }
 
@@ -161,6 +169,25 @@ static void conn_closed(uv_handle_t *h)
 	free(c);
 }
 
+/* One that could not be watched has no close callback; its callers may still look
+ * at it, so its memory goes in the next turn. */
+static void bury(mo_conn *c)
+{
+	mo_list_append(&c->home->buried, &c->ready);
+	uv_idle_start(&c->home->turn, on_turn);
+}
+
+static void free_buried(mo_conns *home)
+{
+	while (!mo_list_empty(&home->buried)) {
+		mo_conn *c = MO_CONTAINER_OF(home->buried.next, mo_conn, ready);
+
+		mo_list_remove(&c->ready);
+		c->magic = 0;
+		free(c);
+	}
+}
+
 void mo_conn_close(mo_conn *c)
 {
 	mo_conns *home = c->home;
@@ -175,7 +202,10 @@ void mo_conn_close(mo_conn *c)
 	mo_timer_stop(home->loop, &c->timer);
 	/* The order matters: the number of a closed descriptor is given out
 	 * again at once, and must not be in the poll set any more. */
-	uv_close((uv_handle_t *)&c->poll, conn_closed);
+	if (c->polled)
+		uv_close((uv_handle_t *)&c->poll, conn_closed);
+	else if (!c->fresh)
+		bury(c);
 	c->stream->ops->close(c->stream);
 	c->stream = NULL;
 	atomic_fetch_sub_explicit(&c->server->connections, 1, memory_order_relaxed);
@@ -254,6 +284,16 @@ static void handshake_ready(mo_conn *c)
 	}
 }
 
+static void on_events(mo_conn *c, int events)
+{
+	if (c->state == MO_CONN_HANDSHAKE)
+		handshake_ready(c);
+	else if (c->state == MO_CONN_LINGER)
+		linger_ready(c);
+	else
+		c->proto->on_ready(c, events);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	mo_conn *c = poll->data;
@@ -264,12 +304,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		c->watched = 0;
 		events = -1;
 	}
-	if (c->state == MO_CONN_HANDSHAKE)
-		handshake_ready(c);
-	else if (c->state == MO_CONN_LINGER)
-		linger_ready(c);
-	else
-		c->proto->on_ready(c, events);
+	on_events(c, events);
 }
 
 static void refuse_descriptor(mo_http_server *s, int err)
@@ -278,26 +313,32 @@ static void refuse_descriptor(mo_http_server *s, int err)
 	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
 }
 
-mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+/* Makes the poll handle, and starts it for what was asked to be watched meanwhile. */
+static int attach(mo_conn *c)
+{
+	int events = c->watched, rc = uv_poll_init(&mo_conn_loop(c)->uv, &c->poll, c->stream->fd);
+
+	if (rc < 0)
+		return rc;
+	c->poll.data = c;
+	c->polled = true;
+	c->watched = 0;
+	mo_conn_watch(c, events);
+	return 0;
+}
+
+/* Not yet watched.  NULL: there is no memory for a TLS stream. */
+static mo_conn *make(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
 {
 	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
 	mo_conn *c;
-	int rc;
 
 	if (!stream) {
 		refuse_descriptor(s, -ENOMEM);
 		return NULL;
 	}
 	c = mo_calloc(1, sizeof(*c));
-	rc = uv_poll_init(&home->loop->uv, &c->poll, fd);
-	if (rc < 0) {
-		stream->ops->close(stream);
-		free(c);
-		refuse_descriptor(s, rc);
-		return NULL;
-	}
 	c->magic = MO_CONN_MAGIC;
-	c->poll.data = c;
 	c->home = home;
 	c->server = s;
 	c->count = &s->counts[home->loop->index];
@@ -308,14 +349,52 @@ mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, 
 	mo_list_init(&c->ready);
 	mo_list_append(&home->all, &c->node);
 	mo_timer_init(&c->timer, on_timer);
-	if (!tls) {
+	if (tls) {
+		c->state = MO_CONN_HANDSHAKE;
+		mo_conn_deadline(c, s->lim.header_timeout);
+		mo_conn_watch(c, UV_READABLE);
+	} else {
 		serve(c);
-		return c;
 	}
-	c->state = MO_CONN_HANDSHAKE;
-	mo_conn_deadline(c, s->lim.header_timeout);
-	mo_conn_watch(c, UV_READABLE);
 	return c;
+}
+
+mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+{
+	mo_conn *c = make(home, fd, peer, tls, s);
+	int rc = c ? attach(c) : 0;
+
+	if (rc == 0)
+		return c;
+	mo_warn("cannot watch a new connection: %s", uv_strerror(rc));
+	mo_conn_close(c);
+	return NULL;
+}
+
+bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+{
+	mo_conn *c = make(home, fd, peer, tls, s);
+	int rc;
+
+	if (!c)
+		return false;
+	c->fresh = true;
+	on_events(c, UV_READABLE);
+	c->fresh = false;
+	if (c->state == MO_CONN_CLOSED) {
+		c->magic = 0;
+		free(c);
+		return true;
+	}
+	rc = attach(c);
+	if (rc == 0)
+		return true;
+	mo_warn("cannot watch a new connection: %s", uv_strerror(rc));
+	if (c->state == MO_CONN_RUNNING)
+		c->proto->cut(c); /* its handler's calls fail; it closes when that returns */
+	else
+		mo_conn_close(c);
+	return true;
 }
 
 /* ---- all of them ---- */

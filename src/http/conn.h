@@ -12,6 +12,8 @@
  *   HEAD       header_timeout                 -> 408, LINGER
  *   RUNNING    answer sent, keep-alive        -> HEAD with leftover bytes, else IDLE
  *   RUNNING    answer sent, close             -> LINGER
+ *   RUNNING    answer sent, close that the    -> closed        (it sends no more)
+ *              client asked for, all was read
  *   LINGER     EOF, 2 s, 64 KiB discarded     -> closed        (RFC 9112 section 9.6)
  *
  *   IDLE, HEAD mo_conns_pack                  -> MOVING        (also RUNNING with

@@ -74,6 +74,7 @@ typedef struct mo_conns {
 	mo_list all;       /* mo_conn.node */
 	mo_list moving;    /* mo_conn.node of those that are MOVING */
 	mo_list ready;     /* mo_conn.ready: those that asked for a turn */
+	mo_list buried;    /* mo_conn.ready of closed ones that could not be watched */
 	mo_list acceptors; /* mo_acceptor.node */
 	uv_idle_t turn;    /* runs while ready is not empty */
 	mo_buf spare[MO_SPARE_BUFS];
@@ -88,6 +89,8 @@ struct mo_conn {
 	uint8_t state;   /* enum mo_conn_state */
 	uint8_t watched; /* the events that the poll handle waits for */
 	bool tls;
+	bool polled; /* the poll handle exists */
+	bool fresh;  /* mo_conn_accepted() looks at it, and frees it when it is closed */
 	bool finished; /* LINGER: our end has been closed */
 	bool stays;    /* the successor did not take it: its next answer closes */
 	bool cut_later; /* MOVING: cut meanwhile */
@@ -117,6 +120,11 @@ mo_conns *mo_conns_of(mo_loop *l);
 /* Takes an accepted descriptor, counted in s->connections already; closes it
  * and takes it off that count when it cannot be watched (NULL). */
 mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
+/* The same for one that was just accepted: reads at once what it may have sent
+ * already.  Mostly the request is there, and a connection for one request is never
+ * watched at all.  It may be closed on return. */
+bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
+		      mo_http_server *s);
 /* Could it move to the successor, as far as its server and its stream go? */
 bool mo_conn_may_move(const mo_conn *c);
 /* The same, and it has a successor to move to. */

@@ -45,12 +45,17 @@ static void close_politely(mo_conn *c)
 static void close_after_answer(mo_conn *c)
 {
 	mo_h1 *h = mo_h1_of(c);
+	/* Nothing is left to discard: a client that has announced the end must not
+	 * send more (RFC 9112 section 9.6). */
+	bool all_read = h->last && h->drained && mo_h1_unread(h) == 0;
 
 	mo_h1_consume(c, mo_h1_unread(h));
 	if (h->reset)
 		mo_conn_reset(c);
 	else if (h->cut || h->dead)
 		mo_conn_close(c);
+	else if (all_read)
+		close_politely(c);
 	else
 		mo_conn_linger(c);
 }

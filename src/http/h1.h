@@ -72,6 +72,8 @@ typedef struct mo_h1 {
 	bool dead;
 	bool eof;             /* the client will send no more */
 	bool closing;         /* after what is gathered */
+	bool last;            /* closing because the client said that it was its last request */
+	bool drained;         /* the last read got less than it could have taken */
 	bool cut;             /* closing without a proper end */
 	bool reset;           /* ... that only a reset can show */
 	bool upgraded;        /* the connection is another protocol's; see h1_upgrade.c */

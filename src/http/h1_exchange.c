@@ -179,6 +179,7 @@ static void exchange_end(mo_h1_req *q)
 	h->cut = r->cut;
 	h->reset = r->cut && r->head_sent && q->framing == MO_H1_UNTIL_CLOSE;
 	h->closing = r->close || r->cut || r->body_state != MO_BODY_NONE;
+	h->last = h->closing && !q->keep_alive && r->body_state == MO_BODY_NONE;
 	mo_h1_count_answer(c, r->status);
 	c->server->app.done(r);
 	mo_arena_fini(&r->arena); /* deferred calls may still park */

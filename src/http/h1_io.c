@@ -79,6 +79,7 @@ ssize_t mo_h1_fill(mo_conn *c, size_t limit)
 	if (!make_room(c, limit))
 		return -ENOBUFS;
 	n = c->stream->ops->read(c->stream, h->in + h->in_end, h->in_cap - h->in_end);
+	h->drained = n < (ssize_t)(h->in_cap - h->in_end);
 	if (n > 0)
 		h->in_end += (size_t)n;
 	else

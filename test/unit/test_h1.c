@@ -19,6 +19,36 @@ static void requests_on_one_connection_are_answered_one_after_another(void **sta
 	EVENTUALLY(open_conns() == 0);
 }
 
+/* It must not send more, so there is nothing to wait for: this one keeps its side
+ * open for longer than the server would linger. */
+static void a_client_that_announced_its_last_request_is_not_lingered_for(void **state)
+{
+	molt_time start = mo_now();
+	int fd = dial();
+	char c;
+
+	say(fd, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	EVENTUALLY(open_conns() == 0);
+	assert_true(mo_now() - start < 1500);
+	close(fd);
+}
+
+static void one_that_sends_more_behind_it_is(void **state)
+{
+	int fd = dial();
+	char c;
+
+	say(fd, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	assert_int_equal(open_conns(), 1);
+	assert_int_equal(mo_http_counted(&srv.http).total_requests, 1);
+	close(fd);
+	EVENTUALLY(open_conns() == 0);
+}
+
 static void a_request_may_come_byte_by_byte(void **state)
 {
 	const char *text = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -503,6 +533,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SERVED(requests_on_one_connection_are_answered_one_after_another),
+		SERVED(a_client_that_announced_its_last_request_is_not_lingered_for),
+		SERVED(one_that_sends_more_behind_it_is),
 		SERVED(a_request_may_come_byte_by_byte),
 		SERVED(a_request_may_be_split_anywhere),
 		SERVED(a_thousand_pipelined_requests_are_answered_in_order),
