@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/relay.h"
+#include "gen/totals.h"
 #include "rt/park.h"
 
 #define SEND_TIMEOUT (10 * MOLT_SECOND)
@@ -166,6 +167,8 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 		c->stops = true;
 	} else if (strcmp(m->type, "event") == 0) {
 		mo_relay_from_below(m);
+	} else if (strcmp(m->type, "counts") == 0) {
+		mo_totals_put(m->body);
 	} else if (strcmp(m->type, "replaced") == 0) {
 		c->replaced = true;
 	}

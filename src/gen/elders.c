@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/receipt.h"
+#include "gen/totals.h"
 #include "rt/park.h"
 
 #define LOOK_AGAIN (50 * MOLT_MS)
@@ -21,6 +22,7 @@
 
 typedef struct elder {
 	unsigned generation;
+	char name[32]; /* in the totals */
 	pid_t pid;
 	int line;
 	bool asked; /* to end */
@@ -48,15 +50,19 @@ static pid_t maker_of(int line)
 	return getsockopt(line, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0 ? cred.pid : 0;
 }
 
-static void add(unsigned generation, int line)
+static void add(unsigned generation, const char *name, int line)
 {
+	elder x = { .generation = generation, .pid = maker_of(line), .line = line };
+
+	memcpy(x.name, name, strnlen(name, sizeof(x.name) - 1));
 	pthread_mutex_lock(&e.lock);
-	e.all[e.n++] = (elder){ .generation = generation, .pid = maker_of(line), .line = line };
+	e.all[e.n++] = x;
 	pthread_mutex_unlock(&e.lock);
 }
 
 static void remove_at(size_t i)
 {
+	mo_totals_end(e.all[i].name);
 	close(e.all[i].line);
 	pthread_mutex_lock(&e.lock);
 	memmove(&e.all[i], &e.all[i + 1], (e.n - i - 1) * sizeof(e.all[0]));
@@ -67,11 +73,15 @@ static void remove_at(size_t i)
 int mo_elders_arrive(mo_wire_msg *m)
 {
 	json_t *list = json_object_get(m->body, "generations");
+	json_t *names = json_object_get(m->body, "names");
 
 	if (json_array_size(list) != (size_t)m->nfds || e.n + (size_t)m->nfds > MO_ELDERS_MAX)
 		return -EPROTO;
 	for (int i = 0; i < m->nfds; i++) {
-		add((unsigned)json_integer_value(json_array_get(list, (size_t)i)), m->fds[i]);
+		const char *name = json_string_value(json_array_get(names, (size_t)i));
+
+		add((unsigned)json_integer_value(json_array_get(list, (size_t)i)), name ? name : "",
+		    m->fds[i]);
 		m->fds[i] = -1;
 	}
 	return 0;
@@ -98,6 +108,8 @@ static void on_message(const mo_wire_msg *m)
 
 	if (strcmp(m->type, "receipt") == 0 && json_is_object(r))
 		mo_receipts_put(r);
+	else if (strcmp(m->type, "counts") == 0)
+		mo_totals_put(m->body);
 }
 
 /* false: it has ended. */
@@ -230,22 +242,30 @@ void mo_elders_withdraw(void)
 
 int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *names = json_array();
 	int fds[MO_ELDERS_MAX + 1], n = 0, theirs, rc;
+	char own[32];
 
 	mo_elders_withdraw();
 	rc = mo_wire_pair(&e.own, &theirs);
 	if (rc < 0) {
 		json_decref(list);
+		json_decref(names);
 		return rc;
 	}
 	for (size_t i = e.n >= MO_ELDERS_MAX ? 1 : 0; i < e.n; i++) {
 		fds[n++] = e.all[i].line;
 		json_array_append_new(list, json_integer(e.all[i].generation));
+		json_array_append_new(names, json_string(e.all[i].name));
 	}
 	fds[n++] = theirs;
 	json_array_append_new(list, json_integer(mo_control_generation()));
-	rc = send(arg, json_pack("{s:s, s:o}", "type", "elders", "generations", list), fds, n);
+	mo_totals_name(own, mo_control_generation(), (int)getpid());
+	json_array_append_new(names, json_string(own));
+	rc = send(
+		arg,
+		json_pack("{s:s, s:o, s:o}", "type", "elders", "generations", list, "names", names),
+		fds, n);
 	close(theirs);
 	return rc;
 }

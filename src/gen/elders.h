@@ -8,6 +8,7 @@
  *   on the line   from      means
  *   end of file   elder     it has ended
  *   receipt       elder     its final one, when its successor is gone
+ *   counts        elder     what it has counted, each second and at its end
  *   end           serving   finish within a second; then what runs is cut
  *
  * Always: only the serving generation reads; the others keep their lines for the

@@ -103,6 +103,8 @@ typedef struct mo_gen_host {
 	unsigned (*cut)(void);
 	/* Ends the loops; false when a handler does not return within the grace. */
 	bool (*stop)(molt_time grace);
+	/* What this process has counted: {server: [count ...]}; a new reference. */
+	json_t *(*counted)(void);
 	int64_t (*max_generations)(void); /* alive at once */
 	molt_time (*bake_time)(void);
 	molt_time (*drain_timeout)(void);

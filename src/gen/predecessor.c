@@ -18,6 +18,7 @@
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor.h"
+#include "gen/totals.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
 
@@ -151,6 +152,8 @@ static int offer(mo_predecessor *p)
 	if (rc == 0)
 		rc = mo_elders_offer(send_part, p);
 	if (rc == 0)
+		rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
+	if (rc == 0)
 		rc = send_state(p);
 	if (rc == 0)
 		rc = mo_offer_send(all, n, send_part, p);
@@ -229,7 +232,10 @@ static int switch_over(mo_predecessor *p)
 	mo_elders_watch(false);
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
-	rc = mo_child_send(&p->child, json_pack("{s:s}", "type", "commit"), NULL, 0);
+	/* What has been counted since the offer; from here on we tell it as an elder. */
+	rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
+	if (rc == 0)
+		rc = mo_child_send(&p->child, json_pack("{s:s}", "type", "commit"), NULL, 0);
 	mo_relay_down_open(p->child.channel);
 	if (rc == 0)
 		rc = mo_child_await(&p->child, "serving", mo_deadline(SERVING_TIMEOUT), &m);

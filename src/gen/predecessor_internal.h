@@ -18,6 +18,7 @@ struct mo_predecessor {
 	bool stopped_accepting;
 	bool left; /* the successor has served */
 	molt_time bake_end;
+	molt_time counts_due; /* to whoever serves */
 	bool move_failed;
 	long moved;	 /* connections that the successor took */
 	json_t *dropped; /* listeners that it does not want */

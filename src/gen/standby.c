@@ -15,6 +15,7 @@
 #include "gen/notify.h"
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
+#include "gen/totals.h"
 #include "gen/uplink.h"
 
 /* ---- HANDOVER ---------------------------------------------------------------- */
@@ -107,6 +108,15 @@ static enum mo_drain_say successor_ended(mo_predecessor *p)
 	return MO_DRAIN_BACK;
 }
 
+/* What we still count belongs to the totals of whoever serves. */
+static void tell_counts(mo_predecessor *p, bool at_once)
+{
+	if (!at_once && mo_now() < p->counts_due)
+		return;
+	p->counts_due = mo_now() + MO_TOTALS_EVERY;
+	mo_elders_say(mo_totals_news(p->host, false));
+}
+
 /* BAKE and DRAIN: connections follow as they become movable; while the successor
  * has not proved itself, we stay.  A generation whose own predecessor still
  * drains stays, too: it passes on what that one gives it. */
@@ -119,6 +129,7 @@ static enum mo_drain_say while_draining(void *arg)
 	mo_child_listen(&p->child);
 	mo_relay_tell_seen();
 	mo_elders_listen();
+	tell_counts(p, false);
 	if (mo_child_reap(&p->child)) {
 		enum mo_drain_say say = successor_ended(p);
 
@@ -154,6 +165,16 @@ static void take_back(mo_predecessor *p)
 	mo_receipts_put(p->receipt->body);
 }
 
+/* The successor is dead: what it told us last is what it has counted. */
+static void end_counts(const mo_predecessor *p)
+{
+	char name[32];
+
+	mo_totals_name(name, p->generation,
+		       (int)mo_json_int(p->receipt->body, "successor_pid"));
+	mo_totals_end(name);
+}
+
 bool mo_predecessor_drain(mo_predecessor *p)
 {
 	mo_drain_result d;
@@ -163,6 +184,8 @@ bool mo_predecessor_drain(mo_predecessor *p)
 	mo_relay_settle();
 	mo_relay_down_close();
 	if (d.back) {
+		if (!p->child.pid)
+			end_counts(p);
 		take_back(p);
 		return false;
 	}
@@ -176,6 +199,7 @@ bool mo_predecessor_drain(mo_predecessor *p)
 		json_object_set_new(json_object_get(p->receipt->body, "drained"), "ended_by",
 				    json_string("maxGenerations"));
 	mo_receipts_put(p->receipt->body);
+	tell_counts(p, true);
 	/* Whose successor has died tells it to whoever serves. */
 	if (!p->child.pid)
 		mo_elders_say(json_pack("{s:s, s:O}", "type", "receipt", "receipt",

@@ -24,6 +24,7 @@
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/tail.h"
+#include "gen/totals.h"
 #include "gen/uplink.h"
 #include "gen/wire.h"
 #include "net/ticket.h"
@@ -52,6 +53,7 @@ static struct {
 	int stderr_fd; /* the real standard error; -1 */
 	int tail_fd;   /* reading end of the pipe that is our standard error; -1 */
 	mo_tail *tail;
+	molt_time counts_due; /* to the predecessor */
 	mo_co *co; /* the coroutine of ready and listen, while it lives */
 } s = { .channel = -1, .stderr_fd = -1, .tail_fd = -1 };
 
@@ -90,6 +92,18 @@ void mo_successor_say(const char *type)
 
 	if (s.begun && fd >= 0)
 		mo_wire_send(fd, json_pack("{s:s}", "type", type), NULL, 0);
+}
+
+/* It may serve again, and then our counts are part of the total. */
+void mo_successor_tell_counts(void)
+{
+	int fd = atomic_load(&s.channel);
+	molt_time now = mo_now();
+
+	if (!s.begun || s.by_supervisor || s.orphan || fd < 0 || now < s.counts_due)
+		return;
+	s.counts_due = now + MO_TOTALS_EVERY;
+	mo_wire_send(fd, mo_totals_news(mo_control_host(), true), NULL, 0);
 }
 
 void mo_successor_failed(const char *why)
@@ -164,12 +178,15 @@ static void add_offered(void *unused, const char *server, mo_listener *l)
 	s.adopted++;
 }
 
-static void take_receipt(const mo_wire_msg *m)
+/* What the predecessor tells until its end. */
+static void take_record(const mo_wire_msg *m)
 {
 	json_t *r = json_object_get(m->body, "receipt");
 
 	if (strcmp(m->type, "receipt") == 0 && json_is_object(r))
 		mo_receipts_put(r);
+	else if (strcmp(m->type, "totals") == 0)
+		mo_totals_arrive(m->body);
 }
 
 /* One message of the offer: 1 when it was the last. */
@@ -185,6 +202,7 @@ static int take_message(mo_wire_msg *m, char **why)
 		*why = mo_strdup("the state that was offered is not whole");
 		return -EPROTO;
 	}
+	take_record(m);
 	if (strcmp(m->type, "elders") == 0)
 		return mo_elders_arrive(m);
 	if (strcmp(m->type, "offered") != 0)
@@ -326,7 +344,7 @@ static int await_commit(const mo_gen_host *host)
 		}
 		if (rc <= 0)
 			return 1;
-		take_receipt(&m);
+		take_record(&m);
 		if (strcmp(m.type, "probe") == 0 && m.nfds == 1) {
 			host->serve_probe(mo_json_str(m.body, "server"), m.fds[0]);
 			m.fds[0] = -1;
@@ -416,8 +434,10 @@ void mo_successor_listen(void)
 		int rc = mo_wire_recv(fd, &m);
 
 		if (rc == -EAGAIN) {
-			if (mo_co_wait_fd(fd, UV_READABLE, MOLT_FOREVER) < 0)
+			rc = mo_co_wait_fd(fd, UV_READABLE, MO_TOTALS_EVERY);
+			if (rc < 0 && rc != -ETIMEDOUT)
 				break; /* we end */
+			mo_successor_tell_counts();
 			continue;
 		}
 		if (rc <= 0)
@@ -430,7 +450,7 @@ void mo_successor_listen(void)
 			mo_relay_from_above(&m);
 		else if (strcmp(m.type, "seen") == 0)
 			mo_relay_seen((uint64_t)mo_json_int(m.body, "seen"));
-		take_receipt(&m);
+		take_record(&m);
 		mo_wire_free(&m);
 	}
 	become_main(s.by_supervisor);

@@ -31,6 +31,9 @@ void mo_successor_count_bound(void);
 /* One word to the predecessor, while it is there: "stopping", "replaced". */
 void mo_successor_say(const char *type);
 
+/* What has been counted, to a predecessor that may serve again; at most each second. */
+void mo_successor_tell_counts(void);
+
 int mo_successor_ready(const mo_gen_host *host);
 void mo_successor_listen(void);
 void mo_successor_close(void);

@@ -12,6 +12,7 @@
  *   offer      predecessor  protocol, generation, exe, stderr fds
  *   elders     predecessor  generations: of those that still live, the last its own;
  *                           one fd each, see elders.h
+ *   totals     predecessor  base, live: see totals.h; again before the commit
  *   state      predecessor  list of [key, bytes, descriptor?], see state.h
  *   tickets    predecessor  the keys of TLS session tickets, behind the object
  *   listeners  predecessor  list of {server, text}, one fd each
@@ -27,6 +28,7 @@
  *   conns      predecessor  list of [server, peer, left, bytes, protocol, state],
  *                           one fd each; the bytes and states follow; seen
  *   took       successor    refused: list of numbers in the list         conns
+ *   counts     successor    live: see totals.h, each second while both live
  *   stopping   successor    it is being shut down: its end is wanted
  *   replaced   successor    it is about to commit to a successor of its own
  *   event      both         parts: lengths; its topic, name, id, data follow

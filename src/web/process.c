@@ -17,6 +17,7 @@
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/successor.h"
+#include "gen/totals.h"
 #include "gen/uplink.h"
 #include "rt/park.h"
 #include "web/loops.h"
@@ -213,6 +214,35 @@ static void log_listening(const char *verb)
 			mo_start_log_listening(s, verb);
 }
 
+/* What is counted of a server and goes on from generation to generation. */
+enum { REQUESTS, CONNECTIONS, CLASSES, COUNTS = CLASSES + 5 };
+
+static void count(const molt_server *s, uint64_t *out)
+{
+	mo_http_sum sum = mo_http_counted(&s->http);
+
+	out[REQUESTS] = sum.total_requests;
+	out[CONNECTIONS] = atomic_load(&s->http.total_connections);
+	for (int i = 0; i < 5; i++)
+		out[CLASSES + i] = sum.by_class[i + 1];
+}
+
+static json_t *counted(void)
+{
+	json_t *all = json_object();
+
+	EACH_SERVER (s) {
+		uint64_t counts[COUNTS];
+		json_t *list = json_array();
+
+		count(s, counts);
+		for (int i = 0; i < COUNTS; i++)
+			json_array_append_new(list, json_integer((json_int_t)counts[i]));
+		json_object_set_new(all, s->name, list);
+	}
+	return all;
+}
+
 static const mo_gen_host host = {
 	.restartable = restartable,
 	.preflight = preflight,
@@ -236,6 +266,7 @@ static const mo_gen_host host = {
 	.close_idle = close_idle,
 	.cut = cut,
 	.stop = stop,
+	.counted = counted,
 	.max_generations = max_generations,
 	.bake_time = bake_time,
 	.drain_timeout = drain_timeout,
@@ -365,10 +396,12 @@ int molt_server_stop(molt_server *s)
 static json_t *server_status(const molt_server *s)
 {
 	static const char *const states[] = { "new", "started", "draining", "stopped" };
-	static const char *const classes[] = { "", "1xx", "2xx", "3xx", "4xx", "5xx" };
+	static const char *const classes[] = { "", "2xx", "3xx", "4xx", "5xx" };
 	json_t *list = json_array(), *answers = json_object();
-	mo_http_sum sum = mo_http_counted(&s->http);
+	uint64_t counts[COUNTS];
 
+	count(s, counts);
+	mo_totals_add(s->name, counts, COUNTS);
 	for (size_t i = 0; i < s->nendpoints; i++) {
 		const mo_endpoint *e = &s->endpoints[i];
 
@@ -377,14 +410,15 @@ static json_t *server_status(const molt_server *s)
 						e->listener ? e->listener->bound : NULL, "https",
 						(int)e->https));
 	}
-	for (size_t i = 2; i < MO_COUNTOF(classes); i++)
-		json_object_set_new(answers, classes[i], json_integer((json_int_t)sum.by_class[i]));
+	for (size_t i = 1; i < MO_COUNTOF(classes); i++)
+		json_object_set_new(answers, classes[i],
+				    json_integer((json_int_t)counts[CLASSES + i]));
 	return json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:I, s:I, s:o}", "name", s->name,
 			 "graceful", (int)s->set.graceful, "state", states[s->state], "listeners",
 			 list, "connections", atomic_load(&s->http.connections), "requests",
-			 sum.requests, "total_requests", (json_int_t)sum.total_requests,
-			 "total_connections", (json_int_t)atomic_load(&s->http.total_connections),
-			 "answers", answers);
+			 mo_http_counted(&s->http).requests, "total_requests",
+			 (json_int_t)counts[REQUESTS], "total_connections",
+			 (json_int_t)counts[CONNECTIONS], "answers", answers);
 }
 
 json_t *mo_process_status(void)

@@ -1,0 +1,162 @@
+/* Counts of several processes added up (src/gen/totals.c): this process is one of
+ * them, and plays predecessor and successor by messages that it keeps. */
+#include "unit.h"
+
+#include <jansson.h>
+
+#include "gen/totals.h"
+
+static json_int_t own[2];
+
+static json_t *counted(void)
+{
+	return json_pack("{s:[I, I]}", "web", own[0], own[1]);
+}
+
+static const mo_gen_host host = { .counted = counted };
+
+static void expect(uint64_t requests, uint64_t connections)
+{
+	uint64_t sum[2] = { (uint64_t)own[0], (uint64_t)own[1] };
+
+	mo_totals_add("web", sum, 2);
+	assert_int_equal(sum[0], requests);
+	assert_int_equal(sum[1], connections);
+}
+
+static void put(const char *name, int requests, int connections)
+{
+	json_t *news = json_pack("{s:{s:{s:[i, i]}}}", "live", name, "web", requests, connections);
+
+	mo_totals_put(news);
+	json_decref(news);
+}
+
+/* Everything is forgotten; as a successor without a predecessor's word. */
+static int set_up(void **state)
+{
+	json_t *nothing = json_pack("{s:{}, s:{}}", "base", "live");
+
+	mo_totals_arrive(nothing);
+	json_decref(nothing);
+	own[0] = own[1] = 0;
+	return 0;
+}
+
+/* The name of this process in its messages. */
+static const char *own_name(json_t *offer)
+{
+	const char *name = NULL;
+	json_t *counts;
+
+	json_object_foreach (json_object_get(offer, "live"), name, counts)
+		break;
+	return name;
+}
+
+static void what_is_told_twice_counts_once(void **state)
+{
+	own[0] = 5;
+	put("1.10", 100, 10);
+	put("1.10", 100, 10);
+	put("1.10", 103, 11);
+	expect(108, 11);
+	mo_totals_end("1.10");
+	expect(108, 11);
+}
+
+static void an_offer_tells_base_and_living_and_own(void **state)
+{
+	json_t *offer;
+
+	own[0] = 5;
+	put("1.10", 100, 10);
+	put("1.11", 200, 20);
+	mo_totals_end("1.10");
+	offer = mo_totals_offer(&host);
+	assert_int_equal(json_object_size(json_object_get(offer, "live")), 2); /* 1.11 and we */
+	expect(305, 30);
+	/* The successor has counted nothing yet, and knows all. */
+	own[0] = 0;
+	json_object_set_new(json_object_get(offer, "live"), "1.12",
+			    json_pack("{s:[i, i]}", "web", 5, 0));
+	mo_totals_arrive(offer);
+	json_decref(offer);
+	expect(310, 30);
+	/* An elder counts on. */
+	put("1.11", 201, 20);
+	expect(311, 30);
+}
+
+static void the_second_offer_replaces_the_first(void **state)
+{
+	json_t *first, *second;
+
+	own[0] = 7;
+	put("1.10", 100, 10);
+	first = mo_totals_offer(&host);
+	mo_totals_end("1.10");
+	own[0] = 9;
+	second = mo_totals_offer(&host);
+	own[0] = 0;
+	mo_totals_arrive(first);
+	mo_totals_arrive(second);
+	json_decref(first);
+	json_decref(second);
+	expect(109, 10);
+}
+
+static void our_own_count_is_not_taken_from_others(void **state)
+{
+	json_t *offer;
+	char name[32];
+
+	own[0] = 7;
+	offer = mo_totals_offer(&host);
+	snprintf(name, sizeof(name), "%s", own_name(offer));
+	json_decref(offer);
+	own[0] = 8;
+	put(name, 7, 0); /* a successor tells what we told it */
+	expect(8, 0);
+}
+
+static void a_predecessor_learns_of_the_living_what_its_successor_knew(void **state)
+{
+	json_t *news;
+
+	put("1.10", 100, 10);
+	own[0] = 4;
+	news = mo_totals_news(&host, true);
+	assert_int_equal(json_object_size(json_object_get(news, "live")), 2);
+	json_decref(news);
+	news = mo_totals_news(&host, false);
+	assert_int_equal(json_object_size(json_object_get(news, "live")), 1);
+	json_decref(news);
+}
+
+static void nonsense_is_ignored(void **state)
+{
+	json_t *odd = json_pack("{s:{s:i, s:{s:s}}}", "live", "a", 1, "b", "web", "x");
+
+	put("1.10", 3, 0);
+	mo_totals_put(odd);
+	mo_totals_arrive(odd);
+	expect(3, 0);
+	json_decref(odd);
+	mo_totals_put(NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_told_twice_counts_once),
+		TEST(an_offer_tells_base_and_living_and_own),
+		TEST(the_second_offer_replaces_the_first),
+		TEST(our_own_count_is_not_taken_from_others),
+		TEST(a_predecessor_learns_of_the_living_what_its_successor_knew),
+		TEST(nonsense_is_ignored),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
