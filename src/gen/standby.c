@@ -199,6 +199,9 @@ bool mo_predecessor_drain(mo_predecessor *p)
 		json_object_set_new(json_object_get(p->receipt->body, "drained"), "ended_by",
 				    json_string("maxGenerations"));
 	mo_receipts_put(p->receipt->body);
+	mo_info("restart %s has ended: switched, %ld connections moved, %u requests cut, "
+		"drained in %lld ms",
+		mo_json_str(p->receipt->body, "id"), p->moved, d.cut, (long long)d.ms);
 	tell_counts(p, true);
 	/* Whose successor has died tells it to whoever serves. */
 	if (!p->child.pid)

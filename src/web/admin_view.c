@@ -271,6 +271,9 @@ static void put_summary(mo_buf *b, const json_t *r)
 
 void mo_admin_view_receipt(mo_buf *b, const json_t *r, bool open)
 {
+	json_t *probe;
+	size_t i;
+
 	mo_buf_puts(b, "<details id=\"r-");
 	mo_html_escape(b, text_of(r, "id"));
 	mo_buf_fmt(b, "\"%s><summary>", open ? " open" : "");
@@ -286,7 +289,11 @@ void mo_admin_view_receipt(mo_buf *b, const json_t *r, bool open)
 	put_row(b, "Signal", r, "signal");
 	put_row(b, "Pid", r, "pid");
 	put_row(b, "Successor's pid", r, "successor_pid");
+	put_numbers(b, "Found before", json_object_get(r, "preflight"));
 	put_numbers(b, "Listeners", json_object_get(r, "listeners"));
+	put_numbers(b, "State", json_object_get(r, "state"));
+	json_array_foreach (json_object_get(r, "probes"), i, probe)
+		put_numbers(b, "Probe", probe);
 	put_numbers(b, "Drained", json_object_get(r, "drained"));
 	put_phases(b, json_object_get(r, "phases"));
 	put_lines(b, json_object_get(r, "last_lines"));

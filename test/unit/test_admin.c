@@ -182,6 +182,7 @@ const char *molt_strerror(int err)
 	"\"exit_status\":3,\"signal\":null,\"last_lines\":[\"bad <config>\",\"bye\"],\"started\":" \
 	"\"2026-01-01T00:00:00Z\",\"ms\":38,\"pid\":11,\"successor_pid\":22,\"phases\":[{"         \
 	"\"phase\":\"SPAWN\",\"ms\":1.5}],\"listeners\":{\"adopted\":4,\"bound\":0,\"closed\":0}," \
+	"\"probes\":[{\"probe\":\"GET /h 200\",\"status\":503,\"answer\":\"<b>no\"}],"             \
 	"\"drained\":null}"
 
 static const char switched[] =
@@ -663,6 +664,7 @@ static void a_receipt_is_shown_whole(void **state)
 	assert_non_null(strstr(b.data, "bad &lt;config&gt;\nbye"));
 	assert_non_null(strstr(b.data, "SPAWN <span class=\"soft\">1.5 ms"));
 	assert_non_null(strstr(b.data, "adopted 4, bound 0"));
+	assert_non_null(strstr(b.data, "probe GET /h 200, status 503, answer &lt;b&gt;no"));
 	assert_null(strstr(b.data, "Signal"));
 	mo_buf_free(&b);
 	json_decref(receipt);
