@@ -184,9 +184,9 @@ void mo_prove_restarts(mo_prove *p)
 	unsigned n = p->o.restarts, done = 0, asked = 0;
 	double *times = mo_calloc(n, sizeof(*times));
 	mo_load *l = mo_prove_load_begin(p);
-	int64_t begun = mo_now(), apart = (int64_t)p->o.seconds * 1000 / n;
+	int64_t begun = mo_now(), whole = (int64_t)p->o.seconds * 1000, apart = whole / n;
 
-	while (asked < n && !mo_prove_interrupted) {
+	while (asked < n && mo_now() < begun + whole && !mo_prove_interrupted) {
 		struct timespec a, b;
 		int64_t due = begun + apart * ++asked;
 
@@ -202,7 +202,7 @@ void mo_prove_restarts(mo_prove *p)
 			mo_prove_sleep((long)(due - mo_now()));
 	}
 	mo_prove_load_end(p, l, "restarts");
-	note_times(p, asked, times, done);
+	note_times(p, n, times, done);
 	free(times);
 }
 

@@ -37,7 +37,7 @@ class OtherServers(ProveCase):
 
     def seen(self, mode, code, *more):
         pid, url = self.reloader(mode)
-        done = self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--seconds", "1",
+        done = self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--seconds", "2",
                           "--restarts", "3", "--connections", "8", "--json", *more, code=code)
         seen = json.loads(done.stdout)
         self.assertEqual(seen["restarts"]["done"], 3)
@@ -103,7 +103,7 @@ class OtherServers(ProveCase):
 
     def test_the_table_says_the_same(self):
         pid, url = self.reloader("cut")
-        out = self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--seconds", "1",
+        out = self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--seconds", "2",
                          "--restarts", "2", "--connections", "4", "--settle", "50", code=1).stdout
         self.assertRegex(out, r"(?m)^phase +connections +clients +requests +failed +reopened")
         self.assertRegex(out, r"(?m)^restarts +reused, busy +4 +\d+ +[1-9]\d* ")
