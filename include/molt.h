@@ -110,6 +110,11 @@ typedef struct molt_server_opts {
 	bool no_keep_alive;	 /* close after each answer                       */
 	bool no_handover;	 /* a restart ends kept-alive connections with their
 				    next answer instead of giving them to the new process */
+	bool no_tls_handover;	 /* the same for HTTPS connections only           */
+	bool tls_shed;		 /* after the handshake HTTPS connections go on without
+				    OpenSSL's state, which makes idle ones small  */
+	int tls_key_limit;	 /* records of TLS 1.3 that are sent with one key, 16 to
+				    16777216; 0: 8388608 (RFC 8446 section 5.5)   */
 } molt_server_opts;
 
 /* Replaces every option; zero members mean their defaults.  -EINVAL for a value
@@ -485,9 +490,9 @@ enum { MOLT_WS_MOVED = 0 };
  * writes what the program needs to go on (at most 32 KiB, malloc'd), restore() reads
  * it there, before anything else happens to the socket.  Topics move by themselves,
  * and so does output that the client has not taken.  No message is lost, doubled or
- * reordered.  A socket without save or restore, whose save() or restore() fails, whose
- * endpoint the next generation lacks (server and pattern must be the same), or that
- * is over TLS, is closed with 1012 instead. */
+ * reordered.  A socket without save or restore, whose save() or restore() fails, or whose
+ * endpoint the next generation lacks (server and pattern must be the same), is closed
+ * with 1012 instead. */
 typedef struct molt_ws_endpoint {
 	int (*on_open)(molt_ws *w, molt_req *r);
 	void (*on_message)(molt_ws *w, const molt_ws_msg *m);

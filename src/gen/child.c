@@ -208,7 +208,7 @@ int mo_child_closed(mo_child *c)
 }
 
 /* A moment in which something may come; a grandchild may hold the socket open, so
- * the end of the process is looked for by hand, too. */
+ * the end of the process is looked for by hand, too: 1. */
 static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
 {
 	molt_time left = mo_left(deadline);
@@ -220,7 +220,7 @@ static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
 	if (left == 0)
 		return -ETIMEDOUT;
 	if (mo_child_reap(c))
-		return mo_child_fail(c, -ECHILD, end_before_service(c));
+		return 1;
 	left = left > 50 || left < 0 ? 50 : left;
 	rc = fd < 0 ? mo_co_sleep(left) : mo_co_wait_fd(fd, UV_READABLE, left);
 	MO_CHECK(rc >= 0 || rc == -ETIMEDOUT);
@@ -229,13 +229,19 @@ static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
 
 int mo_child_moment(mo_child *c, int fd, molt_time deadline)
 {
+	int rc;
+
 	mo_child_listen(c);
-	return wait_a_moment(c, fd, deadline, false);
+	rc = wait_a_moment(c, fd, deadline, false);
+	return rc > 0 ? mo_child_fail(c, -ECHILD, end_before_service(c)) : rc;
 }
 
-/* stubborn: also through a shutdown. */
+/* stubborn: also through a shutdown.  What it said before its end is looked for once
+ * more after the end: a connection that it has taken must not be served here. */
 static int await(mo_child *c, const char *type, molt_time deadline, bool stubborn, mo_wire_msg *m)
 {
+	bool ended = false;
+
 	for (;;) {
 		int rc = mo_wire_recv(c->channel, m);
 
@@ -251,9 +257,12 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 		if (rc != -EAGAIN)
 			return mo_child_fail(c, -EPROTO,
 					     mo_strdup("it sent what is no message of Molt"));
+		if (ended)
+			return mo_child_fail(c, -ECHILD, end_before_service(c));
 		rc = wait_a_moment(c, c->channel, deadline, stubborn);
 		if (rc < 0)
 			return rc;
+		ended = rc > 0;
 	}
 }
 

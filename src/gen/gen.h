@@ -44,6 +44,7 @@ typedef struct mo_gen_conn {
 	molt_str bytes;       /* read, but not yet a request; borrowed */
 	const char *protocol; /* what is spoken on it; borrowed */
 	molt_str state;       /* of a protocol other than HTTP/1; borrowed */
+	molt_str stream;      /* of TLS, with its keys; empty: plain; borrowed */
 	bool taken;           /* by the successor */
 	/* Of the taker. */
 	void *ready;              /* what prepare() made of state; owned by the host */
@@ -87,8 +88,9 @@ typedef struct mo_gen_host {
 	mo_gen_batch *(*give)(void);
 	/* The answer for one batch: taken ones are freed, the rest is served on. */
 	void (*gave)(mo_gen_batch *b);
-	/* In the successor: would take() serve a connection of that server? */
-	bool (*takes)(const char *server);
+	/* In the successor: would take() serve a connection of that server?  tls: it
+	 * speaks TLS. */
+	bool (*takes)(const char *server, bool tls);
 	/* Makes c->ready of each state; false in keep[] refuses one.  Touches no
 	 * descriptor: the giver may still serve it. */
 	void (*prepare)(mo_gen_conn *c, size_t n, bool *keep);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "gen/control.h"
 #include "gen/relay.h"
 
 _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
@@ -23,12 +24,14 @@ static json_t *describe(const mo_gen_batch *b, uint64_t seen, int *fds, molt_str
 		char peer[MO_ADDR_TEXT];
 
 		mo_addr_format(&c->peer, peer);
-		json_array_append_new(list, json_pack("[s, s, I, I, s, I]", c->server, peer,
+		json_array_append_new(list, json_pack("[s, s, I, I, s, I, I]", c->server, peer,
 						      (json_int_t)c->left, (json_int_t)c->bytes.len,
-						      c->protocol, (json_int_t)c->state.len));
+						      c->protocol, (json_int_t)c->state.len,
+						      (json_int_t)c->stream.len));
 		fds[i] = c->fd;
-		pieces[2 * i] = c->bytes;
-		pieces[2 * i + 1] = c->state;
+		pieces[MO_MOVE_PIECES * i] = c->bytes;
+		pieces[MO_MOVE_PIECES * i + 1] = c->state;
+		pieces[MO_MOVE_PIECES * i + 2] = c->stream;
 	}
 	return json_pack("{s:s, s:o, s:I}", "type", "conns", "list", list, "seen",
 			 (json_int_t)seen);
@@ -56,7 +59,7 @@ static long mark_taken(mo_gen_batch *b, const json_t *answer)
 
 static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 {
-	molt_str pieces[2 * MO_GEN_BATCH];
+	molt_str pieces[MO_MOVE_PIECES * MO_GEN_BATCH];
 	int fds[MO_GEN_BATCH], rc;
 	mo_wire_msg answer;
 	long n;
@@ -118,28 +121,29 @@ static void free_missed(mo_event **missed, size_t n)
 	free(missed);
 }
 
-static molt_str cut_off(molt_str *blob, size_t n)
+/* The first n bytes of the blob; false: there are not so many. */
+static bool cut_off(molt_str *blob, json_int_t n, molt_str *out)
 {
-	molt_str s = { blob->ptr, n };
-
-	*blob = (molt_str){ blob->ptr + n, blob->len - n };
-	return s;
+	if (n < 0 || (size_t)n > blob->len)
+		return false;
+	*out = (molt_str){ blob->ptr, (size_t)n };
+	*blob = (molt_str){ blob->ptr + n, blob->len - (size_t)n };
+	return true;
 }
 
 /* One entry of the list; its bytes are cut off *blob.  false: not understood. */
 static bool read_entry(json_t *entry, molt_str *blob, mo_gen_conn *out)
 {
 	const char *server, *peer, *protocol;
-	json_int_t left, len, state;
+	json_int_t left, len, state, stream;
 
-	if (json_unpack(entry, "[s, s, I, I, s, I]", &server, &peer, &left, &len, &protocol,
-			&state) < 0 ||
-	    len < 0 || state < 0 || (size_t)len > blob->len ||
-	    (size_t)state > blob->len - (size_t)len)
+	if (json_unpack(entry, "[s, s, I, I, s, I, I]", &server, &peer, &left, &len, &protocol,
+			&state, &stream) < 0)
 		return false;
 	*out = (mo_gen_conn){ .fd = -1, .server = server, .left = left, .protocol = protocol };
-	out->bytes = cut_off(blob, (size_t)len);
-	out->state = cut_off(blob, (size_t)state);
+	if (!cut_off(blob, len, &out->bytes) || !cut_off(blob, state, &out->state) ||
+	    !cut_off(blob, stream, &out->stream))
+		return false;
 	if (strcmp(peer, "unix") == 0 || strncmp(peer, "unix:", 5) == 0) {
 		out->peer.u.sa.sa_family = AF_UNIX;
 		out->peer.len = sizeof(sa_family_t);
@@ -161,7 +165,7 @@ static bool read_list(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, 
 	for (int i = 0; i < m->nfds; i++) {
 		if (!read_entry(json_array_get(list, (size_t)i), &blob, &conns[i]))
 			return false;
-		keep[i] = h->takes(conns[i].server);
+		keep[i] = h->takes(conns[i].server, conns[i].stream.len > 0);
 	}
 	h->prepare(conns, (size_t)m->nfds, keep);
 	return true;
@@ -185,6 +189,22 @@ static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, cons
 	return n;
 }
 
+/* Until the giver has the answer or is gone, for nobody may serve what both could
+ * believe to be theirs. */
+static int answer(int channel, json_t *body)
+{
+	int rc;
+
+	for (;;) {
+		rc = mo_wire_send(channel, json_incref(body), NULL, 0);
+		if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET)
+			break;
+		mo_control_nap(1);
+	}
+	json_decref(body);
+	return rc;
+}
+
 long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 {
 	uint64_t seen = (uint64_t)mo_json_int(m->body, "seen");
@@ -202,8 +222,7 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	for (int i = 0; i < m->nfds; i++)
 		if (!ours || !keep[i])
 			json_array_append_new(refused, json_integer(i));
-	rc = mo_wire_send(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused),
-			  NULL, 0);
+	rc = answer(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused));
 	/* While they were prepared, more may have been published. */
 	if (ours && mo_relay_missed(seen, &missed, &nmissed) == 0) {
 		n = serve(h, m, conns, keep, missed, nmissed);

@@ -17,6 +17,8 @@
 #include "gen/gen.h"
 #include "gen/wire.h"
 
+#define MO_MOVE_PIECES 3 /* of each connection: bytes, state, stream */
+
 /* The giver sends through these, so that it need not know the transaction. */
 typedef struct mo_move_link {
 	void *arg;

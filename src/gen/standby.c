@@ -26,7 +26,8 @@ static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const 
 {
 	mo_predecessor *p = arg;
 
-	return mo_child_ask(&p->child, body, fds, n, pieces, 2 * (size_t)n, "took", answer);
+	return mo_child_ask(&p->child, body, fds, n, pieces, MO_MOVE_PIECES * (size_t)n, "took",
+			    answer);
 }
 
 /* Connections move as soon as they can: now, and each time when this is called

@@ -7,9 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/check.h"
-#include "base/mem.h"
+#include "net/secret.h"
 
 int mo_wire_pair(int *ours, int *theirs)
 {
@@ -31,17 +30,28 @@ int mo_wire_send(int fd, json_t *body, const int *fds, int n)
 	return mo_wire_send_blob(fd, body, fds, n, NULL, 0);
 }
 
-/* The packet: the object, and behind a NUL the pieces. */
-static mo_buf make_packet(const char *text, const molt_str *pieces, size_t npieces)
+/* The packet: the object, and behind a NUL the pieces.  In memory for secrets, which
+ * the pieces may be. */
+static void fill_packet(char *p, const char *text, const molt_str *pieces, size_t npieces)
 {
-	mo_buf b = { 0 };
+	size_t n = strlen(text);
 
-	mo_buf_puts(&b, text);
-	if (npieces)
-		mo_buf_putc(&b, '\0');
+	memcpy(p, text, n);
+	p += n + (npieces > 0);
+	for (size_t i = 0; i < npieces; i++) {
+		if (pieces[i].len)
+			memcpy(p, pieces[i].ptr, pieces[i].len);
+		p += pieces[i].len;
+	}
+}
+
+static size_t packet_size(const char *text, const molt_str *pieces, size_t npieces)
+{
+	size_t n = strlen(text) + (npieces > 0);
+
 	for (size_t i = 0; i < npieces; i++)
-		mo_buf_str(&b, pieces[i]);
-	return b;
+		n += pieces[i].len;
+	return n;
 }
 
 int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_str *pieces,
@@ -53,7 +63,6 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 	} control = { 0 };
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct iovec iov;
-	mo_buf packet;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
 
@@ -61,13 +70,14 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 	json_decref(body);
 	if (!text)
 		return -EINVAL;
-	packet = make_packet(text, pieces, npieces);
-	free(text);
-	if (packet.len > MO_WIRE_MAX) {
-		mo_buf_free(&packet);
+	iov.iov_len = packet_size(text, pieces, npieces);
+	if (iov.iov_len > MO_WIRE_MAX) {
+		free(text);
 		return -EMSGSIZE;
 	}
-	iov = (struct iovec){ packet.data, packet.len };
+	iov.iov_base = mo_secret_new(iov.iov_len);
+	fill_packet(iov.iov_base, text, pieces, npieces);
+	free(text);
 	if (n) {
 		size_t bytes = sizeof(int) * (size_t)n;
 
@@ -82,8 +92,7 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 		sent = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	n = sent < 0 ? -errno : 0;
-	explicit_bzero(packet.data, packet.len); /* it may hold keys */
-	mo_buf_free(&packet);
+	mo_secret_free(iov.iov_base, iov.iov_len);
 	return n;
 }
 
@@ -114,7 +123,7 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int) * MO_WIRE_FDS) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
-	char *text = mo_malloc(MO_WIRE_MAX);
+	char *text = mo_secret_new(MO_WIRE_MAX);
 	struct iovec iov = { text, MO_WIRE_MAX };
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
@@ -128,7 +137,7 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
-		free(text);
+		mo_secret_free(text, MO_WIRE_MAX);
 		return n == 0 ? 0 : errno == ECONNRESET ? 0 : -errno;
 	}
 	take_control(&m, out);
@@ -155,9 +164,7 @@ void mo_wire_free(mo_wire_msg *m)
 		if (m->fds[i] >= 0)
 			close(m->fds[i]);
 	json_decref(m->body);
-	if (m->blob.len)
-		explicit_bzero(m->packet, MO_WIRE_MAX);
-	free(m->packet);
+	mo_secret_free(m->packet, MO_WIRE_MAX);
 	*m = (mo_wire_msg){ 0 };
 }
 

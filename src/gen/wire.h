@@ -25,8 +25,9 @@
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
  *   main       predecessor  the service manager knows the successor
- *   conns      predecessor  list of [server, peer, left, bytes, protocol, state],
- *                           one fd each; the bytes and states follow; seen
+ *   conns      predecessor  list of [server, peer, left, bytes, protocol, state,
+ *                           stream], one fd each; bytes, state and stream of
+ *                           each follow; seen
  *   took       successor    refused: list of numbers in the list         conns
  *   counts     successor    live: see totals.h, each second while both live
  *   stopping   successor    it is being shut down: its end is wanted
@@ -50,7 +51,7 @@
 typedef struct mo_wire_msg {
 	json_t *body;     /* owned */
 	const char *type; /* in body; never NULL */
-	char *packet;     /* owned */
+	char *packet;     /* owned; MO_WIRE_MAX bytes for secrets */
 	molt_str blob;    /* the bytes behind the object, in packet */
 	int fds[MO_WIRE_FDS];
 	int nfds;

@@ -271,6 +271,8 @@ static void handshake_ready(mo_conn *c)
 	int rc = c->stream->ops->handshake(c->stream);
 
 	if (rc == 0) {
+		if (c->server->lim.tls_shed)
+			c->stream = mo_stream_tls_shed(c->stream);
 		serve(c);
 		/* The first request may have come with the last flight. */
 		c->proto->on_ready(c, UV_READABLE);
@@ -327,43 +329,40 @@ static int attach(mo_conn *c)
 	return 0;
 }
 
-/* Not yet watched.  NULL: there is no memory for a TLS stream. */
-static mo_conn *make(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+/* Not yet watched. */
+static mo_conn *make(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_http_server *s)
 {
-	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
-	mo_conn *c;
+	mo_conn *c = mo_calloc(1, sizeof(*c));
 
-	if (!stream) {
-		refuse_descriptor(s, -ENOMEM);
-		return NULL;
-	}
-	c = mo_calloc(1, sizeof(*c));
 	c->magic = MO_CONN_MAGIC;
 	c->home = home;
 	c->server = s;
 	c->count = &s->counts[home->loop->index];
 	c->proto = &mo_protocol_h1;
 	c->stream = stream;
-	c->tls = tls != NULL;
+	c->tls = stream->ops != &mo_stream_plain_ops;
 	c->peer = *peer;
 	mo_list_init(&c->ready);
 	mo_list_append(&home->all, &c->node);
 	mo_timer_init(&c->timer, on_timer);
-	if (tls) {
-		c->state = MO_CONN_HANDSHAKE;
-		mo_conn_deadline(c, s->lim.header_timeout);
-		mo_conn_watch(c, UV_READABLE);
-	} else {
-		serve(c);
-	}
 	return c;
 }
 
-mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
+/* Its handshake begins. */
+static void greet(mo_conn *c)
 {
-	mo_conn *c = make(home, fd, peer, tls, s);
-	int rc = c ? attach(c) : 0;
+	c->state = MO_CONN_HANDSHAKE;
+	mo_conn_deadline(c, c->server->lim.header_timeout);
+	mo_conn_watch(c, UV_READABLE);
+}
 
+mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_http_server *s)
+{
+	mo_conn *c = make(home, stream, peer, s);
+	int rc;
+
+	serve(c);
+	rc = attach(c);
 	if (rc == 0)
 		return c;
 	mo_warn("cannot watch a new connection: %s", uv_strerror(rc));
@@ -373,11 +372,19 @@ mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, 
 
 bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
 {
-	mo_conn *c = make(home, fd, peer, tls, s);
+	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
+	mo_conn *c;
 	int rc;
 
-	if (!c)
+	if (!stream) {
+		refuse_descriptor(s, -ENOMEM);
 		return false;
+	}
+	c = make(home, stream, peer, s);
+	if (tls)
+		greet(c);
+	else
+		serve(c);
 	c->fresh = true;
 	on_events(c, UV_READABLE);
 	c->fresh = false;

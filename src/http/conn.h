@@ -76,6 +76,7 @@ typedef struct mo_packed {
 	molt_str bytes; /* read, but not yet a whole request */
 	const char *protocol;
 	molt_str state; /* of a protocol other than HTTP/1 */
+	molt_str stream; /* of TLS: keys and all; empty: plain */
 	bool taken;	/* for mo_conns_gave() */
 } mo_packed;
 
@@ -89,12 +90,12 @@ typedef struct mo_pack {
 mo_pack *mo_conns_pack(mo_loop *l);
 /* The taker has answered: frees what was taken, serves the rest on, frees p. */
 void mo_conns_gave(mo_pack *p);
-/* The taker's part: serves fd (owned) from here on, as if it had been accepted
- * here, read bytes, and waited since its deadline had left ms to go.  proto: who
- * speaks on it, with data; NULL: HTTP/1.  false: it cannot be watched, fd is
- * closed, data is the caller's. */
-bool mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, molt_time left,
-		   molt_str bytes, const struct mo_protocol *proto, void *data);
+/* The taker's part: serves the stream (owned) from here on, as if it had been
+ * accepted here, read bytes, and waited since its deadline had left ms to go.
+ * proto: who speaks on it, with data; NULL: HTTP/1.  false: it cannot be watched,
+ * the stream is closed, data is the caller's. */
+bool mo_conn_adopt(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_addr *peer,
+		   molt_time left, molt_str bytes, const struct mo_protocol *proto, void *data);
 
 /* Tells every connection that looks for itself (WebSockets, event streams) that
  * s->closing has changed. */

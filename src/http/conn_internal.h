@@ -117,12 +117,12 @@ static inline mo_loop *mo_conn_loop(const mo_conn *c)
 
 mo_conns *mo_conns_of(mo_loop *l);
 
-/* Takes an accepted descriptor, counted in s->connections already; closes it
- * and takes it off that count when it cannot be watched (NULL). */
-mo_conn *mo_conn_open(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
-/* The same for one that was just accepted: reads at once what it may have sent
- * already.  Mostly the request is there, and a connection for one request is never
- * watched at all.  It may be closed on return. */
+/* Serves a stream past its handshake (owned), counted in s->connections already;
+ * closes it and takes it off that count when it cannot be watched (NULL). */
+mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_http_server *s);
+/* The same for a descriptor that was just accepted: reads at once what it may have
+ * sent already.  Mostly the request is there, and a connection for one request is
+ * never watched at all.  It may be closed on return. */
 bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
 		      mo_http_server *s);
 /* Could it move to the successor, as far as its server and its stream go? */

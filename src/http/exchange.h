@@ -139,6 +139,9 @@ typedef struct mo_http_limits {
 	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
 	bool keep_alive;
 	bool handover; /* connections may move to a successor */
+	bool tls_handover; /* those of TLS, too */
+	bool tls_shed; /* OpenSSL's state is freed after the handshake */
+	uint64_t tls_key_limit; /* records written with one key */
 	size_t ws_max_message, ws_max_queue; /* of a message; of output not yet taken */
 	molt_time ws_ping;         /* silence until a ping, and until it must be answered */
 	molt_time ws_close_spread; /* over which a drain closes what cannot move */

@@ -155,7 +155,7 @@ static bool h1_movable(const mo_conn *c)
 /* One that leaves for the successor reads nothing more here. */
 static void wait_for_more(mo_conn *c)
 {
-	if (mo_conn_leaves(c) && h1_movable(c)) {
+	if (mo_conn_leaves(c) && h1_movable(c) && c->stream->ops->settled(c->stream)) {
 		mo_conn_offer(c);
 		return;
 	}

@@ -121,7 +121,7 @@ static bool ends_by_drain(const mo_conn *c)
 
 	return closing == MO_CLOSING_ALL ||
 	       (closing == MO_CLOSING_UNMOVABLE &&
-		(c->stays || !c->server->lim.handover || !c->stream->ops->movable(c->stream)));
+		!mo_conn_may_move(c));
 }
 
 /* Requests that were sent behind this one are answered before the connection

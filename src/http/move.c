@@ -4,7 +4,7 @@
  *
  * Always: one that is MOVING is touched by nobody, so what it was when it was
  * packed is what the taker gets; its descriptor stays open here until the taker
- * has said that it owns it. */
+ * has said that it owns it.  The keys of TLS are wiped then. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -13,7 +13,10 @@
 
 bool mo_conn_may_move(const mo_conn *c)
 {
-	return !c->stays && c->server->lim.handover && c->stream->ops->movable(c->stream);
+	const mo_http_limits *lim = &c->server->lim;
+
+	return !c->stays && lim->handover && (!c->tls || lim->tls_handover) &&
+	       c->stream->ops->movable(c->stream);
 }
 
 bool mo_conn_leaves(const mo_conn *c)
@@ -33,7 +36,7 @@ void mo_conn_offer(mo_conn *c)
 static bool movable(const mo_conn *c)
 {
 	return c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING && mo_conn_may_move(c) &&
-	       c->proto->movable(c);
+	       c->proto->movable(c) && c->stream->ops->settled(c->stream);
 }
 
 static molt_str state_of(mo_conn *c)
@@ -60,7 +63,8 @@ static void pack_one(mo_pack *p, mo_conn *c)
 					.left = time_left(c),
 					.bytes = c->proto->unread(c),
 					.protocol = c->proto->name,
-					.state = state_of(c) };
+					.state = state_of(c),
+					.stream = c->stream->ops->pack(c->stream) };
 	c->before = c->state;
 	c->state = MO_CONN_MOVING;
 	mo_conn_watch(c, 0);
@@ -88,6 +92,7 @@ mo_pack *mo_conns_pack(mo_loop *l)
 			p->loop = l;
 		}
 		pack_one(p, c);
+		bytes += p->items[p->n - 1].stream.len;
 	}
 	return p;
 }
@@ -96,6 +101,7 @@ static void serve_on(mo_conn *c, molt_time left)
 {
 	mo_list_remove(&c->node);
 	mo_list_append(&c->home->all, &c->node);
+	c->stream->ops->unpacked(c->stream);
 	c->state = c->before;
 	c->stays = true;
 	if (c->cut_later) {
@@ -130,13 +136,13 @@ static void change_protocol(mo_conn *c, const mo_protocol *proto, void *data, mo
 	proto->begin(c, bytes);
 }
 
-bool mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, molt_time left,
-		   molt_str bytes, const mo_protocol *proto, void *data)
+bool mo_conn_adopt(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_addr *peer,
+		   molt_time left, molt_str bytes, const mo_protocol *proto, void *data)
 {
 	mo_conn *c;
 
 	atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
-	c = mo_conn_open(mo_conns_of(l), fd, peer, NULL, s);
+	c = mo_conn_open(mo_conns_of(l), stream, peer, s);
 	if (!c)
 		return false;
 	if (proto) {
@@ -145,6 +151,8 @@ bool mo_conn_adopt(mo_loop *l, mo_http_server *s, int fd, const mo_addr *peer, m
 	}
 	if (bytes.len)
 		c->proto->restore(c, bytes);
+	if (c->stream->ops->pending(c->stream))
+		mo_conn_later(c);
 	/* What it waited for the predecessor counts: no restart gives a slow
 	 * client more time. */
 	if (left >= 0 && (c->state == MO_CONN_HEAD || c->state == MO_CONN_IDLE))

@@ -9,6 +9,7 @@
 #define MO_NET_STREAM_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -17,7 +18,7 @@
 typedef struct mo_stream mo_stream;
 
 typedef struct mo_stream_ops {
-	const char *name; /* "plain", "tls" */
+	const char *name; /* "plain", "tls", "record" */
 	ssize_t (*read)(mo_stream *s, void *buf, size_t n);
 	ssize_t (*writev)(mo_stream *s, const struct iovec *iov, int count);
 	/* Sends up to n bytes of file at *off and moves *off.  -EIO: the file ends
@@ -29,8 +30,20 @@ typedef struct mo_stream_ops {
 	int (*finish)(mo_stream *s);
 	/* Bytes that a read would give without the descriptor becoming readable. */
 	bool (*pending)(const mo_stream *s);
-	/* Holds no state but the descriptor (plain), or can pack its state (later). */
+	/* Could it go on in another process, at some moment? */
 	bool (*movable)(const mo_stream *s);
+	/* When movable: is this such a moment?  Nothing is half done that pack() could
+	 * not tell. */
+	bool (*settled)(mo_stream *s);
+	/* When settled: what there is of it besides the descriptor, for
+	 * mo_stream_unpack(); empty: nothing (plain).  It may hold keys.  Until
+	 * unpacked() or close() nothing else may be called, and the bytes stay. */
+	molt_str (*pack)(mo_stream *s);
+	/* It was not given away after all: wipes what pack() made. */
+	void (*unpacked)(mo_stream *s);
+	/* Of TLS: what its handshake told (enum mo_tls_fact), "" when there is none.
+	 * Plain: NULL. */
+	const char *(*fact)(mo_stream *s, int fact);
 	/* Closes the descriptor, frees s.  Without finish() before it the client
 	 * sees the answer cut (TLS sends no close_notify). */
 	void (*close)(mo_stream *s);
@@ -43,6 +56,11 @@ struct mo_stream {
 };
 
 mo_stream *mo_stream_plain(int fd); /* owns fd */
+/* What pack() gave in another process goes on here; key_limit as in tls.h.  Owns fd
+ * when it succeeds; NULL: it is not understood. [any] */
+mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit);
+/* Would it be understood? [any] */
+bool mo_stream_can_unpack(molt_str packed);
 extern const mo_stream_ops mo_stream_plain_ops;
 
 #endif

@@ -80,6 +80,25 @@ static bool plain_movable(const mo_stream *s)
 	return true;
 }
 
+static bool plain_settled(mo_stream *s)
+{
+	return true;
+}
+
+static molt_str plain_pack(mo_stream *s)
+{
+	return (molt_str){ "", 0 };
+}
+
+static void plain_unpacked(mo_stream *s)
+{
+}
+
+static const char *plain_fact(mo_stream *s, int fact)
+{
+	return NULL;
+}
+
 static void plain_close(mo_stream *s)
 {
 	close(s->fd);
@@ -95,6 +114,10 @@ const mo_stream_ops mo_stream_plain_ops = {
 	.finish = plain_finish,
 	.pending = plain_pending,
 	.movable = plain_movable,
+	.settled = plain_settled,
+	.pack = plain_pack,
+	.unpacked = plain_unpacked,
+	.fact = plain_fact,
 	.close = plain_close,
 };
 

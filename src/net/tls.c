@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/ticket.h"
+#include "net/tls_harvest.h"
 
 #define TLS_MAGIC 0x746c7363u
 
@@ -29,6 +30,7 @@ struct mo_tls {
 	uint32_t magic;
 	atomic_uint refs;
 	SSL_CTX *ctx;
+	uint64_t key_limit;
 };
 
 /* The oldest reason in OpenSSL's queue, which is the cause of the others, as
@@ -249,4 +251,18 @@ SSL_CTX *mo_tls_context(const mo_tls *t)
 {
 	MO_MAGIC_OK(t, TLS_MAGIC);
 	return t->ctx;
+}
+
+void mo_tls_allow_handover(mo_tls *t, uint64_t key_limit)
+{
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	MO_CHECK(key_limit > 0);
+	t->key_limit = key_limit;
+	mo_tls_harvest_context(t->ctx);
+}
+
+uint64_t mo_tls_key_limit(const mo_tls *t)
+{
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	return t->key_limit;
 }

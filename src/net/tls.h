@@ -17,6 +17,11 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why);
 mo_tls *mo_tls_ref(mo_tls *t);
 void mo_tls_unref(mo_tls *t);                       /* NULL accepted */
 struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed */
+/* Before the first stream: its connections can move to another process, and change
+ * their keys after key_limit records (TLS 1.3; at least 1). */
+void mo_tls_allow_handover(mo_tls *t, uint64_t key_limit);
+uint64_t mo_tls_key_limit(const mo_tls *t); /* 0: they cannot move */
+
 /* Owns fd. NULL only when OpenSSL is out of memory; fd is closed then. */
 mo_stream *mo_stream_tls(int fd, mo_tls *t);
 
@@ -25,5 +30,9 @@ mo_stream *mo_stream_tls(int fd, mo_tls *t);
  * The stream has then become a plain one: read, writev and finish work without
  * TLS, and not one byte of the client has been read. */
 bool mo_stream_tls_got_http(const mo_stream *s);
+
+/* After the handshake: the same connection on our record layer, without OpenSSL's
+ * state; s itself when it cannot be done (now). */
+mo_stream *mo_stream_tls_shed(mo_stream *s);
 
 #endif

@@ -91,8 +91,16 @@ static const mo_key keys[] = {
 	     "Files that stand for their directory, the first that exists."),
 	BOOL("indexFolder", index_folder, "false", "List directories that have no index file."),
 	BOOL("handover", handover, "true",
-	     "Give plain HTTP/1.1 connections to the new process at a restart; off: they end with "
-	     "their next answer."),
+	     "Give HTTP/1.1 connections, plain and HTTPS, to the new process at a restart; off: "
+	     "they end with their next answer."),
+	BOOL("tlsHandover", tls_handover, "true",
+	     "HTTPS connections are given to the new process, too; off: they end with their next "
+	     "answer."),
+	BOOL("tlsShed", tls_shed, "false",
+	     "Free OpenSSL's state after the handshake and go on without it: idle HTTPS "
+	     "connections become small."),
+	INT("tlsKeyLimit", 16, 16777216, tls_key_limit, "8388608",
+	    "Records (of up to 16 KiB) that are sent with one key of TLS 1.3 before it is changed."),
 	SIZE("wsMaxMessage", 125, 64 * MIB, ws_max_message, "1m",
 	     "A message that a WebSocket client sends, decompressed; a longer one closes with "
 	     "1009."),

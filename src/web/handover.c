@@ -48,7 +48,8 @@ static mo_gen_batch *batch_of(mo_pack *p)
 					     .left = it->left,
 					     .bytes = it->bytes,
 					     .protocol = it->protocol,
-					     .state = it->state };
+					     .state = it->state,
+					     .stream = it->stream };
 	}
 	return b;
 }
@@ -113,13 +114,16 @@ static molt_server *find(const char *name)
 	return NULL;
 }
 
-/* A server that has become HTTPS only must not go on in plain text. */
-bool mo_process_takes(const char *server)
+/* A server that has become HTTPS only must not go on in plain text, nor one that
+ * speaks no TLS any more with a connection of HTTPS. */
+bool mo_process_takes(const char *server, bool tls)
 {
 	const molt_server *s = find(server);
 
+	if (s && tls && !s->set.tls_handover)
+		return false;
 	for (size_t i = 0; s && i < s->nendpoints; i++)
-		if (!s->endpoints[i].https)
+		if (s->endpoints[i].https == tls)
 			return true;
 	return false;
 }
@@ -263,7 +267,7 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 	for (size_t i = 0; i < n; i++) {
 		const mo_protocol *proto = protocol_of(c[i].protocol);
 
-		keep[i] = keep[i] && proto;
+		keep[i] = keep[i] && proto && mo_stream_can_unpack(c[i].stream);
 		if (keep[i] && proto != &mo_protocol_h1)
 			add_making(b, &c[i], proto);
 	}
@@ -291,7 +295,7 @@ typedef struct arrival {
 	mo_loop *loop;
 	molt_server *server;
 	made *ready; /* NULL: HTTP/1 */
-	int fd;
+	mo_stream *stream;
 	mo_addr peer;
 	molt_time left;
 	mo_event **missed;
@@ -315,7 +319,7 @@ static void adopt_made(arrival *a, molt_str bytes)
 		data = mo_web_sse_stream(m->sse);
 		mo_web_sse_taken(m->sse, a->missed, a->nmissed);
 	}
-	if (mo_conn_adopt(a->loop, &a->server->http, a->fd, &a->peer, a->left, bytes, m->proto,
+	if (mo_conn_adopt(a->loop, &a->server->http, a->stream, &a->peer, a->left, bytes, m->proto,
 			  data))
 		free(m);
 	else
@@ -330,7 +334,7 @@ static void adopt(void *arg)
 	if (a->ready)
 		adopt_made(a, bytes);
 	else
-		mo_conn_adopt(a->loop, &a->server->http, a->fd, &a->peer, a->left, bytes, NULL,
+		mo_conn_adopt(a->loop, &a->server->http, a->stream, &a->peer, a->left, bytes, NULL,
 			      NULL);
 	for (size_t i = 0; i < a->nmissed; i++)
 		mo_event_unref(a->missed[i]);
@@ -346,12 +350,13 @@ void mo_process_take(const mo_gen_conn *c)
 	*a = (arrival){ .loop = m ? m->loop : next_loop(),
 			.server = find(c->server),
 			.ready = m,
-			.fd = c->fd,
 			.peer = c->peer,
 			.left = c->left,
 			.nmissed = m ? c->nmissed : 0,
 			.len = c->bytes.len };
 	MO_CHECK(a->server != NULL);
+	a->stream = mo_stream_unpack(c->fd, c->stream, a->server->http.lim.tls_key_limit);
+	MO_CHECK(a->stream != NULL); /* prepare() has looked */
 	if (a->len)
 		memcpy(a->bytes, c->bytes.ptr, a->len);
 	a->missed = mo_calloc(a->nmissed + 1, sizeof(mo_event *));

@@ -70,7 +70,7 @@ static void open_on(void *arg)
 
 	peer.u.sa.sa_family = AF_UNIX;
 	atomic_fetch_add(&v->http->connections, 1);
-	c = mo_conn_open(mo_conns_of(mo_loop_self()), v->fd, &peer, NULL, v->http);
+	c = mo_conn_open(mo_conns_of(mo_loop_self()), mo_stream_plain(v->fd), &peer, v->http);
 	if (c)
 		c->tls = is_https(v->server);
 	free(v);

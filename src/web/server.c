@@ -190,12 +190,15 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	TAKE(ws_max_queue, ws_max_queue);
 	TAKE(ws_ping, ws_ping);
 	TAKE(ws_close_spread, ws_close_spread);
+	TAKE(tls_key_limit, tls_key_limit);
 #undef TAKE
 	set_text(&s->set.server_agent, o->server_name);
 	set_text(&s->set.ws_origins, o->ws_origins);
 	set_text(&s->set.probe, o->probe);
 	s->set.keep_alive = !o->no_keep_alive;
 	s->set.handover = !o->no_handover;
+	s->set.tls_handover = !o->no_tls_handover;
+	s->set.tls_shed = o->tls_shed;
 	mo_settings_fini(&d);
 	rc = mo_settings_check(&s->set, &why);
 	if (rc < 0)

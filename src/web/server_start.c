@@ -156,6 +156,8 @@ static int open_tls(molt_server *s, mo_endpoint *e)
 	rc = mo_tls_new(cert, key, &e->tls, &why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "HTTPS on %s: %s", e->text, why);
+	else if (s->set.tls_shed || (s->set.handover && s->set.tls_handover))
+		mo_tls_allow_handover(e->tls, (uint64_t)s->set.tls_key_limit);
 	free(why);
 	return rc;
 }
@@ -247,6 +249,9 @@ static void prepare_limits(molt_server *s)
 					.idle_timeout = set->idle_timeout,
 					.keep_alive = set->keep_alive,
 					.handover = set->handover,
+					.tls_handover = set->tls_handover,
+					.tls_shed = set->tls_shed,
+					.tls_key_limit = (uint64_t)set->tls_key_limit,
 					.ws_max_message = (size_t)set->ws_max_message,
 					.ws_max_queue = (size_t)set->ws_max_queue,
 					.ws_ping = set->ws_ping,

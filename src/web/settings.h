@@ -25,7 +25,8 @@ typedef struct mo_settings {
 	molt_time ws_ping, ws_close_spread;
 	char *ws_origins; /* comma list */
 	bool graceful;
-	bool handover;
+	bool handover, tls_handover, tls_shed;
+	int64_t tls_key_limit; /* records */
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
 	int64_t max_generations;
 	char *probe; /* comma list of "GET /health 200" */

@@ -1,8 +1,8 @@
 """One restart, looked at closely: who answers what, before, during and after.
 
-Drained: connections that do not move (handover off, or HTTPS) are answered by
-the generation that has them and end with that answer.  Moved: plain HTTP/1.1
-connections go on in the new process; their clients see nothing."""
+Drained: connections that do not move (handover off) are answered by the
+generation that has them and end with that answer.  Moved: HTTP/1.1 connections,
+plain and TLS, go on in the new process; their clients see nothing."""
 import os
 import signal
 import sys
@@ -216,11 +216,12 @@ class Drained(Walk):
 
 
 class DrainedTls(Walk):
-    handover = "true"  # TLS connections stay all the same
+    handover = "true"
 
     def test_an_idle_https_connection_is_closed_only_with_its_next_answer(self):
         crt, key = certs.make(self.dir)
-        srv = self.app(env={"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key})
+        srv = self.app(env={"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key,
+                            "MOLT_SERVER_TLSHANDOVER": "false"})
         old = srv.pid
         conn = self.connect(srv, tls=True)
         conn.request("GET", "/pid")
@@ -343,6 +344,25 @@ class Moved(Walk):
             return [r for r in self.status(srv)["receipts"] if r.get("moved", 0) >= 7]
 
         self.assertTrue(eventually(counted, 3), (answer, self.status(srv)["receipts"]))
+
+
+class MovedTls(Moved):
+    """All of it over TLS."""
+    shed = "false"
+
+    def app(self, *argv, env=None, **kw):
+        crt, key = certs.make(self.dir)
+        return super().app(*argv, env={
+            "MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key,
+            "MOLT_SERVER_TLSSHED": self.shed, **(env or {})}, **kw)
+
+    def connect(self, where, **kw):
+        return super().connect(where, **{"tls": True, **kw})
+
+
+class MovedTlsShed(MovedTls):
+    """And with OpenSSL's state freed after the handshake."""
+    shed = "true"
 
 
 class NewPrograms(RestartCase):

@@ -54,7 +54,7 @@ static void adopt_now(void *arg)
 {
 	copy *c = arg;
 
-	mo_conn_adopt(srv.loop, &srv.http, c->fd, &c->peer, c->left, mo_strn(c->bytes, c->len),
+	mo_conn_adopt(srv.loop, &srv.http, mo_stream_plain(c->fd), &c->peer, c->left, mo_strn(c->bytes, c->len),
 		      NULL, NULL);
 }
 

@@ -140,9 +140,9 @@ static void adopt_now(void *arg)
 	newest = w->step;
 	assert_int_equal(part.len, 4);
 	memcpy(w->more, part.ptr, part.len);
-	assert_true(mo_conn_adopt(srv.loop, &srv.http, c->fd, &c->peer, MOLT_FOREVER,
-				  mo_strn(c->bytes.data, c->bytes.len), &mo_protocol_step,
-				  w->step));
+	assert_true(mo_conn_adopt(srv.loop, &srv.http, mo_stream_plain(c->fd), &c->peer,
+				  MOLT_FOREVER, mo_strn(c->bytes.data, c->bytes.len),
+				  &mo_protocol_step, w->step));
 	/* The counters of the test's app belong to one generation. */
 	atomic_fetch_add(&srv.running, 1);
 }

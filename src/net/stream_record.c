@@ -1,0 +1,600 @@
+/* The record stream: a TLS connection after its handshake, without OpenSSL's
+ * connection; see stream.h and doc/tls-handover.md.  Made from a parcel of another
+ * process, or from one's own TLS stream (tlsShed).  Used by the loop that owns the
+ * connection.
+ *
+ *   state     event                                     -> next
+ *   OPEN      finish(): close_notify has left           -> FINISHED (reads go on)
+ *   OPEN      the peer broke the rules                  -> BROKEN, its alert was sent
+ *   OPEN      alert, end without close_notify, error    -> BROKEN
+ *   any       the peer's close_notify                   reads give 0 (ended)
+ *   BROKEN    every call                                -> BROKEN (-ECONNRESET)
+ *
+ * Input: one buffer, there only while it holds something; what is opened and not yet
+ * taken (plain) lies before what is not yet opened (raw).  Output: one sealed record,
+ * there only until it has left; its content counts as written then.
+ *
+ * Always: BROKEN writes nothing; no plaintext is given out before its record was
+ * authenticated. */
+#include "net/stream_record.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "net/secret.h"
+#include "net/tls_facts.h"
+#include "net/tls_parcel.h"
+
+#define IN_CAP (2u * MO_TLS_RECORD)
+#define IN_SMALL 4096u /* less than this does not keep a whole buffer */
+#define STRANGE_MAX 32 /* records in a row that bring no data */
+
+enum { NEED_MORE = INT32_MIN };
+
+static struct record_stream *of(mo_stream *s)
+{
+	return (struct record_stream *)(void *)s;
+}
+
+/* ---- the end ---------------------------------------------------------------- */
+
+static void drop_output(struct record_stream *t)
+{
+	free(t->out);
+	t->out = NULL;
+	t->out_at = t->out_end = t->owed = 0;
+}
+
+static int broken(struct record_stream *t, int err)
+{
+	t->state = MO_RECORD_BROKEN;
+	mo_tls_record_fini(&t->rec);
+	OPENSSL_cleanse(t->keys, sizeof(*t->keys));
+	free(t->in);
+	t->in = NULL;
+	t->plain_at = t->plain_end = t->at = t->end = t->in_cap = 0;
+	drop_output(t);
+	return err;
+}
+
+/* Room for n bytes of content behind what waits to be sent. */
+static uint8_t *output_room(struct record_stream *t, size_t n)
+{
+	t->out = mo_realloc(t->out, t->out_end + n + MO_TLS_MORE);
+	return t->out + t->out_end;
+}
+
+static void seal_small(struct record_stream *t, uint8_t type, const void *data, size_t n)
+{
+	struct iovec v = { (void *)(uintptr_t)data, n };
+	mo_tls_source from = { &v, 1, 0 };
+	uint8_t *out = output_room(t, n);
+
+	t->out_end += (uint32_t)mo_tls_seal(&t->rec, type, &from, n, out);
+}
+
+/* Sends what is sealed.  0; -EAGAIN; other errors: broken. */
+static int flush(struct record_stream *t)
+{
+	while (t->out_at < t->out_end) {
+		ssize_t n =
+			send(t->base.fd, t->out + t->out_at, t->out_end - t->out_at, MSG_NOSIGNAL);
+
+		if (n >= 0) {
+			t->out_at += (uint32_t)n;
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			t->base.want = UV_WRITABLE;
+			return -EAGAIN;
+		} else if (errno != EINTR) {
+			return broken(t, -errno);
+		}
+	}
+	free(t->out);
+	t->out = NULL;
+	t->out_at = t->out_end = 0;
+	return 0;
+}
+
+/* The peer broke the rules: says which, once, and nothing after it. */
+static int fail(struct record_stream *t, int alert)
+{
+	uint8_t body[2] = { 2, (uint8_t)alert };
+
+	if (t->state == MO_RECORD_OPEN && !t->closing) {
+		seal_small(t, MO_TLS_ALERT, body, sizeof(body));
+		(void)flush(t);
+	}
+	return broken(t, -EPROTO);
+}
+
+/* ---- what comes besides data ------------------------------------------------- */
+
+static int strange(struct record_stream *t)
+{
+	return ++t->strange > STRANGE_MAX ? fail(t, MO_ALERT_UNEXPECTED_MESSAGE) : 0;
+}
+
+static int on_alert(struct record_stream *t, const uint8_t *p, size_t n)
+{
+	bool v12 = t->keys->suite->v12;
+
+	if (n != 2)
+		return fail(t, n == 0 ? MO_ALERT_UNEXPECTED_MESSAGE : MO_ALERT_DECODE_ERROR);
+	if (p[1] == MO_ALERT_CLOSE_NOTIFY) {
+		t->ended = true;
+		return 0;
+	}
+	/* TLS 1.3 knows no warnings but this one (RFC 8446 section 6). */
+	if (p[1] == MO_ALERT_USER_CANCELED || (v12 && p[0] == 1))
+		return strange(t);
+	return broken(t, -ECONNRESET);
+}
+
+/* A whole handshake message: KeyUpdate is all that a client may send now. */
+static int on_message(struct record_stream *t)
+{
+	const uint8_t *m = t->message;
+
+	if (m[4] > 1)
+		return fail(t, MO_ALERT_ILLEGAL_PARAMETER);
+	mo_tls_record_step(&t->rec, false);
+	if (m[4] == 1)
+		t->keys->owes_update = true;
+	t->message_len = 0;
+	return strange(t);
+}
+
+/* Messages may be cut at records, but none may follow in the record of a KeyUpdate:
+ * the keys change (RFC 8446 section 5.1). */
+static int on_handshake(struct record_stream *t, const uint8_t *p, size_t n)
+{
+	static const uint8_t key_update[4] = { 24, 0, 0, 1 };
+
+	if (n == 0 || t->keys->suite->v12)
+		return fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
+	for (size_t i = 0; i < n; i++) {
+		size_t at = t->message_len;
+
+		if (at < 4 && p[i] != key_update[at])
+			return fail(t,
+				    at == 0 ? MO_ALERT_UNEXPECTED_MESSAGE : MO_ALERT_DECODE_ERROR);
+		t->message[t->message_len++] = p[i];
+		if (at < 4)
+			continue;
+		return i + 1 == n ? on_message(t) : fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
+	}
+	return strange(t);
+}
+
+static int on_other(struct record_stream *t, uint8_t type, const uint8_t *p, size_t n)
+{
+	if (t->message_len && type != MO_TLS_HANDSHAKE)
+		return fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
+	if (type == MO_TLS_ALERT)
+		return on_alert(t, p, n);
+	if (type == MO_TLS_HANDSHAKE)
+		return on_handshake(t, p, n);
+	return fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
+}
+
+/* ---- reading ------------------------------------------------------------------ */
+
+static size_t take_plain(struct record_stream *t, uint8_t *buf, size_t n)
+{
+	size_t have = t->plain_end - t->plain_at;
+
+	n = n < have ? n : have;
+	if (n)
+		memcpy(buf, t->in + t->plain_at, n);
+	t->plain_at += (uint32_t)n;
+	return n;
+}
+
+/* The size of the whole record that is there; NEED_MORE; -alert. */
+static ssize_t whole_record(const struct record_stream *t)
+{
+	ssize_t size;
+
+	if (t->ended || t->end - t->at < MO_TLS_HEAD)
+		return NEED_MORE;
+	size = mo_tls_record_size(t->keys, t->in + t->at);
+	return size > (ssize_t)(t->end - t->at) ? NEED_MORE : size;
+}
+
+/* Opens the next record, into buf when it fits.  How many bytes that gave; 0: none
+ * there, look at plain; NEED_MORE; <0. */
+static ssize_t next_record(struct record_stream *t, uint8_t *buf, size_t room)
+{
+	ssize_t size = whole_record(t), n;
+	uint8_t *rec, *out = buf, type = 0;
+
+	if (size == NEED_MORE)
+		return size;
+	if (size < 0)
+		return fail(t, (int)-size);
+	rec = t->in + t->at;
+	if (mo_tls_open_room(t->keys, (size_t)size) > room)
+		out = rec + mo_tls_content_at(t->keys->suite);
+	n = mo_tls_open(&t->rec, rec, (size_t)size, out, &type);
+	if (n < 0)
+		return fail(t, (int)-n);
+	t->at += (uint32_t)size;
+	if (type != MO_TLS_DATA || t->message_len)
+		return on_other(t, type, out, (size_t)n);
+	if (n == 0)
+		return strange(t);
+	t->strange = 0;
+	if (out == buf)
+		return n;
+	t->plain_at = (uint32_t)(out - t->in);
+	t->plain_end = t->plain_at + (uint32_t)n;
+	return 0;
+}
+
+static void resize_input(struct record_stream *t, size_t cap)
+{
+	uint8_t *in = mo_malloc(cap);
+
+	if (t->end > t->at)
+		memcpy(in, t->in + t->at, t->end - t->at);
+	free(t->in);
+	t->in = in;
+	t->end -= t->at;
+	t->at = t->plain_at = t->plain_end = 0;
+	t->in_cap = (uint32_t)cap;
+}
+
+/* Once nothing more is opened: a buffer stays only for what is worth it. */
+static void tidy(struct record_stream *t)
+{
+	size_t raw = t->end - t->at;
+
+	if (!t->in || t->plain_at < t->plain_end)
+		return;
+	if (raw == 0) {
+		free(t->in);
+		t->in = NULL;
+		t->in_cap = t->at = t->end = t->plain_at = t->plain_end = 0;
+	} else if (raw < IN_SMALL && t->in_cap == IN_CAP && whole_record(t) == NEED_MORE) {
+		resize_input(t, raw);
+	}
+}
+
+/* One read of the socket, behind the beginning of a record. */
+static int receive(struct record_stream *t)
+{
+	ssize_t n;
+
+	if (t->in_cap < IN_CAP)
+		resize_input(t, IN_CAP);
+	if (t->at > 0) {
+		memmove(t->in, t->in + t->at, t->end - t->at);
+		t->end -= t->at;
+		t->at = 0;
+	}
+	do {
+		n = recv(t->base.fd, t->in + t->end, t->in_cap - t->end, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		t->end += (uint32_t)n;
+		return 0;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		t->base.want = UV_READABLE;
+		return -EAGAIN;
+	}
+	/* TCP ended without close_notify: what came may have been cut. */
+	return broken(t, n < 0 ? -errno : -ECONNRESET);
+}
+
+/* What came before a fault is given out; the next call tells of it. */
+static ssize_t tell_or_keep(struct record_stream *t, ssize_t got, int err)
+{
+	t->fault = got > 0 ? err : 0;
+	return got > 0 ? got : err;
+}
+
+static int tell_fault(struct record_stream *t)
+{
+	int err = t->fault ? t->fault : -ECONNRESET;
+
+	t->fault = 0;
+	return err;
+}
+
+static ssize_t record_read(mo_stream *s, void *buf, size_t n)
+{
+	struct record_stream *t = of(s);
+	ssize_t got, r = 0;
+
+	if (n == 0)
+		return -EINVAL; /* 0 would read as the end of the stream */
+	if (t->state == MO_RECORD_BROKEN)
+		return tell_fault(t);
+	got = (ssize_t)take_plain(t, buf, n);
+	while (r != -EAGAIN && (size_t)got < n) {
+		r = next_record(t, (uint8_t *)buf + got, n - (size_t)got);
+		if (r == NEED_MORE && (got > 0 || t->ended))
+			break;
+		if (r == NEED_MORE)
+			r = receive(t);
+		if (r > 0)
+			got += r;
+		else if (r == 0)
+			got += (ssize_t)take_plain(t, (uint8_t *)buf + got, n - (size_t)got);
+		else if (r != -EAGAIN)
+			return tell_or_keep(t, got, (int)r);
+	}
+	tidy(t);
+	if (got > 0)
+		return got;
+	if (!t->ended)
+		return -EAGAIN;
+	t->end_told = true;
+	return 0;
+}
+
+static bool record_pending(const mo_stream *s)
+{
+	const struct record_stream *t = (const struct record_stream *)(const void *)s;
+
+	if (t->state == MO_RECORD_BROKEN)
+		return t->fault != 0;
+	return t->plain_at < t->plain_end || (t->ended && !t->end_told) ||
+	       whole_record(t) != NEED_MORE;
+}
+
+/* ---- writing ------------------------------------------------------------------ */
+
+/* Before the next record: the KeyUpdate that the peer waits for, or that the number
+ * of records calls for (RFC 8446 section 5.5). */
+static void update_keys(struct record_stream *t)
+{
+	static const uint8_t key_update[5] = { 24, 0, 0, 1, 0 };
+	mo_tls_keys *k = t->keys;
+
+	if (k->suite->v12 || (!k->owes_update && k->write.seq < t->key_limit))
+		return;
+	seal_small(t, MO_TLS_HANDSHAKE, key_update, sizeof(key_update));
+	mo_tls_record_step(&t->rec, true);
+	k->owes_update = false;
+}
+
+static int may_write(const struct record_stream *t)
+{
+	if (t->state == MO_RECORD_BROKEN)
+		return -ECONNRESET;
+	return t->closing ? -EPIPE : 0;
+}
+
+/* Sends the sealed record; its content counts when all of it has left. */
+static ssize_t send_record(struct record_stream *t)
+{
+	size_t n = t->owed;
+	int err = flush(t);
+
+	if (err)
+		return err;
+	t->owed = 0;
+	return (ssize_t)n;
+}
+
+static ssize_t record_writev(mo_stream *s, const struct iovec *iov, int count)
+{
+	struct record_stream *t = of(s);
+	mo_tls_source from = { iov, count, 0 };
+	size_t n = 0;
+	int err = may_write(t);
+
+	if (err)
+		return err;
+	for (int i = 0; i < count && n < MO_TLS_PLAIN; i++)
+		n += iov[i].iov_len < MO_TLS_PLAIN ? iov[i].iov_len : MO_TLS_PLAIN;
+	if (n < t->owed) /* not the same data again: they were sealed already */
+		return broken(t, -EPIPE);
+	if (n == 0 || t->owed > 0)
+		return n == 0 ? 0 : send_record(t);
+	n = n < MO_TLS_PLAIN ? n : MO_TLS_PLAIN;
+	update_keys(t);
+	t->out_end += (uint32_t)mo_tls_seal(&t->rec, MO_TLS_DATA, &from, n, output_room(t, n));
+	t->owed = (uint32_t)n;
+	return send_record(t);
+}
+
+static ssize_t record_sendfile(mo_stream *s, int file, off_t *off, size_t n)
+{
+	struct record_stream *t = of(s);
+	struct iovec v;
+	uint8_t *out;
+	ssize_t r = may_write(t);
+
+	if (r || n == 0)
+		return r;
+	if (t->owed == 0) {
+		update_keys(t);
+		out = output_room(t, MO_TLS_PLAIN);
+		v.iov_base = out + mo_tls_content_at(t->keys->suite);
+		do {
+			r = pread(file, v.iov_base, n < MO_TLS_PLAIN ? n : MO_TLS_PLAIN, *off);
+		} while (r < 0 && errno == EINTR);
+		if (r <= 0)
+			return r < 0 ? -errno : -EIO;
+		v.iov_len = (size_t)r;
+		t->out_end += (uint32_t)mo_tls_seal(&t->rec, MO_TLS_DATA,
+						    &(mo_tls_source){ &v, 1, 0 }, (size_t)r, out);
+		t->owed = (uint32_t)r;
+	}
+	r = send_record(t);
+	if (r > 0)
+		*off += r;
+	return r;
+}
+
+static int record_handshake(mo_stream *s)
+{
+	return 0;
+}
+
+static int record_finish(mo_stream *s)
+{
+	static const uint8_t close_notify[2] = { 1, MO_ALERT_CLOSE_NOTIFY };
+	struct record_stream *t = of(s);
+	int err;
+
+	if (t->state != MO_RECORD_OPEN)
+		return t->state == MO_RECORD_FINISHED ? 0 : -ECONNRESET;
+	if (!t->closing) {
+		seal_small(t, MO_TLS_ALERT, close_notify, sizeof(close_notify));
+		t->closing = true;
+	}
+	err = flush(t);
+	if (err)
+		return err;
+	t->state = MO_RECORD_FINISHED;
+	return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+/* ---- moving ------------------------------------------------------------------- */
+
+static bool record_movable(const mo_stream *s)
+{
+	const struct record_stream *t = (const struct record_stream *)(const void *)s;
+
+	return t->state == MO_RECORD_OPEN && !t->closing;
+}
+
+static bool record_settled(mo_stream *s)
+{
+	struct record_stream *t = of(s);
+
+	return record_movable(s) && t->message_len == 0 &&
+	       (t->plain_end - t->plain_at) + (t->end - t->at) + (t->out_end - t->out_at) <=
+		       MO_PARCEL_BYTES &&
+	       (t->owed > 0) == (t->out_end > t->out_at);
+}
+
+static molt_str piece(const uint8_t *p, size_t from, size_t to)
+{
+	return (molt_str){ p ? (const char *)p + from : "", to - from };
+}
+
+static molt_str record_pack(mo_stream *s)
+{
+	struct record_stream *t = of(s);
+	mo_tls_parcel p = { .keys = t->keys,
+			    .ended = t->ended,
+			    .strange = t->strange,
+			    .owed = t->owed,
+			    .facts = { t->facts, t->facts_len },
+			    .plain = piece(t->in, t->plain_at, t->plain_end),
+			    .raw = piece(t->in, t->at, t->end),
+			    .sent = piece(t->out, t->out_at, t->out_end) };
+
+	MO_CHECK(!t->parcel);
+	t->parcel_size = (uint32_t)mo_parcel_size(&p);
+	t->parcel = mo_secret_new(t->parcel_size);
+	mo_parcel_write(&p, t->parcel);
+	return (molt_str){ (char *)t->parcel, t->parcel_size };
+}
+
+static void record_unpacked(mo_stream *s)
+{
+	struct record_stream *t = of(s);
+
+	mo_secret_free(t->parcel, t->parcel_size);
+	t->parcel = NULL;
+}
+
+static const char *record_fact(mo_stream *s, int fact)
+{
+	return mo_facts_get(of(s)->facts, (enum mo_tls_fact)fact);
+}
+
+static void record_close(mo_stream *s)
+{
+	struct record_stream *t = of(s);
+
+	mo_tls_record_fini(&t->rec);
+	record_unpacked(s);
+	mo_tls_keys_free(t->keys);
+	free(t->in);
+	free(t->out);
+	free(t->facts);
+	close(s->fd);
+	free(t);
+}
+
+static const mo_stream_ops record_ops = {
+	.name = "record",
+	.read = record_read,
+	.writev = record_writev,
+	.sendfile = record_sendfile,
+	.handshake = record_handshake,
+	.finish = record_finish,
+	.pending = record_pending,
+	.movable = record_movable,
+	.settled = record_settled,
+	.pack = record_pack,
+	.unpacked = record_unpacked,
+	.fact = record_fact,
+	.close = record_close,
+};
+
+mo_stream *mo_stream_record(int fd, mo_tls_keys *keys, char *facts, size_t facts_len,
+			    uint64_t key_limit)
+{
+	struct record_stream *t = mo_calloc(1, sizeof(*t));
+
+	t->base = (mo_stream){ .ops = &record_ops, .fd = fd, .want = UV_READABLE };
+	t->keys = keys;
+	mo_tls_record_init(&t->rec, keys);
+	t->facts = facts;
+	t->facts_len = (uint32_t)facts_len;
+	t->key_limit = key_limit;
+	return &t->base;
+}
+
+mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit)
+{
+	struct record_stream *t;
+	mo_tls_parcel p;
+	char *facts;
+	mo_stream *s;
+
+	if (packed.len == 0)
+		return mo_stream_plain(fd);
+	if (!mo_parcel_read(packed, &p))
+		return NULL;
+	facts = mo_malloc(p.facts.len);
+	memcpy(facts, p.facts.ptr, p.facts.len);
+	s = mo_stream_record(fd, p.keys, facts, p.facts.len, key_limit);
+	t = of(s);
+	t->ended = p.ended;
+	t->strange = p.strange;
+	t->owed = (uint32_t)p.owed;
+	if (p.plain.len + p.raw.len) {
+		t->in_cap = t->end = (uint32_t)(p.plain.len + p.raw.len);
+		t->at = t->plain_end = (uint32_t)p.plain.len;
+		t->in = mo_malloc(t->in_cap);
+		memcpy(t->in, p.plain.ptr, p.plain.len);
+		memcpy(t->in + p.plain.len, p.raw.ptr, p.raw.len);
+	}
+	if (p.sent.len) {
+		t->out_end = (uint32_t)p.sent.len;
+		t->out = mo_malloc(p.sent.len);
+		memcpy(t->out, p.sent.ptr, p.sent.len);
+	}
+	return s;
+}
+
+bool mo_stream_can_unpack(molt_str packed)
+{
+	return packed.len == 0 || mo_parcel_ok(packed);
+}

@@ -1,0 +1,37 @@
+/* The record stream, inside: shared with stream_tls.c, which makes one of a
+ * connection that sheds OpenSSL; and looked at by its unit test. */
+#ifndef MO_NET_STREAM_RECORD_H
+#define MO_NET_STREAM_RECORD_H
+
+#include "net/stream.h"
+#include "net/tls_record.h"
+
+enum mo_record_state { MO_RECORD_OPEN, MO_RECORD_FINISHED, MO_RECORD_BROKEN };
+
+struct record_stream {
+	mo_stream base;
+	mo_tls_keys *keys;
+	mo_tls_record rec;
+	uint64_t key_limit; /* records written until the next KeyUpdate */
+	uint8_t state;      /* enum mo_record_state */
+	bool closing;       /* our close_notify is sealed */
+	bool ended;         /* the peer's has come */
+	bool end_told;
+	int fault;       /* to be told by the next read, after what came before it */
+	uint8_t strange; /* records in a row without data */
+	uint8_t message_len, message[5]; /* of a handshake message */
+	uint8_t *in;
+	uint32_t in_cap, plain_at, plain_end, at, end;
+	uint8_t *out;
+	uint32_t out_at, out_end;
+	uint32_t owed; /* content of the record in out */
+	uint32_t facts_len, parcel_size;
+	char *facts;
+	uint8_t *parcel; /* of pack() */
+};
+
+/* Owns fd, keys and facts (malloc'd, see tls_facts.h). */
+mo_stream *mo_stream_record(int fd, mo_tls_keys *keys, char *facts, size_t facts_len,
+			    uint64_t key_limit);
+
+#endif

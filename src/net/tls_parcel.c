@@ -1,0 +1,162 @@
+/* A TLS connection as bytes; see tls_parcel.h. */
+#include "net/tls_parcel.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "net/tls_facts.h"
+#include "net/tls_record.h"
+
+#define VERSION 1
+#define PARTS 4
+#define FIXED (7 + 3 * 8 + 2 * MO_TLS_SECRET + PARTS * 4)
+
+_Static_assert(MO_TLS_KEY + MO_TLS_IV <= MO_TLS_SECRET, "key and iv take a secret's place");
+
+typedef struct cursor {
+	uint8_t *p;
+} cursor;
+
+static void put(cursor *c, uint64_t v, int bytes)
+{
+	for (int i = 0; i < bytes; i++, v >>= 8)
+		*c->p++ = (uint8_t)v;
+}
+
+static uint64_t get(cursor *c, int bytes)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < bytes; i++)
+		v |= (uint64_t)*c->p++ << (8 * i);
+	return v;
+}
+
+static void put_side(cursor *c, const mo_tls_suite *s, const mo_tls_side *side)
+{
+	memset(c->p, 0, MO_TLS_SECRET);
+	if (s->v12) {
+		memcpy(c->p, side->key, MO_TLS_KEY);
+		memcpy(c->p + MO_TLS_KEY, side->iv, MO_TLS_IV);
+	} else {
+		memcpy(c->p, side->secret, s->hash_len);
+	}
+	c->p += MO_TLS_SECRET;
+}
+
+static void get_side(cursor *c, const mo_tls_suite *s, mo_tls_side *side)
+{
+	if (s->v12) {
+		memcpy(side->key, c->p, MO_TLS_KEY);
+		memcpy(side->iv, c->p + MO_TLS_KEY, MO_TLS_IV);
+		side->ready = true;
+	} else {
+		memcpy(side->secret, c->p, s->hash_len);
+	}
+	c->p += MO_TLS_SECRET;
+}
+
+size_t mo_parcel_size(const mo_tls_parcel *p)
+{
+	return FIXED + p->facts.len + p->plain.len + p->raw.len + p->sent.len;
+}
+
+void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out)
+{
+	const mo_tls_keys *k = p->keys;
+	const molt_str part[PARTS] = { p->facts, p->plain, p->raw, p->sent };
+	cursor c = { out };
+
+	put(&c, VERSION, 1);
+	put(&c, k->suite->id, 2);
+	put(&c,
+	    (k->suite->v12 ? MO_PARCEL_V12 : 0u) | (k->owes_update ? MO_PARCEL_OWES_UPDATE : 0u) |
+		    (p->ended ? MO_PARCEL_ENDED : 0u),
+	    1);
+	put(&c, p->strange, 1);
+	put(&c, p->owed, 2);
+	put(&c, k->read.seq, 8);
+	put(&c, k->write.seq, 8);
+	put(&c, k->nonce, 8);
+	put_side(&c, k->suite, &k->read);
+	put_side(&c, k->suite, &k->write);
+	for (int i = 0; i < PARTS; i++)
+		put(&c, part[i].len, 4);
+	for (int i = 0; i < PARTS; i++) {
+		if (part[i].len)
+			memcpy(c.p, part[i].ptr, part[i].len);
+		c.p += part[i].len;
+	}
+	MO_CHECK((size_t)(c.p - out) == mo_parcel_size(p));
+}
+
+/* The lengths of the parts, against what is there. */
+static bool cut_parts(cursor *c, size_t left, mo_tls_parcel *p)
+{
+	molt_str *part[PARTS] = { &p->facts, &p->plain, &p->raw, &p->sent };
+
+	for (int i = 0; i < PARTS; i++)
+		part[i]->len = (size_t)get(c, 4);
+	for (int i = 0; i < PARTS; i++) {
+		if (part[i]->len > left)
+			return false;
+		part[i]->ptr = (const char *)c->p;
+		c->p += part[i]->len;
+		left -= part[i]->len;
+	}
+	return left == 0 && p->facts.len <= MO_PARCEL_FACTS && mo_facts_ok(p->facts) &&
+	       p->plain.len + p->raw.len + p->sent.len <= MO_PARCEL_BYTES &&
+	       p->owed <= MO_TLS_PLAIN && (p->owed == 0) == (p->sent.len == 0);
+}
+
+/* k is filled where it is given. */
+static bool read_parcel(molt_str in, mo_tls_parcel *p, mo_tls_keys *k)
+{
+	cursor c = { (uint8_t *)(uintptr_t)in.ptr };
+	const mo_tls_suite *s;
+	unsigned flags;
+	uint16_t id;
+
+	*p = (mo_tls_parcel){ 0 };
+	if (in.len < FIXED || get(&c, 1) != VERSION)
+		return false;
+	id = (uint16_t)get(&c, 2);
+	flags = (unsigned)get(&c, 1);
+	s = mo_tls_suite_find(id, flags & MO_PARCEL_V12);
+	if (!s || flags > (MO_PARCEL_V12 | MO_PARCEL_OWES_UPDATE | MO_PARCEL_ENDED))
+		return false;
+	p->ended = flags & MO_PARCEL_ENDED;
+	p->strange = (uint8_t)get(&c, 1);
+	p->owed = (size_t)get(&c, 2);
+	k->suite = s;
+	k->owes_update = flags & MO_PARCEL_OWES_UPDATE;
+	k->read.seq = get(&c, 8);
+	k->write.seq = get(&c, 8);
+	k->nonce = get(&c, 8);
+	get_side(&c, s, &k->read);
+	get_side(&c, s, &k->write);
+	return k->read.seq < INT64_MAX && k->write.seq < INT64_MAX &&
+	       cut_parts(&c, in.len - FIXED, p);
+}
+
+bool mo_parcel_read(molt_str in, mo_tls_parcel *p)
+{
+	mo_tls_keys *k = mo_tls_keys_new();
+
+	if (read_parcel(in, p, k)) {
+		p->keys = k;
+		return true;
+	}
+	mo_tls_keys_free(k);
+	return false;
+}
+
+bool mo_parcel_ok(molt_str in)
+{
+	mo_tls_parcel p;
+
+	if (!mo_parcel_read(in, &p))
+		return false;
+	mo_tls_keys_free(p.keys);
+	return true;
+}

@@ -1,0 +1,50 @@
+/* A TLS connection as bytes, on its way to another process: keys, sequence numbers,
+ * bytes under way, and what the handshake told.  Written by the giver's stream, read
+ * by mo_stream_parcel() of the taker; see doc/tls-handover.md.
+ *
+ *   1   version of this format: 1        2   suite
+ *   1   flags                            1   records in a row without data
+ *   2   owed: content bytes behind "sent"
+ *   8   number of the next record read   8   number of the next record written
+ *   8   next explicit nonce              48  read secret (TLS 1.3), or key and iv
+ *   48  write secret                     4x4 lengths of facts, plain, raw, sent
+ *   ... those four
+ *
+ * Numbers are little-endian.  Always: nothing is accepted whose lengths do not add up
+ * to the whole. */
+#ifndef MO_NET_TLS_PARCEL_H
+#define MO_NET_TLS_PARCEL_H
+
+#include "molt.h"
+#include "net/tls_keys.h"
+
+#define MO_PARCEL_BYTES (20u * 1024) /* of plain, raw and sent together */
+#define MO_PARCEL_FACTS 2048u
+
+enum mo_parcel_flags {
+	MO_PARCEL_V12 = 1,
+	MO_PARCEL_OWES_UPDATE = 2, /* the peer waits for a KeyUpdate */
+	MO_PARCEL_ENDED = 4        /* the peer has sent close_notify */
+};
+
+/* Strings and bytes are borrowed. */
+typedef struct mo_tls_parcel {
+	mo_tls_keys *keys;
+	bool ended;
+	uint8_t strange;
+	size_t owed;
+	molt_str facts; /* see tls_facts.h */
+	molt_str plain; /* read and opened, but not yet taken by the protocol */
+	molt_str raw;   /* read: the beginning of a record */
+	molt_str sent;  /* sealed, but not yet sent */
+} mo_tls_parcel;
+
+size_t mo_parcel_size(const mo_tls_parcel *p);
+void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out);
+/* Fills *p, which points into in; p->keys is new and the caller's.  false: it is no
+ * parcel, p->keys is NULL. */
+bool mo_parcel_read(molt_str in, mo_tls_parcel *p);
+/* Would it be accepted? */
+bool mo_parcel_ok(molt_str in);
+
+#endif
