@@ -107,7 +107,7 @@ static void show_server(const json_t *s)
 
 void mo_show_status(const json_t *status)
 {
-	const json_t *old = json_object_get(status, "draining_generation"), *s;
+	const json_t *older = json_object_get(status, "older_generations"), *old, *s;
 	const json_t *receipts = json_object_get(status, "receipts");
 	size_t i;
 
@@ -121,7 +121,7 @@ void mo_show_status(const json_t *status)
 	putchar('\n');
 	if (number_of(status, "supervisor_pid"))
 		printf("supervisor  pid %" PRId64 "\n", number_of(status, "supervisor_pid"));
-	if (json_is_object(old))
+	json_array_foreach (older, i, old)
 		printf("draining    generation %" PRId64 ", pid %" PRId64 "\n",
 		       number_of(old, "generation"), number_of(old, "pid"));
 	json_array_foreach (json_object_get(status, "servers"), i, s)

@@ -222,7 +222,7 @@ static int check_memory(const mo_preflight *c, json_t *found, char **why)
 
 	if (size == 0 || room == NO_LIMIT)
 		return 0;
-	need = size / 100 * (uint64_t)c->memory;
+	need = size * (uint64_t)c->memory / 100;
 	json_object_set_new(found, "memory_needed", json_integer((json_int_t)need));
 	json_object_set_new(found, "memory_free", json_integer((json_int_t)room));
 	if (room >= need)

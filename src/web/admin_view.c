@@ -86,7 +86,8 @@ static void put_tag(mo_buf *b, const char *word)
 
 static void put_process(mo_buf *b, const json_t *s)
 {
-	const json_t *old = json_object_get(s, "draining_generation");
+	json_t *old;
+	size_t i;
 
 	mo_buf_puts(b, "<section aria-labelledby=\"h-process\">"
 		       "<h2 id=\"h-process\">Process</h2><dl>\n<dt>State</dt><dd>");
@@ -96,7 +97,7 @@ static void put_process(mo_buf *b, const json_t *s)
 	put_row(b, "Generation", s, "generation");
 	if (number_of(s, "predecessor_pid"))
 		put_row(b, "Predecessor's pid", s, "predecessor_pid");
-	if (json_is_object(old))
+	json_array_foreach (json_object_get(s, "older_generations"), i, old)
 		mo_buf_fmt(b,
 			   "<dt>Draining</dt><dd class=\"wait\">generation %" PRId64
 			   ", pid %" PRId64 "</dd>\n",

@@ -53,6 +53,7 @@ class Supervised(SupervisedCase):
         srv = self.supervised(env={"MOLT_SERVER_BAKETIME": "30s"})
         self.molt("restart")
         second = self.serving_pid(srv)
+        self.assertRegex(self.molt("status").stdout, r"(?m)^draining    generation 1, pid \d+$")
         self.molt("restart", self.path("missing"), code=None)
         left = [p for p in srv.pids() if p != srv.proc.pid]
         self.assertIn(second, left)

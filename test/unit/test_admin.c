@@ -193,12 +193,12 @@ static const char failed[] = "{\"id\":\"r2\",\"generation\":1,\"outcome\":\"fail
 
 json_t *mo_process_status(void)
 {
-	json_t *s = json_pack("{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:{s:i,s:i},s:[{s:s,s:b,s:s,s:[{s:s,s:"
+	json_t *s = json_pack("{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:[{s:i,s:i}],s:[{s:s,s:b,s:s,s:[{s:s,s:"
 			      "s,s:b}],s:i,s:i,"
 			      "s:i,s:{s:i,s:i}}],s:[]}",
 			      "pid", 11, "generation", 1, "exe", "/x/<script>", "version", "0.1.0",
 			      "state", now.state, "uptime_ms", (json_int_t)3723000, "loops", 2,
-			      "draining_generation", "generation", 0, "pid", 9, "servers", "name",
+			      "older_generations", "generation", 3, "pid", 9, "servers", "name",
 			      "s1", "graceful", 1, "state", "started", "listeners", "address", ":0",
 			      "bound", ":8199", "https", 1, "connections", 3, "requests", 1,
 			      "total_requests", 42, "answers", "2xx", 40, "3xx", 0, "receipts");
@@ -612,6 +612,7 @@ static void the_page_escapes_what_it_shows(void **state)
 	answers(200, "(:8199)");
 	answers(200, "1 h 2 min");
 	answers(200, "2xx: 40");
+	answers(200, "generation 3, pid 9");
 	answers(200, "None yet.");
 	assert_null(strstr(now.out.data, "/x/<script>"));
 	assert_null(strstr(now.out.data, "{{"));
