@@ -1,9 +1,11 @@
 /* A request between two of its parts, in one generation or two; see step.h. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/blob.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -241,6 +243,20 @@ void mo_web_step_load(mo_web *w, mo_web_step *s)
 
 /* ---- the taker ---- */
 
+/* They come in their thousands: a line a second is enough. */
+static void say_missing(const molt_server *server, molt_str name)
+{
+	static _Atomic molt_time said = INT64_MIN / 2;
+	molt_time now = mo_now();
+
+	if (now - atomic_load(&said) < MOLT_SECOND)
+		return;
+	atomic_store(&said, now);
+	mo_warn("a request that waits for step %.*s is left to the former generation: server %s "
+		"has no such step",
+		(int)name.len, name.ptr, server->name);
+}
+
 static bool restore(mo_web_step *s, molt_server *server, molt_str part)
 {
 	mo_step_parts p;
@@ -249,9 +265,7 @@ static bool restore(mo_web_step *s, molt_server *server, molt_str part)
 		return false;
 	s->next = mo_step_find(server, p.name);
 	if (!s->next) {
-		mo_warn("a request that waits for step %.*s is left to the former generation: "
-			"server %s has no such step",
-			(int)p.name.len, p.name.ptr, server->name);
+		say_missing(server, p.name);
 		return false;
 	}
 	mo_buf_str(&s->parts, p.fixed);

@@ -6,6 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import ws  # noqa: E402
 from case import SLOW, Case, eventually, main, program  # noqa: E402
 from rawhttp import Broken  # noqa: E402
 
@@ -125,6 +126,19 @@ class Steps(Case):
         self.assertEqual(rows[0], "begun")
         self.assertEqual(rows[1].split()[1], "0")
         self.assertEqual(rows[2:], ["tail: No buffer space available"])
+
+    def test_a_step_may_begin_an_event_stream(self):
+        stream = ws.EventStream(("127.0.0.1", self.srv.port), "/step/stream?topic=s",
+                                timeout=10 * SLOW)
+        self.addCleanup(stream.close)
+        self.fetch(self.srv, "/publish?topic=s", "POST", body=b"hello")
+        self.assertEqual(stream.next()["data"], "hello")
+
+    def test_a_step_may_open_a_websocket(self):
+        socket = ws.WebSocket(("127.0.0.1", self.srv.port), "/step/ws", timeout=10 * SLOW)
+        self.addCleanup(socket.close_socket)
+        socket.send("hello")
+        self.assertEqual(socket.recv(), "hello")
 
     def test_an_error_gets_the_page_of_its_group(self):
         answer = self.fetch(self.srv, "/step/lost/thing")

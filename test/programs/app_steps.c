@@ -7,6 +7,8 @@
  *   /step/blocking  the step blocks a pool thread for ?ms=
  *   /step/old     its step is bound in build 1 only; ?ms=, ?stream=
  *   /step/tail    writes each event of ?topic= until one says "end"; ?ms= for each
+ *   /step/stream  its step makes an event stream of ?topic=
+ *   /step/ws      its step opens a WebSocket that echoes
  *   /step/lost/{x}  its step says 404, its group has a page for that
  *   /step/poll    a long poll: the lines of the store behind ?after=, waits for
  *                 some at most ?ms=
@@ -251,6 +253,33 @@ static void post(molt_req *r)
 	molt_res_puts(r, f ? "ok" : "no store");
 }
 
+/* ---- a step that makes something else of the connection ---- */
+
+static void stream(molt_req *r)
+{
+	molt_continue(r, "stream", 20, NULL, 0);
+}
+
+static void stream_step(molt_req *r)
+{
+	if (molt_sse_subscribe(r, molt_req_query(r, "topic")) == 0)
+		molt_res_puts(r, ": welcome\n");
+}
+
+static void ws(molt_req *r)
+{
+	molt_continue(r, "ws", 20, NULL, 0);
+}
+
+static void ws_step(molt_req *r)
+{
+	molt_ws *w = molt_ws_accept(r, NULL);
+	molt_ws_msg m;
+
+	while (w && molt_ws_recv(w, &m, MOLT_FOREVER) == 1)
+		molt_ws_send(w, m.type, m.data.ptr, m.data.len);
+}
+
 /* ---- what is refused ---- */
 
 static void errors(molt_req *r)
@@ -290,6 +319,10 @@ void app_step_routes(molt_server *s)
 	molt_step_bind(s, "lost", lost_step, NULL);
 	if (strcmp(BUILD, "1") == 0)
 		molt_step_bind(s, "old", pid_step, NULL);
+	molt_bind(g, "/step/stream", stream, NULL);
+	molt_step_bind(s, "stream", stream_step, NULL);
+	molt_bind(g, "/step/ws", ws, NULL);
+	molt_step_bind(s, "ws", ws_step, NULL);
 	molt_bind(g, "/step/tail", tail, NULL);
 	molt_step_bind(s, "tail", tail, NULL);
 	molt_bind(g, "/step/poll", poll_lines, NULL);
