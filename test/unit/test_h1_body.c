@@ -160,9 +160,10 @@ static void a_chunked_body_that_is_too_long_fails_the_read(void **state)
 	bool closes;
 	int fd = dial();
 
+	/* It is refused when its size is said.  Only a part is sent: the server closes
+	 * when it has discarded 64 KiB, and a client that still sends may see that. */
 	post(fd, "/echo", "Transfer-Encoding: chunked\r\n", "186a1\r\n");
-	assert_true(say_n(fd, body, 100001));
-	say(fd, "\r\n0\r\n\r\n");
+	assert_true(say_n(fd, body, 1000));
 	assert_int_equal(hear_answer(fd, NULL, &closes), 413);
 	assert_true(closes);
 	assert_int_equal(atomic_load(&srv.read_result), -E2BIG);
