@@ -29,6 +29,7 @@ int mo_cli_history(const mo_cli *c);
 int mo_cli_restart(const mo_cli *c);
 int mo_cli_shutdown(const mo_cli *c);
 int mo_cli_reopen(const mo_cli *c);
+int mo_cli_upgrade(const mo_cli *c);
 int mo_cli_run(const mo_cli *c);
 int mo_cli_prove(const mo_cli *c);
 

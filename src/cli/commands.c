@@ -122,6 +122,14 @@ int mo_cli_reopen(const mo_cli *c)
 	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
 }
 
+int mo_cli_upgrade(const mo_cli *c)
+{
+	mo_answer a;
+	int rc = ask(c, "POST", "upgrade", NULL, QUICK, &a);
+
+	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+}
+
 /* Waits until the process has ended; by its descriptor where the kernel has them. */
 static void wait_for_end(int pid)
 {

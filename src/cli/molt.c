@@ -27,6 +27,7 @@ static const struct command {
 	  "replace the program while it serves" },
 	{ "shutdown", mo_cli_shutdown, NEEDS_SOCKET, "", "finish running requests, then end" },
 	{ "reopen", mo_cli_reopen, NEEDS_SOCKET, "", "open the log files anew" },
+	{ "upgrade", mo_cli_upgrade, NEEDS_SOCKET, "", "renew the supervisor of molt run" },
 	{ "history", mo_cli_history, NEEDS_SOCKET, "", "show the last restarts" },
 	{ "prove", mo_cli_prove, OWN_OPTIONS, "PROGRAM [ARG ...]",
 	  "restart, spoil and kill it under load" },

@@ -90,6 +90,21 @@ size_t mo_kept_all(const mo_gen_listener **out)
 	return kept.n;
 }
 
+bool mo_kept_in_part(void)
+{
+	return coming.n > 0;
+}
+
+int mo_kept_restore(const char *server, int fd, const char *text)
+{
+	mo_listener *l;
+	int rc = mo_listener_adopt(fd, text, &l);
+
+	if (rc == 0)
+		add(&kept, server, l);
+	return rc;
+}
+
 void mo_kept_drop(void)
 {
 	empty(&kept);

@@ -14,12 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "gen/activate.h"
 #include "gen/notify.h"
 #include "gen/successor.h"
 #include "gen/supervisor.h"
+#include "gen/upgrade.h"
 
 static mo_start start = { .cwd_fd = -1, .handover_fd = -1 };
 
@@ -66,12 +68,9 @@ static char **copy_vector(char *const *v, const char *without)
 
 void mo_start_set_argv(char *const *argv)
 {
-	char **old = start.argv;
-
+	MO_CHECK(!start.own_argv);
+	start.own_argv = start.argv;
 	start.argv = copy_vector(argv, NULL);
-	for (size_t i = 0; old[i]; i++)
-		free(old[i]);
-	free(old);
 }
 
 /* $PWD when it names the directory we are in, else the physical path. */
@@ -176,6 +175,8 @@ static void open_standard_streams(void)
 /* glibc gives constructors the arguments of main(). */
 __attribute__((constructor)) static void save_start(int argc, char **argv, char **envp)
 {
+	char *upgrade;
+
 	(void)argc;
 	(void)envp;
 	open_standard_streams();
@@ -185,6 +186,8 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 		mo_successor_report_log();
 	mo_activate_take();
 	mo_notify_take();
+	upgrade = mo_strdup(getenv(MO_UPGRADE_ENV));
+	unsetenv(MO_UPGRADE_ENV);
 	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
 	mo_notify_hide();
 	start.supervised = getenv(MO_SUPERVISED_ENV) != NULL;
@@ -192,6 +195,8 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	save_cwd();
 	save_exe();
 	dl_iterate_phdr(read_build_id, NULL);
+	if (upgrade)
+		_exit(mo_upgrade_begin(upgrade, start.handover_fd));
 	/* The first process of a container cannot be replaced: the system would end
 	 * with it.  The program runs below it. */
 	if (getpid() == 1 && start.exe && start.handover_fd < 0 && !&mo_supervises_itself)

@@ -16,6 +16,7 @@
 
 typedef struct mo_start {
 	char **argv;	 /* as started; NULL-terminated; owned */
+	char **own_argv; /* the whole, when mo_start_set_argv() took a part; NULL */
 	char **envp;	 /* the same, without the variables of this process alone */
 	int cwd_fd;	 /* of the directory at start, or -1 */
 	char *cwd;	 /* its path; by $PWD when that names it, so that a symbolic
@@ -31,7 +32,7 @@ mo_start *mo_start_get(void);
 /* exe after the offer told the true path (a program started by descriptor does
  * not know it). */
 void mo_start_set_exe(const char *path);
-/* Other arguments for what is started from here; copied. */
+/* Other arguments for what is started from here, the last ones of ours; copied. */
 void mo_start_set_argv(char *const *argv);
 /* path itself when absolute, else joined to cwd.  malloc'd. */
 char *mo_start_resolve(const char *path);

@@ -36,4 +36,7 @@ extern const char mo_supervises_itself __attribute__((weak));
  * may be NULL.  Only in a process without threads. */
 int mo_supervise(const char *path, const char *control_socket);
 
+/* Goes on where another image of this process stopped; its state is in place. */
+int mo_supervise_on(void);
+
 #endif

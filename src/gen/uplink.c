@@ -1,14 +1,22 @@
 /* A generation's end of the supervisor's socket; see uplink.h. */
 #include "gen/uplink.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
+#include <uv.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "gen/control.h"
 #include "gen/offer.h"
 #include "gen/start.h"
+#include "rt/park.h"
+
+#define UPGRADE_TIME (20 * MOLT_SECOND)
 
 static struct {
 	int fd; /* open as long as the process lives */
@@ -92,4 +100,53 @@ void mo_uplink_receipt(const json_t *body)
 {
 	if (mo_uplink_is())
 		tell(NULL, json_pack("{s:s, s:O}", "type", "receipt", "receipt", body), NULL, 0);
+}
+
+/* ---- its upgrade ---------------------------------------------------------------- */
+
+static int await_answer(int fd, mo_wire_msg *m)
+{
+	molt_time deadline = mo_deadline(UPGRADE_TIME);
+	int rc;
+
+	while ((rc = mo_wire_recv(fd, m)) == -EAGAIN) {
+		if (mo_left(deadline) == 0)
+			return -ETIMEDOUT;
+		rc = mo_co_wait_fd(fd, UV_READABLE, mo_left(deadline));
+		if (rc < 0 && rc != -ETIMEDOUT)
+			return rc;
+	}
+	return rc == 1 ? 0 : rc == 0 ? -EPIPE : rc;
+}
+
+static int take_answer(mo_wire_msg *m, json_t **answer, char **why)
+{
+	int rc = (int)mo_json_int(m->body, "errno");
+
+	if (rc < 0)
+		*why = mo_strdup(mo_json_str(m->body, "why"));
+	else
+		*answer = json_incref(m->body);
+	mo_wire_free(m);
+	return rc;
+}
+
+int mo_uplink_upgrade(json_t **answer, char **why)
+{
+	int ours = -1, theirs, rc = mo_uplink_is() ? mo_wire_pair(&ours, &theirs) : -ENOTSUP;
+	mo_wire_msg m;
+
+	if (rc == -ENOTSUP)
+		*why = mo_strdup("there is no supervisor; start the program with molt run");
+	if (rc < 0)
+		return rc;
+	rc = tell(NULL, json_pack("{s:s}", "type", "upgrade"), &theirs, 1);
+	close(theirs);
+	if (rc == 0)
+		rc = await_answer(ours, &m);
+	close(ours);
+	if (rc == 0)
+		return take_answer(&m, answer, why);
+	*why = mo_fmt("the supervisor (pid %d) gave no answer: %s", up.supervisor, strerror(-rc));
+	return rc;
 }

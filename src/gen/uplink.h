@@ -8,6 +8,7 @@
  *   serving    it is the serving generation now       generation, exe
  *   stopping   it ends by a shutdown
  *   receipt    a restart has ended                    receipt
+ *   upgrade    the supervisor shall be renewed        a socket for the answer
  *
  * The first two are those of wire.h.  Every generation holds the same socket
  * (it goes on with the offer), and only ever sends; the supervisor tells them
@@ -23,6 +24,9 @@
 void mo_uplink_take(int fd, int supervisor_pid); /* owns fd */
 bool mo_uplink_is(void);	  /* was this process started below a supervisor? */
 int mo_uplink_fd(void);	  /* for the offer to a successor; -1 */
+/* Asks the supervisor to go on in a new image, and waits for its answer: 0 and the
+ * answer (a new reference), or -errno and a sentence (malloc'd). [parks] */
+int mo_uplink_upgrade(json_t **answer, char **why);
 int mo_uplink_supervisor(void); /* its pid; 0 */
 
 void mo_uplink_starting(int predecessor_pid);

@@ -61,6 +61,17 @@ size_t mo_watched_count(void)
 	return count;
 }
 
+const mo_process *mo_watched_at(size_t i)
+{
+	return &all[i];
+}
+
+void mo_watched_restore(mo_process p)
+{
+	all = mo_realloc(all, (count + 1) * sizeof(*all));
+	all[count++] = p;
+}
+
 nfds_t mo_watched_poll(struct pollfd *out)
 {
 	for (size_t i = 0; i < count; i++)

@@ -24,6 +24,8 @@ mo_process *mo_watched_find(pid_t pid); /* or NULL */
 mo_process *mo_watched_candidate(void);
 void mo_watched_doom_candidates(void);
 size_t mo_watched_count(void);
+const mo_process *mo_watched_at(size_t i); /* below the count */
+void mo_watched_restore(mo_process p);	    /* of another image of this process */
 /* Fills room for mo_watched_count(); returns how many. */
 nfds_t mo_watched_poll(struct pollfd *out);
 bool mo_watched_blind(void); /* is there one whose end poll() does not tell? */

@@ -36,6 +36,7 @@ static int bind_all(molt_group *g)
 		{ "GET,POST /reload", mo_admin_on_restart },
 		{ "GET,POST /shutdown", mo_admin_on_shutdown },
 		{ "POST /reopen", mo_admin_on_reopen },
+		{ "POST /upgrade", mo_admin_on_upgrade },
 	};
 	molt_route_opts opts = { .stack_size = STACK_SIZE, .max_body = 64 * 1024 };
 	int err = 0;

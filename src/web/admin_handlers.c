@@ -5,6 +5,7 @@
  *   POST path/restart    newExeFilePath in the query, a form or JSON; /reload is the same
  *   POST path/shutdown
  *   POST path/reopen     the log files, after a rotation
+ *   POST path/upgrade    the supervisor goes on in a new image; at the control socket
  *
  * The actions also work by GET when the guard says that the request is meant.
  * An action answers after the fact, with what happened.  Nothing that a client
@@ -16,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "gen/uplink.h"
 #include "web/admin.h"
 #include "web/exe_check.h"
 #include "web/group.h"
@@ -317,4 +319,33 @@ void mo_admin_on_reopen(molt_req *r)
 	}
 	mo_info("admin: log files reopened, asked by %s", molt_req_client_ip(r));
 	mo_admin_send(r, &x);
+}
+
+/* ---- the supervisor ------------------------------------------------------------------ */
+
+void mo_admin_on_upgrade(molt_req *r)
+{
+	mo_admin_result x = { 200, NULL, NULL, NULL };
+	json_t *answer = NULL;
+	char *why = NULL;
+	int err;
+
+	if (!let_in(r, true))
+		return;
+	if (!molt_req_server(r)->internal) {
+		mo_admin_refuse_error(r, -EPERM, "only the control socket can do that", NULL);
+		return;
+	}
+	mo_info("admin: upgrade of the supervisor asked by %s", molt_req_client_ip(r));
+	err = mo_uplink_upgrade(&answer, &why);
+	if (err) {
+		mo_admin_refuse_error(r, err, why ? why : molt_strerror(err), NULL);
+	} else {
+		x.text = molt_fmt(r, "The supervisor (pid %ld) goes on as a new program, build %s.",
+				  number_in(answer, "pid"),
+				  json_string_value(json_object_get(answer, "build")));
+		mo_admin_send(r, &x);
+	}
+	json_decref(answer);
+	free(why);
 }

@@ -1,0 +1,43 @@
+/* The supervisor's state: shared by supervisor.c (life, signals, ends),
+ * supervisor_programs.c (starting, what generations say), upgrade.c and
+ * upgrade_state.c (going on in a new image); nobody else includes this. */
+#ifndef MO_GEN_SUPERVISOR_INTERNAL_H
+#define MO_GEN_SUPERVISOR_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "gen/spawn.h"
+#include "gen/supervisor.h"
+#include "molt.h"
+
+#define CANDIDATE_TIME (60 * MOLT_SECOND)
+
+typedef struct mo_supervisor {
+	const char *path, *control_socket;
+	mo_program program; /* to be started: that which served last */
+	char *exe;          /* its path */
+	unsigned generation;
+
+	int signals, link, link_theirs;
+	int channel;             /* to the program that starts; or -1 */
+	pid_t starting, serving; /* 0: none */
+
+	bool served, stopping, killing;
+	int result;         /* exit status when everybody has ended */
+	molt_time asked;    /* when a stop was last asked for */
+	molt_time retry_at; /* WAITING; 0: not */
+	molt_time pause, since;
+} mo_supervisor;
+
+extern mo_supervisor mo_sup;
+
+/* ---- supervisor_programs.c ---- */
+
+int mo_sup_spawn(void);
+void mo_sup_close_channel(void);
+void mo_sup_start_now(void);
+void mo_sup_start_later(void);
+void mo_sup_read_link(void);
+void mo_sup_read_channel(void);
+
+#endif

@@ -1,0 +1,235 @@
+/* The supervisor's programs: starting them, with the offer of what is kept, and
+ * what generations say; see supervisor_internal.h. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/kept.h"
+#include "gen/receipt.h"
+#include "gen/start.h"
+#include "gen/supervisor_internal.h"
+#include "gen/upgrade.h"
+#include "gen/watched.h"
+
+#define LEAST_PAUSE (100 * MOLT_MS)
+#define LONGEST_PAUSE (10 * MOLT_SECOND)
+#define STABLE MOLT_SECOND /* served so long: the pause is short again */
+
+/* ---- starting --------------------------------------------------------------- */
+
+void mo_sup_close_channel(void)
+{
+	mo_receipts_follow(-1);
+	if (mo_sup.channel >= 0)
+		close(mo_sup.channel);
+	mo_sup.channel = -1;
+}
+
+static int send_part(void *unused, json_t *body, const int *fds, int n)
+{
+	(void)unused;
+	return mo_wire_send(mo_sup.channel, body, fds, n);
+}
+
+/* The ordinary offer, with what we keep. */
+static int offer(void)
+{
+	const mo_gen_listener *all;
+	size_t n = mo_kept_all(&all);
+	json_t *body = json_pack("{s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:s?}", "type", "offer",
+				 "from_supervisor", 1, "protocol", MO_WIRE_PROTOCOL, "generation",
+				 (int)mo_sup.generation, "pid", (int)getpid(), "supervisor",
+				 (int)getpid(), "exe", mo_sup.exe, "control_socket",
+				 mo_sup.control_socket);
+	int rc = mo_wire_send(mo_sup.channel, body, &mo_sup.link_theirs, 1);
+
+	if (rc == 0)
+		rc = mo_offer_send(all, n, send_part, NULL);
+	if (rc == 0)
+		mo_receipts_follow(mo_sup.channel);
+	return rc;
+}
+
+int mo_sup_spawn(void)
+{
+	bool other = strcmp(mo_sup.exe, mo_sup.path) != 0;
+	int theirs, rc = mo_wire_pair(&mo_sup.channel, &theirs);
+	pid_t pid;
+
+	if (rc < 0)
+		return rc;
+	rc = mo_spawn(&mo_sup.program, other ? mo_sup.exe : NULL, STDERR_FILENO, theirs, &pid);
+	close(theirs);
+	if (rc < 0) {
+		mo_sup_close_channel();
+		return rc;
+	}
+	mo_sup.generation++;
+	mo_sup.starting = pid;
+	mo_watch(pid);
+	if (offer() < 0)
+		kill(pid, SIGKILL); /* it has ended, or reads nothing */
+	return 0;
+}
+
+void mo_sup_start_later(void)
+{
+	if (mo_sup.since && mo_now() - mo_sup.since >= STABLE)
+		mo_sup.pause = 0;
+	mo_sup.since = 0;
+	mo_sup.pause = mo_sup.pause ? 2 * mo_sup.pause : LEAST_PAUSE;
+	if (mo_sup.pause > LONGEST_PAUSE)
+		mo_sup.pause = LONGEST_PAUSE;
+	mo_sup.retry_at = mo_now() + mo_sup.pause;
+}
+
+void mo_sup_start_now(void)
+{
+	int rc;
+
+	mo_watched_doom_candidates();
+	mo_sup.retry_at = 0;
+	rc = mo_sup_spawn();
+	if (rc == 0)
+		return;
+	mo_error("supervisor: cannot start %s: %s", mo_sup.exe, strerror(-rc));
+	mo_sup_start_later();
+}
+
+/* ---- what generations say ------------------------------------------------------ */
+
+/* The file that serves is kept open: a worse one may be put at its path.  A script
+ * is the exception, for its interpreter wants a path. */
+static void remember_program(pid_t pid, const char *exe)
+{
+	char link[32], *why = NULL;
+	mo_program found;
+
+	if (!*exe)
+		return;
+	free(mo_sup.exe);
+	mo_sup.exe = mo_strdup(exe);
+	if (mo_program_open(exe, &found, &why) == 0 && found.script) {
+		mo_program_close(&mo_sup.program);
+		mo_sup.program = found;
+		return;
+	}
+	mo_program_close(&found);
+	free(why);
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	if (mo_program_open(link, &found, &why) == 0) {
+		mo_program_close(&mo_sup.program);
+		mo_sup.program = found;
+	} else {
+		free(why);
+	}
+}
+
+/* An older generation took the service back, while another was being started. */
+static void call_off_start(void)
+{
+	kill(mo_sup.starting, SIGKILL);
+	mo_sup_close_channel();
+}
+
+static void on_serving(const mo_wire_msg *m)
+{
+	mo_process *p = mo_watched_find(m->pid);
+
+	if (p && p->doomed)
+		return;
+	if (mo_sup.starting && mo_sup.starting != m->pid && p)
+		call_off_start();
+	mo_sup.starting = 0;
+	p = mo_watch(m->pid);
+	p->candidate = false;
+	mo_sup.serving = m->pid;
+	mo_sup.generation = (unsigned)mo_json_int(m->body, "generation");
+	mo_sup.served = true;
+	mo_sup.since = mo_now();
+	mo_sup.retry_at = 0;
+	remember_program(m->pid, mo_json_str(m->body, "exe"));
+	if (mo_sup.stopping) /* it began to serve while we asked its predecessor to end */
+		kill(m->pid, SIGTERM);
+}
+
+/* A successor has read its offer.  One whose predecessor is dead comes too late
+ * when another program was started in the meantime. */
+static void on_starting(const mo_wire_msg *m)
+{
+	pid_t predecessor = (pid_t)mo_json_int(m->body, "predecessor");
+	mo_process *p;
+
+	if (m->pid == mo_sup.starting)
+		return;
+	p = mo_watch(m->pid);
+	p->candidate = true;
+	if (mo_watched_find(predecessor))
+		return;
+	if (mo_sup.serving || mo_sup.starting) {
+		p->doomed = true;
+		kill(m->pid, SIGKILL);
+	} else if (mo_sup.retry_at) {
+		mo_sup.retry_at = mo_now() + CANDIDATE_TIME;
+	}
+}
+
+static void on_link_message(mo_wire_msg *m)
+{
+	json_t *receipt = json_object_get(m->body, "receipt");
+
+	if (strcmp(m->type, "listeners") == 0 || strcmp(m->type, "offered") == 0) {
+		mo_kept_take(m);
+	} else if (strcmp(m->type, "serving") == 0) {
+		on_serving(m);
+	} else if (strcmp(m->type, "starting") == 0) {
+		on_starting(m);
+	} else if (strcmp(m->type, "receipt") == 0 && json_is_object(receipt)) {
+		mo_receipts_put(receipt);
+	} else if (strcmp(m->type, "upgrade") == 0) {
+		mo_upgrade_asked(m);
+	} else if (strcmp(m->type, "stopping") == 0 && m->pid == mo_sup.serving) {
+		mo_sup.stopping = true;
+		mo_kept_drop(); /* new clients are refused, not left to wait */
+	}
+}
+
+void mo_sup_read_link(void)
+{
+	mo_wire_msg m;
+	int rc;
+
+	while ((rc = mo_wire_recv(mo_sup.link, &m)) == 1 || rc == -EBADMSG) {
+		if (rc != 1)
+			continue;
+		on_link_message(&m);
+		mo_wire_free(&m);
+	}
+}
+
+/* The program that starts takes us for its predecessor. */
+void mo_sup_read_channel(void)
+{
+	mo_wire_msg m;
+	bool done = false;
+	int rc;
+
+	while (!done && mo_sup.channel >= 0 && (rc = mo_wire_recv(mo_sup.channel, &m)) != -EAGAIN) {
+		if (rc <= 0) {
+			mo_sup_close_channel();
+			return;
+		}
+		if (strcmp(m.type, "ready") == 0)
+			mo_wire_send(mo_sup.channel, json_pack("{s:s}", "type", "commit"), NULL, 0);
+		done = strcmp(m.type, "serving") == 0;
+		mo_wire_free(&m);
+	}
+	if (done)
+		mo_sup_close_channel();
+}

@@ -1,0 +1,314 @@
+/* The supervisor goes on in a new image; see upgrade.h for the steps. */
+#include "gen/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "gen/kept.h"
+#include "gen/start.h"
+#include "gen/supervisor_internal.h"
+#include "gen/upgrade_state.h"
+#include "gen/watched.h"
+
+#define TRIAL_TIME (10 * MOLT_SECOND)
+
+static struct {
+	int asker;          /* who wants the answer; -1: nothing is under way */
+	mo_program program; /* the new image */
+	pid_t pid;          /* of the trial */
+	int pidfd, channel;
+	molt_time deadline;
+} u = { .asker = -1, .channel = -1, .pidfd = -1, .program = { .fd = -1 } };
+
+/* ---- the answer ---------------------------------------------------------------- */
+
+static void answer(int asker, int code, const char *why)
+{
+	mo_wire_send(asker,
+		     json_pack("{s:s, s:i, s:s?, s:i, s:s}", "type",
+			       code < 0 ? "refused" : "upgraded", "errno", code, "why", why, "pid",
+			       (int)getpid(), "build", mo_start_get()->build),
+		     NULL, 0);
+	close(asker);
+}
+
+static void end_trial(void)
+{
+	if (u.channel >= 0)
+		close(u.channel);
+	/* The descriptor, for the number may be another process's by now. */
+	if (u.pidfd >= 0) {
+		syscall(SYS_pidfd_send_signal, u.pidfd, SIGKILL, NULL, 0);
+		close(u.pidfd);
+	}
+	u.channel = u.pidfd = -1;
+	u.deadline = 0;
+}
+
+static void refuse(int code, const char *why)
+{
+	mo_error("supervisor: it goes on as it is: %s", why);
+	end_trial();
+	mo_program_close(&u.program);
+	answer(u.asker, code, why);
+	u.asker = -1;
+}
+
+/* The kept descriptors are whole, and nothing but the service is under way. */
+static const char *unable(void)
+{
+	if (mo_sup.stopping)
+		return "the program is being ended";
+	if (!mo_sup.serving || mo_sup.starting || mo_sup.retry_at)
+		return "the program is being started; ask again when it serves";
+	return mo_kept_in_part() ? "the listeners are changing; ask again" : NULL;
+}
+
+/* ---- the trial ------------------------------------------------------------------- */
+
+static char **with(char *const *v, char *a, char *b)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (v[n])
+		n++;
+	copy = mo_calloc(n + 3, sizeof(*copy));
+	memcpy(copy, v, n * sizeof(*copy));
+	copy[n] = a;
+	copy[n + 1] = b;
+	return copy;
+}
+
+static int run(char *const *argv, char *const *envp)
+{
+	syscall(SYS_execveat, u.program.fd, "", argv, envp, AT_EMPTY_PATH);
+	return -errno;
+}
+
+/* In the child.  An image that knows nothing of trials sees arguments that no molt
+ * command does anything for, and the handover of a predecessor that never offers. */
+static _Noreturn void trial(int theirs)
+{
+	const mo_start *start = mo_start_get();
+	char *argv[] = { (start->own_argv ? start->own_argv : start->argv)[0],
+			 (char *)(uintptr_t) "--version", NULL };
+	char *handover = mo_fmt("%s=%d", MO_HANDOVER_ENV, theirs);
+	char **envp = with(start->envp, mo_strdup(MO_UPGRADE_ENV "=try"), handover);
+	int rc = fcntl(theirs, F_SETFD, 0) < 0 ? -errno : run(argv, envp);
+
+	mo_wire_send(theirs, json_pack("{s:s, s:s}", "type", "bad", "why", strerror(-rc)), NULL, 0);
+	_exit(127);
+}
+
+static int start_trial(void)
+{
+	json_t *state = mo_upgrade_state(-1);
+	int theirs, memfd, rc = state ? mo_upgrade_write(state) : -EILSEQ;
+
+	json_decref(state);
+	if (rc < 0)
+		return rc;
+	memfd = rc;
+	rc = mo_wire_pair(&u.channel, &theirs);
+	if (rc == 0) {
+		mo_wire_send(u.channel, json_pack("{s:s}", "type", "try"), &memfd, 1);
+		u.pid = fork();
+		if (u.pid == 0)
+			trial(theirs);
+		rc = u.pid < 0 ? -errno : 0;
+		close(theirs);
+	}
+	close(memfd);
+	if (rc == 0)
+		u.pidfd = (int)syscall(SYS_pidfd_open, u.pid, 0);
+	if (rc == 0 && u.pidfd < 0) {
+		rc = -errno;
+		kill(u.pid, SIGKILL); /* it cannot have been reaped yet */
+	}
+	u.deadline = mo_now() + TRIAL_TIME;
+	return rc;
+}
+
+/* A program that supervises itself is renewed with the program. */
+static const char *new_image(void)
+{
+	return &mo_supervises_itself ? mo_start_get()->exe : mo_sup.exe;
+}
+
+void mo_upgrade_asked(mo_wire_msg *m)
+{
+	const char *no = unable();
+	char *why = NULL;
+	int rc;
+
+	if (m->nfds != 1 || !mo_watched_find(m->pid))
+		return;
+	rc = m->fds[0];
+	m->fds[0] = -1;
+	if (u.asker >= 0) {
+		answer(rc, -EBUSY, "it is being upgraded already");
+		return;
+	}
+	u.asker = rc;
+	if (no) {
+		refuse(-EBUSY, no);
+		return;
+	}
+	rc = mo_program_open(new_image(), &u.program, &why);
+	if (rc == 0 && u.program.script) {
+		rc = -ENOEXEC;
+		why = mo_fmt("%s is a script; a supervisor must be a program", new_image());
+	}
+	if (rc == 0)
+		rc = start_trial();
+	if (rc < 0)
+		refuse(rc, why ? why : strerror(-rc));
+	else
+		mo_info("supervisor: tries %s (pid %d)", new_image(), (int)u.pid);
+	free(why);
+}
+
+int mo_upgrade_fd(void)
+{
+	return u.channel;
+}
+
+molt_time mo_upgrade_deadline(void)
+{
+	return u.deadline;
+}
+
+/* ---- exec -------------------------------------------------------------------------- */
+
+static void go_on(void)
+{
+	const mo_start *start = mo_start_get();
+	json_t *state = mo_upgrade_state(u.asker);
+	int rc = state ? mo_upgrade_write(state) : -EILSEQ, memfd = rc;
+	char *variable, **envp;
+
+	if (rc < 0) {
+		json_decref(state);
+		refuse(rc, "its state cannot be written");
+		return;
+	}
+	end_trial();
+	variable = mo_fmt("%s=%d", MO_UPGRADE_ENV, memfd);
+	envp = with(start->envp, variable, NULL);
+	mo_upgrade_keep_open(state, true);
+	rc = fcntl(memfd, F_SETFD, 0) < 0
+		     ? -errno
+		     : run(start->own_argv ? start->own_argv : start->argv, envp);
+	mo_upgrade_keep_open(state, false);
+	json_decref(state);
+	free(envp);
+	free(variable);
+	close(memfd);
+	refuse(rc, strerror(-rc));
+}
+
+static void on_answer(const mo_wire_msg *m)
+{
+	const char *no = unable();
+	char *text;
+
+	if (strcmp(m->type, "good") == 0 && no) {
+		refuse(-EBUSY, no);
+	} else if (strcmp(m->type, "good") == 0) {
+		go_on();
+	} else if (strcmp(m->type, "bad") == 0) {
+		text = mo_fmt("%s: %s", u.program.path, mo_json_str(m->body, "why"));
+		refuse(-EPROTO, text);
+		free(text);
+	}
+}
+
+void mo_upgrade_look(void)
+{
+	mo_wire_msg m;
+	char *text;
+	int rc = 0;
+
+	while (u.channel >= 0 && (rc = mo_wire_recv(u.channel, &m)) == 1) {
+		on_answer(&m);
+		mo_wire_free(&m);
+	}
+	if (u.channel < 0 || (rc == -EAGAIN && mo_now() < u.deadline))
+		return;
+	text = mo_fmt(rc == -EAGAIN
+			      ? "%s gave no answer in time"
+			      : "%s does not start here, or is not built with libmolt of this "
+				"kind",
+		      u.program.path);
+	refuse(rc == -EAGAIN ? -ETIMEDOUT : -ENOEXEC, text);
+	free(text);
+}
+
+/* ---- the new image -------------------------------------------------------------------- */
+
+/* Whether this program can go on where that supervisor is. */
+static int try_state(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	json_t *state = NULL;
+	char *why = NULL;
+	mo_wire_msg m;
+	int rc = -EPROTO;
+
+	poll(&p, 1, (int)TRIAL_TIME);
+	if (mo_wire_recv(fd, &m) != 1)
+		return 1;
+	if (strcmp(m.type, "try") == 0 && m.nfds == 1)
+		rc = mo_upgrade_read(m.fds[0], &state, &why);
+	mo_wire_send(fd, json_pack("{s:s, s:s?}", "type", rc == 0 ? "good" : "bad", "why", why),
+		     NULL, 0);
+	mo_wire_free(&m);
+	json_decref(state);
+	free(why);
+	return rc == 0 ? 0 : 1;
+}
+
+/* A program started by descriptor is named after the descriptor. */
+static void set_name(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	prctl(PR_SET_NAME, base ? base + 1 : path, 0, 0, 0);
+}
+
+int mo_upgrade_begin(const char *text, int handover_fd)
+{
+	json_t *state;
+	char *why = NULL;
+	uint64_t fd;
+	int asker;
+
+	if (strcmp(text, "try") == 0)
+		return handover_fd < 0 ? 1 : try_state(handover_fd);
+	if (!mo_str_u64(mo_str(text), INT_MAX, &fd) || mo_upgrade_read((int)fd, &state, &why) < 0) {
+		mo_error("supervisor: " MO_UPGRADE_ENV ": %s", why ? why : "no descriptor");
+		free(why);
+		return 126;
+	}
+	close((int)fd);
+	set_name(mo_start_get()->argv[0]);
+	asker = mo_upgrade_restore(state);
+	json_decref(state);
+	mo_info("supervisor: goes on as a new program (build %s)", mo_start_get()->build);
+	answer(asker, 0, NULL);
+	return mo_supervise_on();
+}
