@@ -156,6 +156,17 @@ MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
  * remembers the failure for a pattern that cannot be read. */
 MOLT_API molt_group *molt_server_enable_admin(molt_server *s, const char *pattern);
 
+/* Where a program that is started by others (a new container, another unit, by hand)
+ * finds this one and takes over from it: an absolute path of at most 95 bytes, the
+ * same in both programs, in a directory where only this user and root may write (made
+ * with mode 0700 when it is not there).  When nobody serves at the path, the program
+ * starts as the first generation; when somebody does and refuses (a restart is under
+ * way, it is of another user), molt_server_start() fails with -EBUSY, -EPERM ... Needs
+ * molt_server_set_graceful() in the running program.  For the server that is started
+ * first (else -EINVAL at its start); NULL: no takeover.  path is copied.  -EBUSY once
+ * started. */
+MOLT_API int molt_server_set_takeover(molt_server *s, const char *path);
+
 /* Directories that a restart may take a program from, ':' between them; NULL:
  * only the running program's own directory. */
 MOLT_API int molt_server_set_exe_dirs(molt_server *s, const char *dirs);

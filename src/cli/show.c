@@ -48,6 +48,10 @@ static void show_receipt(const json_t *r)
 	printf("  generation %" PRId64, number_of(r, "generation"));
 	if (number_of(r, "successor_generation"))
 		printf(" to %" PRId64, number_of(r, "successor_generation"));
+	if (*text_of(r, "how")) {
+		printf("  by ");
+		mo_show_put(stdout, text_of(r, "how"));
+	}
 	printf("  %" PRId64 " ms  ", number_of(r, "ms"));
 	mo_show_put(stdout, text_of(r, "target"));
 	putchar('\n');

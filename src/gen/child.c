@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/relay.h"
@@ -22,7 +25,15 @@
 
 void mo_child_init(mo_child *c, const char *path)
 {
-	*c = (mo_child){ .path = path, .channel = -1, .tail_fd = -1 };
+	*c = (mo_child){ .path = path, .channel = -1, .tail_fd = -1, .pidfd = -1 };
+}
+
+void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd)
+{
+	c->foreign = true;
+	c->channel = channel;
+	c->pid = pid;
+	c->pidfd = pidfd;
 }
 
 void mo_child_fini(mo_child *c)
@@ -31,6 +42,8 @@ void mo_child_fini(mo_child *c)
 		close(c->channel);
 	if (c->tail_fd >= 0)
 		close(c->tail_fd);
+	if (c->pidfd >= 0)
+		close(c->pidfd);
 	mo_tail_free(c->tail);
 	free(c->why);
 	free(c->said);
@@ -94,10 +107,23 @@ int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0)
 	return 0;
 }
 
+/* Without a descriptor of the process, its end of the channel tells. */
+static bool foreign_gone(mo_child *c)
+{
+	struct pollfd p = { .fd = c->pidfd >= 0 ? c->pidfd : c->channel };
+
+	p.events = c->pidfd >= 0 ? POLLIN : 0;
+	if (!c->gone && poll(&p, 1, 0) > 0 && p.revents & (POLLIN | POLLHUP))
+		c->gone = true;
+	return c->gone;
+}
+
 bool mo_child_reap(mo_child *c)
 {
 	pid_t got;
 
+	if (c->foreign)
+		return foreign_gone(c);
 	if (c->pid == 0)
 		return true;
 	got = waitpid(c->pid, &c->status, WNOHANG);
@@ -111,8 +137,31 @@ bool mo_child_reap(mo_child *c)
 	return true;
 }
 
+/* What cannot be killed from here (another container's) ends by the message. */
+static void kill_foreign(mo_child *c)
+{
+	molt_time deadline = mo_deadline(MOLT_SECOND);
+
+	mo_wire_send(c->channel, json_pack("{s:s, s:s}", "type", "cancel", "why",
+					   c->why ? c->why : "it was given up"),
+		     NULL, 0);
+#ifdef SYS_pidfd_send_signal
+	if (c->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+#endif
+	while (!mo_child_reap(c) && mo_left(deadline) > 0)
+		mo_control_nap(2);
+	if (!c->gone)
+		mo_warn("%s, which wanted to take over, still runs; it ends when it reads that",
+			c->path);
+}
+
 void mo_child_kill(mo_child *c)
 {
+	if (c->foreign) {
+		kill_foreign(c);
+		return;
+	}
 	if (c->pid)
 		kill(c->pid, SIGKILL);
 	while (!mo_child_reap(c))
@@ -198,7 +247,7 @@ int mo_child_closed(mo_child *c)
 
 	while (!mo_child_reap(c) && mo_left(deadline) > 0)
 		mo_control_nap(2);
-	if (c->pid)
+	if (!mo_child_reap(c))
 		return mo_child_fail(
 			c, -EPROTO,
 			mo_fmt("it closed the handover socket without being ready; is %s a "

@@ -3,7 +3,7 @@
  * control thread.
  *
  * Always: pid is 0 as soon as the process has been reaped, and never belongs to
- * another one.  The first failure's sentence (why) counts, for later ones follow
+ * another one (a foreign one is asked after and killed by its descriptor alone).  The first failure's sentence (why) counts, for later ones follow
  * from it; what the successor itself said is better than ours. */
 #ifndef MO_GEN_CHILD_H
 #define MO_GEN_CHILD_H
@@ -18,7 +18,10 @@
 
 typedef struct mo_child {
 	const char *path; /* of its program, for sentences; the owner's */
-	pid_t pid;	  /* 0: not started, or reaped */
+	pid_t pid;	  /* 0: not started, or reaped; foreign: or not visible */
+	bool foreign;	  /* no child of ours: it takes over (takeover.h) */
+	bool gone;	  /* foreign: it has ended */
+	int pidfd;	  /* foreign: or -1 */
 	int status;	  /* of waitpid, when reaped */
 	bool status_known;
 	bool committed; /* it was told to serve */
@@ -38,6 +41,9 @@ void mo_child_fini(mo_child *c); /* of a process that is gone, or goes on alone 
 /* Starts the program with a channel and a pipe for its standard error.  argv0:
  * NULL: ours. */
 int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0);
+
+/* The process that takes over; owns channel and pidfd. */
+void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd);
 
 /* true when it has ended; then it is reaped and c->status says how. */
 bool mo_child_reap(mo_child *c);

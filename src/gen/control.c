@@ -22,6 +22,7 @@
 #include "gen/spawn.h"
 #include "gen/start.h"
 #include "gen/successor.h"
+#include "gen/takeover.h"
 #include "gen/uplink.h"
 #include "rt/park.h"
 #include "rt/pool.h"
@@ -32,6 +33,7 @@
 typedef struct call {
 	struct call *next;
 	char *target; /* absolute; NULL: the same file */
+	mo_taker *taker; /* who asked by a takeover, until it is under way */
 	int result;
 	mo_loop *loop; /* of the waiting coroutine, or NULL: */
 	mo_park park;
@@ -59,6 +61,7 @@ static struct {
 	uv_signal_t signals[6];
 	call *calls; /* joined to the running restart */
 	char *target;
+	bool takeover; /* the running restart is one */
 	unsigned shutdowns;
 	mo_park nap;
 	bool napping;
@@ -207,6 +210,7 @@ unsigned mo_control_shutdown_count(void)
 
 static void ended(int result)
 {
+	mo_takeover_close();
 	mo_control_fire(MOLT_ON_EXIT);
 	pthread_mutex_lock(&g.lock);
 	g.info.state = MO_GEN_ENDED;
@@ -238,6 +242,10 @@ static void wake_call(void *arg)
 static void finish_call(call *c, int result)
 {
 	c->result = result;
+	if (c->taker)
+		mo_taker_refuse(c->taker, result,
+				result == -EBUSY ? "it is being restarted, replaced or shut down"
+						 : "restarts are off there (graceful)");
 	if (c->nobody) {
 		free(c->target);
 		free(c);
@@ -258,6 +266,7 @@ static void finish_calls(int result)
 	}
 	free(g.target);
 	g.target = NULL;
+	g.takeover = false;
 }
 
 static void notify_failed(void)
@@ -271,15 +280,14 @@ static void notify_failed(void)
 
 /* The coroutine of one restart, from request to the end of this process or back
  * to serving. */
-static void run_restart(void *unused)
+static void run_restart(void *taker)
 {
 	mo_predecessor *p;
 	int rc;
 
-	(void)unused;
 	mo_info("server reloading");
 	mo_notify_reloading();
-	p = mo_predecessor_new(g.host, g.target);
+	p = mo_predecessor_new(g.host, g.target, taker);
 	rc = mo_predecessor_run(p);
 	if (rc < 0) {
 		mo_control_set_successor(0);
@@ -312,17 +320,24 @@ static void run_restart(void *unused)
 	}
 }
 
-static int may_restart(const char *target)
+static bool same_target(const call *c)
+{
+	if (c->taker || g.takeover)
+		return false;
+	return c->target && g.target ? strcmp(c->target, g.target) == 0 : c->target == g.target;
+}
+
+static int may_restart(const call *c)
 {
 	enum mo_gen_state s = state_now();
 	const char *why;
 
 	if (s == MO_GEN_RESTARTING) {
-		bool same = target && g.target ? strcmp(target, g.target) == 0 : target == g.target;
+		bool same = same_target(c);
 
 		if (!same)
-			mo_warn("restart refused: a restart to %s is under way",
-				g.target ? g.target : "the same file");
+			mo_warn("restart refused: a %s is under way",
+				g.takeover ? "takeover" : "restart");
 		return same ? 1 : -EBUSY;
 	}
 	if (s != MO_GEN_SERVING) {
@@ -340,7 +355,8 @@ static int may_restart(const char *target)
 static void on_restart_asked(void *arg)
 {
 	call *c = arg;
-	int rc = may_restart(c->target);
+	int rc = may_restart(c);
+	mo_taker *taker = c->taker;
 
 	if (rc < 0) {
 		finish_call(c, rc);
@@ -350,9 +366,11 @@ static void on_restart_asked(void *arg)
 	g.calls = c;
 	if (rc == 1)
 		return; /* joined */
+	c->taker = NULL;
+	g.takeover = taker != NULL;
 	g.target = mo_strdup(c->target);
 	mo_control_set_state(MO_GEN_RESTARTING);
-	mo_loop_spawn(g.loop, run_restart, NULL);
+	mo_loop_spawn(g.loop, run_restart, taker);
 }
 
 static call *call_new(const char *exe)
@@ -361,6 +379,16 @@ static call *call_new(const char *exe)
 
 	c->target = exe && exe[0] ? mo_start_resolve(exe) : NULL;
 	return c;
+}
+
+void mo_control_take_over(mo_taker *t)
+{
+	call *c = call_new(NULL);
+
+	c->nobody = true;
+	c->taker = t;
+	mo_info("takeover asked by %s (pid %d)", t->exe, t->pid);
+	on_restart_asked(c);
 }
 
 /* On the loop of a handler, inside its coroutine. */
@@ -545,7 +573,11 @@ static bool begin_serving(void)
 static void on_serving(void *unused)
 {
 	(void)unused;
-	if (begin_serving())
+	bool first = begin_serving();
+
+	if (first)
+		mo_takeover_open();
+	if (first)
 		mo_notify_ready(mo_control_generation(), false);
 	else if (state_now() == MO_GEN_SERVING)
 		mo_uplink_listeners(g.host);

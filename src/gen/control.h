@@ -42,6 +42,9 @@ const mo_gen_host *mo_control_host(void);
 void mo_control_serving(void);
 
 int mo_control_restart(const char *exe); /* see molt_restart() [any] [parks] */
+/* A process that is no child of ours takes over; owns t.  On the control thread. */
+struct mo_taker;
+void mo_control_take_over(struct mo_taker *t);
 int mo_control_shutdown(void);		 /* [any] */
 int mo_control_wait(void);		 /* see molt_wait(); not in a handler */
 void mo_control_stop(void);		 /* ends the thread; after wait; tests */

@@ -184,6 +184,16 @@ void mo_notify_main(pid_t successor)
 	mo_buf_free(&b);
 }
 
+/* The pings go on: here the main process is still this one. */
+void mo_notify_taken(const char *exe)
+{
+	mo_buf status = { 0 };
+
+	mo_buf_fmt(&status, "Taken over by %s; running requests are finished", exe);
+	send_status("READY=1\n", mo_buf_cstr(&status));
+	mo_buf_free(&status);
+}
+
 void mo_notify_stopping(void)
 {
 	send_status("STOPPING=1\n", "Finishing running requests");

@@ -10,10 +10,11 @@
  *                                                    the message "main",
  *                                       successor    READY=1, WATCHDOG=1
  *   the same, the predecessor is dead   successor    MAINPID=, READY=1
+ *   another process took over           itself       READY=1, which ends the reload
  *   shutdown                            itself       STOPPING=1
  *   half of WATCHDOG_USEC               main process WATCHDOG=1
  *
- * Each of the first six has a STATUS line.  Below a supervisor the main process
+ * Each of the first seven has a STATUS line.  Below a supervisor the main process
  * is the supervisor, so that MAINPID is never sent there.
  *
  * Always: MAINPID is sent after the successor serves, never before, for it cannot
@@ -38,6 +39,8 @@ void mo_notify_reloading(void);
 /* A restart has changed nothing; reason may be NULL. */
 void mo_notify_failed(unsigned generation, const char *reason);
 void mo_notify_main(pid_t successor);
+/* A program that is not the manager's affair serves; this process ends soon. */
+void mo_notify_taken(const char *exe);
 void mo_notify_stopping(void);
 void mo_notify_status(const char *text);
 void mo_notify_end(void); /* stops the pings; before the control loop ends */

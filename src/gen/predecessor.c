@@ -18,13 +18,14 @@
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor.h"
+#include "gen/takeover.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
 
-mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target)
+mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target, mo_taker *taker)
 {
 	mo_predecessor *p = mo_calloc(1, sizeof(*p));
 	mo_gen_info info;
@@ -33,10 +34,15 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target)
 	p->host = host;
 	p->generation = info.generation + 1;
 	p->target = mo_strdup(target);
-	p->path = mo_strdup(target ? target : mo_start_get()->exe);
+	p->taker = taker;
+	p->path = mo_strdup(taker ? taker->exe : target ? target : mo_start_get()->exe);
 	p->receipt = mo_receipt_new(info.generation, p->path);
 	p->program.fd = -1;
 	mo_child_init(&p->child, p->path);
+	if (taker) {
+		mo_child_adopt(&p->child, taker->channel, taker->pid, taker->pidfd);
+		json_object_set_new(p->receipt->body, "how", json_string("takeover"));
+	}
 	return p;
 }
 
@@ -45,6 +51,7 @@ void mo_predecessor_free(mo_predecessor *p)
 	mo_receipts_follow(-1);
 	mo_program_close(&p->program);
 	mo_child_fini(&p->child);
+	mo_taker_free(p->taker);
 	mo_receipt_free(p->receipt);
 	free(p->target);
 	free(p->path);
@@ -84,12 +91,24 @@ static int preflight(mo_predecessor *p)
 	return rc < 0 ? mo_child_fail(&p->child, rc, why) : 0;
 }
 
-static int spawn(mo_predecessor *p)
+/* In place of it for a program that is there already. */
+static int make_room(mo_predecessor *p)
 {
+	char *why = NULL;
 	int rc;
 
+	mo_receipt_phase(p->receipt, MO_PHASE_PREFLIGHT);
+	rc = mo_elders_make_room(p->host->max_generations(), p->receipt->body, &why);
+	return rc < 0 ? mo_child_fail(&p->child, rc, why) : 0;
+}
+
+static int spawn(mo_predecessor *p)
+{
+	int rc = 0;
+
 	mo_receipt_phase(p->receipt, MO_PHASE_SPAWN);
-	rc = mo_child_spawn(&p->child, &p->program, p->target);
+	if (!p->taker)
+		rc = mo_child_spawn(&p->child, &p->program, p->target);
 	if (rc < 0)
 		return rc;
 	mo_control_set_successor(p->child.pid);
@@ -141,12 +160,12 @@ static int offer(mo_predecessor *p)
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
 	rc = mo_child_send(&p->child,
-			   json_pack("{s:s, s:i, s:i, s:i, s:s, s:s?, s:i}", "type", "offer",
+			   json_pack("{s:s, s:i, s:i, s:i, s:s, s:s?, s:i, s:b}", "type", "offer",
 				     "protocol", MO_WIRE_PROTOCOL, "generation", (int)p->generation,
 				     "pid", (int)getpid(), "exe", p->path, "control_socket",
 				     mo_start_get()->control_socket, "supervisor",
-				     mo_uplink_supervisor()),
-			   fds, mo_uplink_is() ? 3 : 2);
+				     mo_uplink_supervisor(), "supervised", mo_uplink_is()),
+			   fds, p->taker ? 0 : mo_uplink_is() ? 3 : 2);
 	if (rc == 0)
 		rc = send_ticket_keys(p);
 	if (rc == 0)
@@ -204,7 +223,7 @@ static int await_ready(mo_predecessor *p)
 	if (rc < 0)
 		return rc;
 	mo_receipt_phase(p->receipt, MO_PHASE_READY);
-	if (m.pid != p->child.pid)
+	if (m.pid != p->child.pid && !p->taker)
 		rc = mo_child_fail(
 			&p->child, -EPROTO,
 			mo_fmt("pid %d reported ready, but pid %d was started; a wrapper script "
@@ -236,6 +255,8 @@ static int switch_over(mo_predecessor *p)
 	rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
 	if (rc == 0)
 		rc = mo_child_send(&p->child, json_pack("{s:s}", "type", "commit"), NULL, 0);
+	if (rc == 0 && p->taker)
+		mo_uplink_taken();
 	mo_relay_down_open(p->child.channel);
 	if (rc == 0)
 		rc = mo_child_await(&p->child, "serving", mo_deadline(SERVING_TIMEOUT), &m);
@@ -279,8 +300,8 @@ static void give_up(mo_predecessor *p, int code)
 	if (p->left)
 		p->host->come_back();
 	if (p->stopped_accepting) {
-		p->host->accept(true);
 		mo_standby_serve_again(p);
+		p->host->accept(true);
 	}
 	mo_child_record_end(&p->child, p->receipt->body);
 	why = mo_child_why(&p->child, code);
@@ -293,7 +314,7 @@ static void give_up(mo_predecessor *p, int code)
 
 int mo_predecessor_run(mo_predecessor *p)
 {
-	int rc = preflight(p);
+	int rc = p->taker ? make_room(p) : preflight(p);
 
 	if (rc == 0)
 		rc = spawn(p);

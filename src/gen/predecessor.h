@@ -27,8 +27,12 @@
 
 typedef struct mo_predecessor mo_predecessor;
 
-/* target: absolute path, or NULL: the file we were started from. */
-mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target);
+struct mo_taker;
+
+/* target: absolute path, or NULL: the file we were started from.  taker: who takes
+ * over, in place of PREFLIGHT and SPAWN; owned from now on; or NULL. */
+mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
+				   struct mo_taker *taker);
 int mo_predecessor_run(mo_predecessor *p); /* 0: the successor serves */
 /* true: this generation has ended.  false: the successor died, we serve again. */
 bool mo_predecessor_drain(mo_predecessor *p);

@@ -14,6 +14,7 @@ struct mo_predecessor {
 	char *target;	     /* as asked, or NULL */
 	char *path;	     /* absolute, of the program */
 	mo_program program;
+	struct mo_taker *taker; /* NULL: the successor is a child of ours */
 	mo_child child;
 	bool stopped_accepting;
 	bool left; /* the successor has served */
@@ -29,7 +30,8 @@ struct mo_predecessor {
 /* HANDOVER.  -ECHILD when the successor dies meanwhile: we still have all
  * listeners and whatever it did not take. */
 int mo_standby_hand_over(mo_predecessor *p);
-/* Supervisor and manager may have been told that the successor serves. */
+/* Supervisor and manager may have been told that the successor serves.  Before we
+ * accept: whoever sees us serve may count on them. */
 void mo_standby_serve_again(const mo_predecessor *p);
 
 #endif

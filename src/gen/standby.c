@@ -15,6 +15,7 @@
 #include "gen/notify.h"
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
+#include "gen/takeover.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
 
@@ -75,7 +76,10 @@ int mo_standby_hand_over(mo_predecessor *p)
 	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
 	p->left = true;
 	p->host->leave();
-	mo_notify_main(p->child.pid);
+	if (p->taker)
+		mo_notify_taken(p->path);
+	else
+		mo_notify_main(p->child.pid);
 	mo_wire_send(p->child.channel, json_pack("{s:s}", "type", "main"), NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
@@ -91,6 +95,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 void mo_standby_serve_again(const mo_predecessor *p)
 {
 	mo_uplink_serving(p->host);
+	mo_takeover_open();
 	if (p->left)
 		mo_notify_ready(p->generation - 1, true);
 }
@@ -155,8 +160,8 @@ static void take_back(mo_predecessor *p)
 	/* Before the first connection that may ask for the next restart. */
 	mo_control_set_successor(0);
 	mo_control_set_state(MO_GEN_SERVING);
-	p->host->accept(true);
 	mo_standby_serve_again(p);
+	p->host->accept(true);
 	mo_error("generation %u is gone: %s; generation %u serves again", p->generation,
 		 p->child.why, p->generation - 1);
 	mo_child_record_end(&p->child, p->receipt->body);

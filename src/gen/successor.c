@@ -23,6 +23,7 @@
 #include "gen/relay.h"
 #include "gen/start.h"
 #include "gen/state.h"
+#include "gen/takeover.h"
 #include "gen/tail.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
@@ -46,6 +47,10 @@ static struct {
 	char *offer_why; /* its sentence */
 	bool orphan;         /* the predecessor is gone */
 	bool by_supervisor;  /* what started us is no predecessor */
+	bool by_path;        /* a takeover: others started us */
+	bool supervised;     /* the predecessor, by a supervisor that is not ours */
+	bool looked;         /* for somebody to take over from */
+	int kept;            /* listeners of an offer before this one */
 	bool main;           /* the service manager knows that we serve */
 	_Atomic int channel; /* -1 when closed */
 	offered *listeners;  /* not taken yet */
@@ -135,6 +140,8 @@ static void take_offer_fds(mo_wire_msg *m)
 {
 	int link = s.by_supervisor ? 0 : 2;
 
+	if (s.by_path)
+		return;
 	if (!s.by_supervisor) {
 		s.stderr_fd = m->fds[0];
 		s.tail_fd = m->fds[1];
@@ -151,14 +158,17 @@ static int take_offer(mo_wire_msg *m, char **why)
 {
 	s.by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
 	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
-	    m->nfds < (s.by_supervisor ? 1 : 2)) {
+	    m->nfds < (s.by_path ? 0 : s.by_supervisor ? 1 : 2)) {
 		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
 			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
 		return -EPROTO;
 	}
-	mo_start_set_exe(mo_json_str(m->body, "exe"));
-	mo_start_get()->control_socket =
-		mo_strdup(json_string_value(json_object_get(m->body, "control_socket")));
+	s.supervised = json_is_true(json_object_get(m->body, "supervised"));
+	if (!s.by_path) {
+		mo_start_set_exe(mo_json_str(m->body, "exe"));
+		mo_start_get()->control_socket = mo_strdup(
+			json_string_value(json_object_get(m->body, "control_socket")));
+	}
 	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
 				s.by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
 				!s.by_supervisor);
@@ -194,6 +204,11 @@ static int take_message(mo_wire_msg *m, char **why)
 {
 	if (strcmp(m->type, "offer") == 0)
 		return take_offer(m, why);
+	if (strcmp(m->type, "refused") == 0) {
+		*why = mo_fmt("the program that runs (pid %lld) refuses the takeover: %s",
+			      mo_json_int(m->body, "pid"), mo_json_str(m->body, "why"));
+		return -EBUSY;
+	}
 	if (strcmp(m->type, "listeners") == 0)
 		return mo_offer_unpack(m, add_offered, NULL, why);
 	if (strcmp(m->type, "tickets") == 0)
@@ -207,11 +222,22 @@ static int take_message(mo_wire_msg *m, char **why)
 		return mo_elders_arrive(m);
 	if (strcmp(m->type, "offered") != 0)
 		return 0; /* of a newer version */
-	if (mo_json_int(m->body, "listeners") == s.adopted)
+	if (mo_json_int(m->body, "listeners") == s.adopted - s.kept)
 		return 1;
 	*why = mo_fmt("%lld listeners were announced, %d came", mo_json_int(m->body, "listeners"),
-		      s.adopted);
+		      s.adopted - s.kept);
 	return -EPROTO;
+}
+
+/* A process that is killed closes one descriptor after the other. */
+static void await_end(int fd)
+{
+	struct pollfd p = { .fd = mo_wire_peer_pidfd(fd), .events = POLLIN };
+
+	if (p.fd < 0)
+		return;
+	poll(&p, 1, (int)MOLT_SECOND);
+	close(p.fd);
 }
 
 /* The whole offer, once; it says why not. */
@@ -227,12 +253,14 @@ static int read_offer(int fd, char **why)
 		if (rc == 1) {
 			rc = take_message(&m, why);
 			mo_wire_free(&m);
-		} else if (rc == 0 && mo_start_get()->supervised) {
+		} else if (rc == 0 && (s.by_path ? s.supervised : mo_start_get()->supervised)) {
 			/* The listeners are the supervisor's to give. */
 			*why = mo_strdup("the predecessor is gone before its offer was complete");
 			return -EPIPE;
 		} else if (rc == 0) {
-			/* It died: what it did not give is bound anew. */
+			/* It died: what it did not give is bound anew, when its own
+			 * descriptors are closed. */
+			await_end(fd);
 			mo_warn("the predecessor is gone before its offer was complete");
 			rc = 1;
 		} else {
@@ -244,6 +272,22 @@ static int read_offer(int fd, char **why)
 	return rc < 0 ? rc : 0;
 }
 
+/* From whoever serves at the path of a takeover, if anybody does. */
+static int take_over(char **why)
+{
+	int fd, before = atomic_load(&s.channel), rc = mo_takeover_join(&fd, why);
+
+	s.looked = mo_takeover_wanted();
+	if (rc <= 0)
+		return rc;
+	s.begun = s.by_path = true;
+	s.kept = s.adopted;
+	atomic_store(&s.channel, fd);
+	if (before >= 0)
+		close(before); /* to a supervisor, which hears of us by its link */
+	return read_offer(fd, why);
+}
+
 int mo_successor_begin(char **why)
 {
 	int fd = mo_start_get()->handover_fd;
@@ -253,6 +297,8 @@ int mo_successor_begin(char **why)
 		s.begun = true;
 		atomic_store(&s.channel, fd);
 	}
+	if (s.offer == 0 && !s.looked && (fd < 0 || s.by_supervisor))
+		s.offer = take_over(&s.offer_why);
 	if (s.offer < 0)
 		*why = mo_strdup(s.offer_why ? s.offer_why : strerror(-s.offer));
 	return s.offer;
@@ -327,6 +373,19 @@ static json_t *ready_message(const mo_gen_host *host)
 			 "closed", left, "build", mo_start_get()->build);
 }
 
+/* Who called the takeover off serves on, or is started again. */
+static _Noreturn void called_off(const char *why)
+{
+	mo_error("the takeover was called off: %s", why);
+	_exit(1);
+}
+
+static void heed_cancel(const mo_wire_msg *m)
+{
+	if (strcmp(m->type, "cancel") == 0)
+		called_off(mo_json_str(m->body, "why"));
+}
+
 /* 0: commit; 1: the predecessor is gone; -ECANCELED: we end. */
 static int await_commit(const mo_gen_host *host)
 {
@@ -345,6 +404,7 @@ static int await_commit(const mo_gen_host *host)
 		if (rc <= 0)
 			return 1;
 		take_record(&m);
+		heed_cancel(&m);
 		if (strcmp(m.type, "probe") == 0 && m.nfds == 1) {
 			host->serve_probe(mo_json_str(m.body, "server"), m.fds[0]);
 			m.fds[0] = -1;
@@ -386,6 +446,9 @@ int mo_successor_ready(const mo_gen_host *host)
 	rc = mo_wire_send(fd, ready_message(host), NULL, 0) < 0 ? 1 : await_commit(host);
 	if (rc < 0 || mo_control_shutdown_asked())
 		return -ECANCELED;
+	if (rc == 1 && s.by_path && s.supervised)
+		called_off("the running program ended before the switch, and its supervisor starts "
+			   "it again");
 	if (rc == 1) {
 		s.orphan = true;
 		/* A supervisor that has started another program kills us within this. */
@@ -398,6 +461,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	restore_stderr();
 	if (!s.orphan)
 		mo_relay_up_open(fd);
+	mo_takeover_open();
 	host->accept(true);
 	mo_elders_watch(true);
 	while (s.listeners)
@@ -442,6 +506,7 @@ void mo_successor_listen(void)
 		}
 		if (rc <= 0)
 			break;
+		heed_cancel(&m);
 		if (strcmp(m.type, "main") == 0)
 			become_main(true);
 		else if (strcmp(m.type, "conns") == 0)

@@ -75,7 +75,7 @@ static void on_end(const mo_process *p)
 	} else {
 		mo_sup.serving = 0;
 	}
-	if (p->status == 0 || (was_starting && !mo_sup.served))
+	if (p->status == 0 || mo_sup.taken || (was_starting && !mo_sup.served))
 		mo_sup.stopping = true;
 	if (mo_sup.stopping)
 		mo_sup.result = mo_process_exit_status(p->status);

@@ -11,6 +11,7 @@
  *   STARTING  it ended                                    -> WAITING
  *   SERVING   another process says "serving"              -> SERVING, that one
  *   SERVING   it ended after "stopping", or with status 0 -> STOPPING
+ *   SERVING   it ended when others had taken over         -> STOPPING
  *   SERVING   it ended in another way                     -> WAITING
  *   WAITING   100 ms; doubled each time, at most 10 s     -> STARTING
  *   WAITING   a generation that lives says "serving"      -> SERVING

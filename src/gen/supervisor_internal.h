@@ -23,6 +23,7 @@ typedef struct mo_supervisor {
 	pid_t starting, serving; /* 0: none */
 
 	bool served, stopping, killing;
+	bool taken;         /* what served was taken over by others: its end is wanted */
 	int result;         /* exit status when everybody has ended */
 	molt_time asked;    /* when a stop was last asked for */
 	molt_time retry_at; /* WAITING; 0: not */

@@ -152,6 +152,7 @@ static void on_serving(const mo_wire_msg *m)
 	mo_sup.serving = m->pid;
 	mo_sup.generation = (unsigned)mo_json_int(m->body, "generation");
 	mo_sup.served = true;
+	mo_sup.taken = false;
 	mo_sup.since = mo_now();
 	mo_sup.retry_at = 0;
 	remember_program(m->pid, mo_json_str(m->body, "exe"));
@@ -192,6 +193,8 @@ static void on_link_message(mo_wire_msg *m)
 		on_starting(m);
 	} else if (strcmp(m->type, "receipt") == 0 && json_is_object(receipt)) {
 		mo_receipts_put(receipt);
+	} else if (strcmp(m->type, "taken") == 0 && m->pid == mo_sup.serving) {
+		mo_sup.taken = true;
 	} else if (strcmp(m->type, "upgrade") == 0) {
 		mo_upgrade_asked(m);
 	} else if (strcmp(m->type, "stopping") == 0 && m->pid == mo_sup.serving) {

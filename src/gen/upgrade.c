@@ -70,7 +70,7 @@ static void refuse(int code, const char *why)
 /* The kept descriptors are whole, and nothing but the service is under way. */
 static const char *unable(void)
 {
-	if (mo_sup.stopping)
+	if (mo_sup.stopping || mo_sup.taken)
 		return "the program is being ended";
 	if (!mo_sup.serving || mo_sup.starting || mo_sup.retry_at)
 		return "the program is being started; ask again when it serves";

@@ -90,6 +90,12 @@ void mo_uplink_starting(int predecessor_pid)
 		     NULL, 0);
 }
 
+void mo_uplink_taken(void)
+{
+	if (mo_uplink_is())
+		tell(NULL, json_pack("{s:s}", "type", "taken"), NULL, 0);
+}
+
 void mo_uplink_stopping(void)
 {
 	if (mo_uplink_is())

@@ -6,6 +6,8 @@
  *              and before "serving"                   fd each
  *   offered    behind them                            listeners: how many in all
  *   serving    it is the serving generation now       generation, exe
+ *   taken      a process that is not below this
+ *              supervisor takes over
  *   stopping   it ends by a shutdown
  *   receipt    a restart has ended                    receipt
  *   upgrade    the supervisor shall be renewed        a socket for the answer
@@ -34,6 +36,7 @@ void mo_uplink_starting(int predecessor_pid);
 /* On the control thread. */
 void mo_uplink_listeners(const mo_gen_host *h);
 void mo_uplink_serving(const mo_gen_host *h);
+void mo_uplink_taken(void);
 void mo_uplink_stopping(void);
 void mo_uplink_receipt(const json_t *body); /* [any] */
 

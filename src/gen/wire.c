@@ -5,21 +5,49 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "net/secret.h"
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+void mo_wire_prepare(int fd)
+{
+	int on = 1, room = 1 << 20;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+}
+
+/* By the connection where the kernel can: that works across pid namespaces. */
+int mo_wire_peer_pidfd(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t n = sizeof(int);
+	int pidfd = -1;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &n) == 0)
+		return pidfd;
+	n = sizeof(peer);
+#ifdef SYS_pidfd_open
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0)
+		return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+#endif
+	return -1;
+}
+
 int mo_wire_pair(int *ours, int *theirs)
 {
-	int sv[2], on = 1, room = 1 << 20;
+	int sv[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
-	for (int i = 0; i < 2; i++) {
-		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-		setsockopt(sv[i], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	}
+	for (int i = 0; i < 2; i++)
+		mo_wire_prepare(sv[i]);
 	*ours = sv[0];
 	*theirs = sv[1];
 	return 0;

@@ -9,6 +9,8 @@
  * add some; an unknown "type" is the caller's to ignore.
  *
  *   type       from         with                                   answers
+ *   takeover   successor    protocol, exe: it was started by others (takeover.h)
+ *   refused    predecessor  errno, why: it is not taken over                takeover
  *   offer      predecessor  protocol, generation, exe, stderr fds
  *   elders     predecessor  generations: of those that still live, the last its own;
  *                           one fd each, see elders.h
@@ -24,6 +26,7 @@
  *   probe      predecessor  server: whose request waits on the one fd  ready
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
+ *   cancel     predecessor  why: who took over must end
  *   main       predecessor  the service manager knows the successor
  *   conns      predecessor  list of [server, peer, left, bytes, protocol, state,
  *                           stream], one fd each; bytes, state and stream of
@@ -58,6 +61,12 @@ typedef struct mo_wire_msg {
 	pid_t pid; /* of the sender, as the kernel tells; 0: not known */
 } mo_wire_msg;
 
+/* Room for large packets, and the sender's pid with each: for one that was made
+ * elsewhere. */
+void mo_wire_prepare(int fd);
+/* The descriptor of the process at the other end (who made it, for a pair), which is
+ * readable when it has ended; -1: the kernel gives none. */
+int mo_wire_peer_pidfd(int fd);
 /* A pair for a restart; ours is non-blocking and learns the sender's pid. */
 int mo_wire_pair(int *ours, int *theirs);
 

@@ -308,21 +308,40 @@ static int check_directory(const mo_addr *a, struct failure *f)
 	return 0;
 }
 
-int mo_listener_bind_private(const char *text, mo_listener **out, char **why)
+static int check_private(const char *text, mo_addr *a, struct failure *f, char **why)
 {
-	struct failure f;
-	mo_addr a;
-	int fd, err = mo_addr_parse(text, &a);
+	int err = mo_addr_parse(text, a);
 
-	*out = NULL;
 	*why = NULL;
-	if (!err && a.u.sa.sa_family != AF_UNIX)
+	if (!err && a->u.sa.sa_family != AF_UNIX)
 		err = -EINVAL;
 	if (err) {
 		*why = unreadable(text, err);
 		return err;
 	}
-	err = check_directory(&a, &f);
+	return check_directory(a, f);
+}
+
+int mo_listener_check_private(const char *text, char **why)
+{
+	struct failure f;
+	mo_addr a;
+	int err = check_private(text, &a, &f, why);
+
+	if (err && !*why)
+		*why = sentence(text, &a, &f);
+	return err;
+}
+
+int mo_listener_bind_private(const char *text, mo_listener **out, char **why)
+{
+	struct failure f;
+	mo_addr a;
+	int fd, err = check_private(text, &a, &f, why);
+
+	*out = NULL;
+	if (*why)
+		return err;
 	fd = err ? err : bind_unix(&a, 0, true, &f);
 	return finish(fd, text, &a, &f, out, why);
 }

@@ -27,6 +27,8 @@ int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **wh
  * file has mode 0600, in a directory where nobody else can put another one.  A
  * directory that is not there is made, with mode 0700.  -EPERM. */
 int mo_listener_bind_private(const char *text, mo_listener **out, char **why);
+/* Could it be bound there?  Makes the directory. -EPERM, -EINVAL ... */
+int mo_listener_check_private(const char *text, char **why);
 /* Takes an inherited descriptor: checks that it is a listening stream socket,
  * sets O_NONBLOCK and CLOEXEC, reads its address.  A text "systemd:NAME" takes
  * one of any address, whose path, if it has one, is not removed at the end.  Owns

@@ -158,6 +158,12 @@ static const mo_key keys[] = {
 	       "Path of a unix socket with the admin API, for the `molt` command: mode 0600, in a "
 	       "directory where only this user and root may write (made with mode 0700 when it is "
 	       "not there). One a process; none: no socket, unless a supervisor asks for one."),
+	STRING("takeover", MO_KEY_OWN, takeover, NULL,
+	       "Path of a unix socket at which a program that is started by others (a new "
+	       "container, another unit, by hand), with the same path, finds this one and takes "
+	       "over from it, like the new program of a restart. Mode 0600, in a directory as for "
+	       "`controlSocket`; the same user or root; needs `graceful`. For the server that is "
+	       "started first; none: no takeover."),
 	LIST("exeDirs", 0, ':', exe_dirs, NULL,
 	     "Directories that a restart by the admin API may take a program from; none: the "
 	     "running program's own."),

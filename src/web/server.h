@@ -81,6 +81,9 @@ int mo_access_log_reopen(void); /* all servers, after a rotation; the first -err
 /* control_server.c: opens the control socket that s or the supervisor wants,
  * unless there is one.  By molt_server_start(); a failure is remembered on s. */
 int mo_control_server_start(molt_server *s);
+/* takeover.c: by molt_server_start(), before the offer is read; a failure is
+ * remembered on s. */
+int mo_server_takeover(molt_server *s);
 /* A server of the library, with the settings' defaults alone. */
 molt_server *mo_server_new_internal(const char *name);
 

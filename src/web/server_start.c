@@ -403,6 +403,8 @@ static int start(molt_server *s)
 	free(w.file_http);
 	free(w.file_https);
 	if (rc == 0)
+		rc = mo_server_takeover(s);
+	if (rc == 0)
 		rc = mo_successor_begin(&why);
 	if (why)
 		mo_server_fail(s, rc, "%s", why);

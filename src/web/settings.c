@@ -97,7 +97,7 @@ static int check_token(const char *token, char **why)
 	return 0;
 }
 
-static int check_control_socket(const char *path, char **why)
+static int check_path(const char *key, const char *path, char **why)
 {
 	char *text = mo_fmt("unix:%s", path);
 	mo_addr addr;
@@ -105,7 +105,7 @@ static int check_control_socket(const char *path, char **why)
 
 	free(text);
 	if (err)
-		*why = mo_fmt("controlSocket must be an absolute path of at most %d bytes",
+		*why = mo_fmt("%s must be an absolute path of at most %d bytes", key,
 			      MO_ADDR_PATH_MAX);
 	return err ? -EINVAL : 0;
 }
@@ -171,7 +171,13 @@ int mo_settings_check(const mo_settings *s, char **why)
 	if (!err && s->admin_token)
 		err = check_token(s->admin_token, why);
 	if (!err && s->control_socket)
-		err = check_control_socket(s->control_socket, why);
+		err = check_path("controlSocket", s->control_socket, why);
+	if (!err && s->takeover)
+		err = check_path("takeover", s->takeover, why);
+	if (!err && s->takeover && s->control_socket && !strcmp(s->takeover, s->control_socket)) {
+		*why = mo_strdup("takeover and controlSocket must be different paths");
+		err = -EINVAL;
+	}
 	if (!err && s->admin_pattern && s->admin_pattern[0] != '/') {
 		*why = mo_strdup("adminPattern must begin with '/'");
 		err = -EINVAL;

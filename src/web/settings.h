@@ -36,6 +36,7 @@ typedef struct mo_settings {
 	char *admin_pattern; /* set: the admin page is on */
 	char *admin_token;
 	char *control_socket; /* path */
+	char *takeover;	      /* path */
 	char *exe_dirs; /* ':' list */
 	bool dump_router_map;
 	/* Logs of this server. */
