@@ -2,9 +2,13 @@
  *
  *   exit code  means
  *   0          it is done, or so it is
- *   1          refused or failed; the reason is on standard error
+ *   1          refused or failed: what ran before runs on; the reason is on
+ *              standard error
  *   2          the command line is wrong
- *   3          nobody answers at the control socket */
+ *   3          nobody answers at the control socket, or the answer broke off: what
+ *              came of it is not known
+ *   4          this user may not use the control socket
+ *   5          restart --wait: the new program served, and was taken back */
 #ifndef MO_CLI_CLI_H
 #define MO_CLI_CLI_H
 
@@ -12,13 +16,21 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { MO_EXIT_DONE, MO_EXIT_FAILED, MO_EXIT_USAGE, MO_EXIT_UNREACHABLE };
+enum {
+	MO_EXIT_DONE,
+	MO_EXIT_FAILED,
+	MO_EXIT_USAGE,
+	MO_EXIT_UNREACHABLE,
+	MO_EXIT_DENIED,
+	MO_EXIT_TAKEN_BACK
+};
 
 /* What the options say. */
 typedef struct mo_cli {
 	const char *socket; /* path; NULL: none */
 	const char *exe;    /* of restart; NULL: the same file */
 	bool json;
+	bool wait; /* of restart: for the end of the old generation, too */
 	char **rest; /* NULL-terminated: what follows the options */
 	int argc;    /* of rest; prove reads its options itself: rest[0] is its name */
 } mo_cli;
@@ -43,5 +55,16 @@ void mo_show_status(const json_t *status);
 void mo_show_receipts(const json_t *receipts);
 /* The reason of a failure and the last lines of the program, to standard error. */
 void mo_show_failure(const json_t *answer);
+
+/* wait.c: waits until the restart of that receipt is over.  0 and its last version (a
+ * new reference); -ENOENT: it is not known any more; or what mo_client_ask() gave. */
+int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last);
+
+/* progress.c */
+bool mo_progress_is(const mo_cli *c); /* is there somebody to see it? */
+void mo_progress_begin(const mo_cli *c); /* from the program's status, until the end */
+void mo_progress_end(void);
+void mo_progress_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void mo_progress_clear(const mo_cli *c);
 
 #endif

@@ -15,17 +15,34 @@
 
 #define QUICK (30 * MOLT_SECOND)
 
-/* Asks, and tells when nobody answers.  An exit code: DONE or UNREACHABLE. */
+static int tell_no_answer(const mo_cli *c, int rc)
+{
+	const char *text = molt_strerror(rc);
+
+	if (rc == -EPROTO)
+		text = "the answer broke off: the program ended meanwhile, or this user is not let "
+		       "in; what came of it is not known";
+	else if (rc == -ENOENT)
+		text = "there is no such socket; does the program run, and has it a controlSocket?";
+	else if (rc == -ECONNREFUSED)
+		text = "nobody listens there; the program has ended";
+	else if (rc == -EACCES || rc == -EPERM)
+		text = "permission denied; it is for the user of the program and for root";
+	else if (rc == -EINVAL)
+		text = "this must be an absolute path of at most 95 bytes";
+	else if (rc == -ETIMEDOUT)
+		text = "no answer in time; the program hangs";
+	fprintf(stderr, "molt: %s: %s\n", c->socket, text);
+	return rc == -EACCES || rc == -EPERM ? MO_EXIT_DENIED : MO_EXIT_UNREACHABLE;
+}
+
+/* Asks, and tells when nobody answers.  An exit code. */
 static int ask(const mo_cli *c, const char *method, const char *action, const json_t *body,
 	       molt_time timeout, mo_answer *a)
 {
 	int rc = mo_client_ask(c->socket, method, action, body, timeout, a);
 
-	if (rc == 0)
-		return MO_EXIT_DONE;
-	fprintf(stderr, "molt: %s: %s\n", c->socket,
-		rc == -EPROTO ? "the answer broke off" : molt_strerror(rc));
-	return MO_EXIT_UNREACHABLE;
+	return rc == 0 ? MO_EXIT_DONE : tell_no_answer(c, rc);
 }
 
 static bool went_well(const mo_answer *a)
@@ -98,6 +115,31 @@ static json_t *restart_body(const char *exe)
 	return body;
 }
 
+/* It serves; until the other one has ended it may still be taken back. */
+static int wait_for_end_of_old(const mo_cli *c, mo_answer *a)
+{
+	json_t *last;
+	int rc = mo_wait_for_old(c, json_object_get(a->body, "receipt"), &last);
+	const char *outcome = json_string_value(json_object_get(last, "outcome"));
+	bool stays = rc == 0 && outcome && strcmp(outcome, "switched") == 0;
+
+	if (rc < 0 && rc != -ENOENT)
+		return tell_no_answer(c, rc);
+	json_object_set_new(a->body, "ok", json_boolean(stays));
+	json_object_set(a->body, "receipt", last);
+	if (c->json) {
+		json_dumpf(a->body, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+		putchar('\n');
+	} else if (stays) {
+		printf("The generation before has ended.\n");
+	} else {
+		json_object_set(a->body, "reason", json_object_get(last, "reason"));
+		mo_show_failure(a->body);
+	}
+	json_decref(last);
+	return stays ? MO_EXIT_DONE : MO_EXIT_TAKEN_BACK;
+}
+
 int mo_cli_restart(const mo_cli *c)
 {
 	json_t *body = c->exe ? restart_body(c->exe) : NULL;
@@ -109,9 +151,19 @@ int mo_cli_restart(const mo_cli *c)
 		return MO_EXIT_USAGE;
 	}
 	/* The program has deadlines of its own, readyTimeout above all. */
-	rc = ask(c, "POST", "restart", body, MOLT_FOREVER, &a);
+	mo_progress_begin(c);
+	rc = mo_client_ask(c->socket, "POST", "restart", body, MOLT_FOREVER, &a);
+	mo_progress_end();
 	json_decref(body);
-	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+	if (rc < 0)
+		return tell_no_answer(c, rc);
+	if (!c->wait || !went_well(&a))
+		return tell(c, &a);
+	if (!c->json)
+		printf("%s\n", json_string_value(json_object_get(a.body, "message")));
+	rc = wait_for_end_of_old(c, &a);
+	mo_answer_free(&a);
+	return rc;
 }
 
 int mo_cli_reopen(const mo_cli *c)

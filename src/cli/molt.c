@@ -12,7 +12,7 @@
 /* This program is never supervised by itself, also not as pid 1. */
 const char mo_supervises_itself = 1;
 
-enum { TAKES_EXE = 1, TAKES_REST = 2, NEEDS_SOCKET = 4, OWN_OPTIONS = 8 };
+enum { IS_RESTART = 1, TAKES_REST = 2, NEEDS_SOCKET = 4, OWN_OPTIONS = 8 };
 
 static const struct command {
 	const char *name;
@@ -23,7 +23,7 @@ static const struct command {
 	{ "run", mo_cli_run, TAKES_REST, "[--] PROGRAM [ARG ...]",
 	  "start a program and keep it running" },
 	{ "status", mo_cli_status, NEEDS_SOCKET, "", "show what serves" },
-	{ "restart", mo_cli_restart, NEEDS_SOCKET | TAKES_EXE, "[--exe PATH]",
+	{ "restart", mo_cli_restart, NEEDS_SOCKET | IS_RESTART, "[--exe PATH] [--wait]",
 	  "replace the program while it serves" },
 	{ "shutdown", mo_cli_shutdown, NEEDS_SOCKET, "", "finish running requests, then end" },
 	{ "reopen", mo_cli_reopen, NEEDS_SOCKET, "", "open the log files anew" },
@@ -63,6 +63,7 @@ static int read_options(const struct command *cmd, int argc, char **argv, mo_cli
 	static const struct option options[] = { { "socket", required_argument, NULL, 's' },
 						 { "exe", required_argument, NULL, 'e' },
 						 { "json", no_argument, NULL, 'j' },
+						 { "wait", no_argument, NULL, 'w' },
 						 { 0 } };
 	int o;
 
@@ -76,10 +77,13 @@ static int read_options(const struct command *cmd, int argc, char **argv, mo_cli
 			c->socket = optarg;
 		else if (o == 'j')
 			c->json = true;
-		else if (o == 'e' && cmd->flags & TAKES_EXE)
+		else if (o == 'e' && cmd->flags & IS_RESTART)
 			c->exe = optarg;
+		else if (o == 'w' && cmd->flags & IS_RESTART)
+			c->wait = true;
 		else
-			return o == '?' ? MO_EXIT_USAGE : wrong("--exe is for restart", "");
+			return o == '?' ? MO_EXIT_USAGE
+					: wrong("--exe and --wait are for restart", "");
 	}
 	c->rest = argv + optind;
 	if (!(cmd->flags & TAKES_REST) && c->rest[0])

@@ -48,6 +48,20 @@ static json_t *iso_now(void)
 	return json_string(text);
 }
 
+/* Of the restart under way; -1: none.  Told to other threads. */
+static _Atomic int running = -1;
+static _Atomic molt_time running_since;
+
+json_t *mo_receipt_running(void)
+{
+	int phase = atomic_load(&running);
+
+	if (phase < 0)
+		return json_null();
+	return json_pack("{s:s, s:I}", "phase", phase_names[phase], "ms",
+			 (json_int_t)(mo_now() - atomic_load(&running_since)));
+}
+
 mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 {
 	static _Atomic unsigned serial;
@@ -55,6 +69,8 @@ mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 	char *id = mo_fmt("%u.%d.%u", generation, (int)getpid(), atomic_fetch_add(&serial, 1) + 1);
 
 	r->begun = mo_now();
+	atomic_store(&running_since, r->begun);
+	atomic_store(&running, MO_PHASE_REQUEST);
 	r->phase_begun = fine_now();
 	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:i, s:[]}", "id", id, "generation",
 			    (int)generation, "target", target, "outcome", "running", "started",
@@ -80,6 +96,8 @@ void mo_receipt_phase(mo_receipt *r, enum mo_phase next)
 					milliseconds(now - r->phase_begun)));
 	r->phase = next;
 	r->phase_begun = now;
+	if (atomic_load(&running) >= 0)
+		atomic_store(&running, next);
 }
 
 void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *reason)
@@ -93,6 +111,7 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 	if (reason)
 		json_object_set_new(r->body, "reason", json_string(reason));
 	mo_receipt_phase(r, phase);
+	atomic_store(&running, -1);
 }
 
 static struct {

@@ -32,6 +32,10 @@ void mo_receipt_phase(mo_receipt *r, enum mo_phase next);
 /* outcome: "switched", "failed", "refused".  reason may be NULL. */
 void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *reason);
 
+/* The restart under way, for the status: its phase and its time so far, ms; a new
+ * reference, JSON's null when there is none. [any] */
+json_t *mo_receipt_running(void);
+
 /* The ring of the process.  Puts a copy of r, replacing the one with its id. [any] */
 void mo_receipts_put(const json_t *body);
 /* Sends those known by now, oldest first, and from then on each that is put: to a

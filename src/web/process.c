@@ -424,7 +424,7 @@ static json_t *server_status(const molt_server *s)
 json_t *mo_process_status(void)
 {
 	const mo_start *start = mo_start_get();
-	json_t *servers = json_array(), *draining = json_null();
+	json_t *servers = json_array(), *draining = json_null(), *status;
 	mo_gen_info info;
 
 	mo_control_info(&info);
@@ -436,7 +436,7 @@ json_t *mo_process_status(void)
 	if (info.predecessor_alive)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
 				     info.predecessor_pid);
-	return json_pack(
+	status = json_pack(
 		"{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o}",
 		"pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
 		mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid, "successor_pid",
@@ -445,4 +445,6 @@ json_t *mo_process_status(void)
 		mo_gen_state_name(info.state), "draining_generation", draining, "older_generations",
 		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",
 		mo_receipts_all());
+	json_object_set_new(status, "restart", mo_receipt_running());
+	return status;
 }

@@ -1,18 +1,20 @@
 """The control socket and the molt command (src/web/control_server.c, src/cli)."""
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import procs  # noqa: E402
-from case import eventually, main, program  # noqa: E402
-from supervised import SupervisedCase  # noqa: E402
+from case import SLOW, SOURCE, eventually, main, program  # noqa: E402
+from supervised import MOLT, SupervisedCase  # noqa: E402
 
 LOGS = """
 logger:
@@ -71,6 +73,109 @@ class Command(SupervisedCase):
         self.addCleanup(os.chdir, here)
         self.molt("restart", "--exe", "./app")
         self.assertEqual(self.build(srv), "1")
+
+    # -- waiting
+
+    def test_wait_is_also_for_the_end_of_the_old_generation(self):
+        srv = self.start()
+        old = srv.pid
+        running = self.connect(srv)
+        running.send(b"GET /sleep?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        begun = time.monotonic()
+        self.molt("restart")
+        self.assertTrue(procs.alive(old))
+        self.assertLess(time.monotonic() - begun, 0.8)
+        running.answer()
+        running.send(b"GET /sleep?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        before = self.serving_pid(srv)
+        said = self.molt("restart", "--wait").stdout.splitlines()
+        self.assertRegex(said[0], r"^Generation 3 \(pid \d+\) serves, after ")
+        self.assertEqual(said[1:], ["The generation before has ended."])
+        self.assertFalse(procs.alive(before))
+        self.assertEqual(running.answer().status, 200)
+        answer = self.molt_json("restart", "--wait")
+        self.assertEqual((answer["ok"], answer["receipt"]["outcome"]), (True, "switched"))
+        self.assertIn("drained", answer["receipt"])
+
+    def test_wait_tells_that_the_new_program_was_taken_back(self):
+        srv = self.start(env={"MOLT_SERVER_BAKETIME": "30s"})
+        old = srv.pid
+        for options, code in (([], 5), (["--json"], 5)):
+            waiting = subprocess.Popen(
+                [program(MOLT), "restart", "--wait", "--socket", self.control, *options],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertTrue(eventually(lambda: self.serving_pid(srv) != old))
+            new = self.serving_pid(srv)
+            time.sleep(0.3)
+            self.assertIsNone(waiting.poll())
+            os.kill(new, signal.SIGKILL)
+            out, err = waiting.communicate(timeout=20 * SLOW)
+            self.assertEqual(waiting.returncode, code, (out, err))
+            self.assertIn("killed by signal 9", out if options else err)
+            if options:
+                answer = json.loads(out)
+                self.assertEqual((answer["ok"], answer["receipt"]["outcome"]),
+                                 (False, "taken back"))
+        self.assertEqual(self.serving_pid(srv), old)
+
+    def test_long_work_is_shown_on_a_terminal_and_nowhere_else(self):
+        srv = self.start()
+        script = self.write("slow", "#!/bin/sh\nsleep 1.2\nexec %s\n" % self.path("app"), 0o755)
+        shown = self.on_terminal("restart", "--exe", script)
+        self.assertIn("INIT: the new program starts up, 1 s", shown)
+        self.assertTrue(shown.rstrip().endswith("finishes its requests and ends."), shown)
+        self.assertNotIn("\033", self.molt("restart", "--exe", script).stderr)
+        self.assertEqual(self.molt("restart", "--exe", script).stderr, "")
+        running = self.connect(srv)
+        running.send(b"GET /sleep?ms=1200 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        shown = self.on_terminal("restart", "--exe", self.path("app"), "--wait")
+        self.assertRegex(shown, "generation 4 finishes its requests, 0 s")
+        self.assertEqual(running.answer().status, 200)
+
+    def on_terminal(self, *argv):
+        """Runs the command in a terminal of its own; everything that it wrote there."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(program(MOLT), [MOLT, *argv, "--socket", self.control])
+        shown = b""
+        while True:
+            try:
+                part = os.read(fd, 4096)
+            except OSError:  # nobody has it open any more
+                break
+            if not part:
+                break
+            shown += part
+        os.close(fd)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, shown)
+        return shown.decode()
+
+    def test_the_server_gone_in_the_middle_of_a_restart(self):
+        srv = self.start()
+        bad = self.put_bad("never_ready")
+        waiting = subprocess.Popen(
+            [program(MOLT), "restart", "--exe", bad, "--socket", self.control],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertTrue(eventually(lambda: self.molt_json("status")["restart"]))
+        os.kill(srv.pid, signal.SIGKILL)
+        for pid in srv.pids():
+            os.kill(pid, signal.SIGKILL)
+        _, err = waiting.communicate(timeout=20 * SLOW)
+        self.assertEqual(waiting.returncode, 3, err)
+        self.assertIn("what came of it is not known", err)
+
+    def test_status_tells_the_phase_of_a_running_restart(self):
+        self.start(env={"MOLT_SERVER_READYTIMEOUT": "1s"})
+        self.assertIsNone(self.molt_json("status")["restart"])
+        waiting = subprocess.Popen([program(MOLT), "restart", "--exe", self.put_bad("never_ready"),
+                                    "--socket", self.control], stderr=subprocess.DEVNULL)
+        now = eventually(lambda: (self.molt_json("status")["restart"] or {}).get("phase") == "INIT")
+        self.assertTrue(now)
+        self.assertEqual(waiting.wait(20 * SLOW), 1)
+        self.assertIsNone(self.molt_json("status")["restart"])
 
     def test_a_failed_restart_tells_why_with_the_last_lines(self):
         srv = self.start()
@@ -231,7 +336,8 @@ class Command(SupervisedCase):
 
     def test_usage_errors(self):
         for argv in ([], ["explode"], ["status", "more"], ["status", "--wrong"], ["run"],
-                     ["status", "--exe", "/x"], ["restart", "--exe"]):
+                     ["status", "--exe", "/x"], ["restart", "--exe"], ["status", "--wait"],
+                     ["upgrade", "now"]):
             done = self.molt(*argv, code=2)
             self.assertTrue(done.stderr, argv)
         self.assertEqual(self.molt("status", code=2, env={"MOLT_CONTROL_SOCKET": None}).stdout, "")
@@ -239,6 +345,48 @@ class Command(SupervisedCase):
     def test_help_and_version(self):
         self.assertIn("usage: molt", self.molt("--help").stdout)
         self.assertRegex(self.molt("--version").stdout, r"^molt \d")
+
+    def test_what_went_wrong_is_said_in_a_sentence(self):
+        srv = self.start()
+        os.kill(srv.pid, signal.SIGKILL)
+        srv.exit_code()
+        for path, words in ((self.path("absent"), "does the program run"),
+                            (self.control, "nobody listens there; the program has ended"),
+                            ("relative", "must be an absolute path")):
+            done = self.molt("status", "--socket", path, code=3)
+            self.assertIn(words, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_permission_denied_is_an_exit_code_of_its_own(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root to become another user")
+        self.start()
+        os.chmod(self.dir, 0o755)
+        molt = shutil.copy(program(MOLT), self.path("molt"))  # where everybody can read it
+        done = subprocess.run([molt, "status", "--socket", self.control], user=65534,
+                              group=65534, extra_groups=[], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=20 * SLOW)
+        self.assertEqual(done.returncode, 4, done)
+        self.assertIn("permission denied; it is for the user of the program and for root",
+                      done.stderr)
+
+    def test_completion_for_bash(self):
+        file = os.path.join(SOURCE, "packaging/bash-completion/molt")
+        script = """. %s; COMP_WORDS=(molt %%s); COMP_CWORD=%%d; _molt
+                    printf '%%%%s\\n' "${COMPREPLY[@]}" """ % file
+        for words, n, wanted in (("re", 1, {"restart", "reopen"}), ("restart --", 2,
+                                 {"--socket", "--json", "--exe", "--wait"}),
+                                 ("status --j", 2, {"--json"})):
+            done = subprocess.run(["bash", "-c", script % (words, n)], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, timeout=20 * SLOW)
+            self.assertEqual((set(done.stdout.split()), done.stderr), (wanted, ""))
+        # Every command is known there.
+        usage = [line.split()[0] for line in self.molt("--help").stdout.splitlines()
+                 if line.startswith("  ")]
+        with open(file) as f:
+            text = f.read()
+        known = text[text.index('commands="') + 10:].split('"')[0].split()
+        self.assertEqual([c for c in usage if c not in known], [])
 
     def test_nobody_there(self):
         for path in (self.path("absent"), "/" + "x" * 300, "relative"):

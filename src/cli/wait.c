@@ -1,0 +1,70 @@
+/* molt restart --wait: after the new generation serves, until the old one has ended,
+ * and with it the time in which it would have taken the service back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+
+#define EACH_LOOK (100 * 1000 * 1000) /* ns */
+#define PATIENCE (30 * MOLT_SECOND)
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+/* A new reference, or NULL. */
+static json_t *find_receipt(const json_t *status, const char *id)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "receipts"), i, one)
+		if (strcmp(text_of(one, "id"), id) == 0)
+			return json_incref(one);
+	return NULL;
+}
+
+/* The restart is over when its receipt says so, or when nobody drains any more. */
+static bool is_over(const json_t *status, const json_t *receipt)
+{
+	return strcmp(text_of(receipt, "outcome"), "switched") != 0 ||
+	       json_object_get(receipt, "drained") ||
+	       json_is_null(json_object_get(status, "draining_generation"));
+}
+
+int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
+{
+	const char *id = text_of(receipt, "id");
+	molt_time begun = mo_now();
+	bool over = false;
+
+	*last = NULL;
+	while (!over) {
+		mo_answer a;
+		int rc = mo_client_ask(c->socket, "GET", "status", NULL, PATIENCE, &a);
+
+		if (rc < 0)
+			return rc;
+		json_decref(*last);
+		*last = find_receipt(a.body, id);
+		over = !*last || is_over(a.body, *last);
+		if (!over && mo_progress_is(c))
+			mo_progress_line(
+				"generation %" PRId64 " finishes its requests, %" PRId64 " s",
+				(int64_t)json_integer_value(json_object_get(receipt, "generation")),
+				(int64_t)(mo_now() - begun) / 1000);
+		mo_answer_free(&a);
+		if (!over)
+			nanosleep(&(struct timespec){ 0, EACH_LOOK }, NULL);
+	}
+	mo_progress_clear(c);
+	return *last ? 0 : -ENOENT;
+}
