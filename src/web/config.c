@@ -209,6 +209,37 @@ static void check_top(yaml_document_t *doc, const char *name, enum mo_key_sectio
 		mo_complain(c, mo_yaml_line(map), "%s must hold 'key: value' pairs", name);
 }
 
+/* "servers", "Logger" ...: a section of the program, or ours misspelt. */
+static bool almost(molt_str name, molt_str ours)
+{
+	if (mo_str_eq(name, ours))
+		return false;
+	if (name.len && mo_lower(name.ptr[name.len - 1]) == 's')
+		name.len--;
+	return mo_key_same_name(name, ours);
+}
+
+static void hint_at_misspelt(yaml_document_t *doc, const char *path)
+{
+	static const molt_str ours[] = { { "server", 6 }, { "logger", 6 } };
+	yaml_node_t *root = yaml_document_get_root_node(doc);
+	yaml_node_pair_t *p;
+
+	if (!root || root->type != YAML_MAPPING_NODE)
+		return;
+	for (p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top; p++) {
+		yaml_node_t *key = yaml_document_get_node(doc, p->key);
+
+		for (size_t i = 0; i < MO_COUNTOF(ours); i++)
+			if (key->type == YAML_SCALAR_NODE && almost(mo_yaml_text(key), ours[i]) &&
+			    !mo_yaml_get(doc, root, ours[i]))
+				mo_warn("%s:%zu: '%s' is taken for a section of the program; is "
+					"'%s' meant?",
+					path, mo_yaml_line(key), mo_yaml_text(key).ptr,
+					ours[i].ptr);
+	}
+}
+
 /* ---- loading ----------------------------------------------------------- */
 
 static int fail(char *sentence, int err)
@@ -246,6 +277,7 @@ int mo_config_parse(const char *path, const char *text, size_t n)
 		free(new);
 		return fail_complaints(&c);
 	}
+	hint_at_misspelt(&new->doc, path);
 	new->path = mo_strdup(path);
 	new->older = current;
 	current = new;

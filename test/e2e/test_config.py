@@ -121,6 +121,15 @@ class Mistakes(Config):
                         "  address: '127.0.0.1:0'\n")
         self.assertEqual(self.text(srv), "Hello!\n")
 
+    def test_a_section_called_almost_like_ours_gives_a_hint(self):
+        for name, ours in (("servers", "server"), ("Server", "server"), ("loggers", "logger")):
+            srv = self.demo("app:\n  x: 1\n%s:\n  address: '127.0.0.1:1'\n" % name,
+                            address="127.0.0.1:0")
+            srv.wait_log(r":3: '%s' is taken for a section of the program; is '%s' meant\?"
+                         % (name, ours))
+        both = self.demo("server:\n  address: '127.0.0.1:0'\nservers:\n  mine: 1\n")
+        self.assertNotIn("is taken for", both.log())
+
     def test_wrong_types_are_named(self):
         for value in ("keepAlive: maybe", "readTimeout: soon", "maxHeaderBytes: big",
                       "loops: -1", "gracefulTimeout: [1, 2]", "keepAlive: {a: b}",

@@ -208,7 +208,7 @@ class Takeover(Base):
         with load.Running(self.port, "reused", 4, mix="get", timeout=20 * SLOW) as run:
             for i in range(10 if SHORT else 30):
                 new = self.one(wait=False)
-                time.sleep(pick.random() * 0.04)
+                time.sleep(pick.random() * (0.2 if SHORT else 0.04))  # a slow build
                 kill(new.proc.pid, signal.SIGSTOP if i % 4 == 3 else signal.SIGKILL)
                 if i % 4 == 3:
                     eventually(lambda: new.proc.poll() is not None, timeout=0.4)
