@@ -47,6 +47,17 @@ void mo_buf_putc(mo_buf *b, char c)
 	b->data[b->len++] = c;
 }
 
+void mo_buf_u64(mo_buf *b, uint64_t value)
+{
+	char digits[20], *p = digits + sizeof(digits);
+
+	do {
+		*--p = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	mo_buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+}
+
 void mo_buf_vfmt(mo_buf *b, const char *fmt, va_list ap)
 {
 	va_list again;

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "molt.h"
 
@@ -19,6 +20,7 @@ void mo_buf_add(mo_buf *b, const void *p, size_t n);
 void mo_buf_str(mo_buf *b, molt_str s);
 void mo_buf_puts(mo_buf *b, const char *s);
 void mo_buf_putc(mo_buf *b, char c);
+void mo_buf_u64(mo_buf *b, uint64_t value); /* decimal digits */
 void mo_buf_fmt(mo_buf *b, const char *fmt, ...) MOLT_PRINTF(2, 3);
 void mo_buf_vfmt(mo_buf *b, const char *fmt, va_list ap) MOLT_PRINTF(2, 0);
 void mo_buf_consume(mo_buf *b, size_t n); /* drops the first n bytes */

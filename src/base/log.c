@@ -34,33 +34,51 @@ static observer_fn *_Atomic observer;
 
 static const char *const level_text[] = { "[DEBUG] ", "", "[WARN] ", "[ERROR] " };
 
+/* The calendar is asked once a second and thread: lines come by the thousand. */
 void mo_log_stamp(mo_buf *out)
 {
+	static _Thread_local time_t second = -1;
+	static _Thread_local char text[32];
 	molt_time now = mo_wall();
 	time_t s = (time_t)(now / 1000);
-	struct tm tm;
-	char text[32];
+	int ms = (int)(now % 1000);
+	char part[4] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+			 (char)('0' + ms % 10) };
 
-	localtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	mo_buf_fmt(out, "%s.%03d", text, (int)(now % 1000));
+	if (s != second) {
+		struct tm tm;
+
+		localtime_r(&s, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+		second = s;
+	}
+	mo_buf_puts(out, text);
+	mo_buf_add(out, part, sizeof(part));
+}
+
+static bool is_harmless(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 void mo_log_escape(mo_buf *out, molt_str s)
 {
 	static const char hex[] = "0123456789abcdef";
+	size_t from = 0;
 
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 
-		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-			mo_buf_putc(out, (char)c);
-		} else {
+		if (!is_harmless(c)) {
 			char x[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
 
+			mo_buf_add(out, s.ptr + from, i - from);
 			mo_buf_add(out, x, 4);
+			from = i + 1;
 		}
 	}
+	if (from < s.len)
+		mo_buf_add(out, s.ptr + from, s.len - from);
 }
 
 /* The message of a log line may hold UTF-8 and quotes; only what could forge a

@@ -7,6 +7,8 @@
 #ifndef MO_HTTP_H1_PART_H
 #define MO_HTTP_H1_PART_H
 
+#include <stdint.h>
+
 #include "http/h1_parse.h"
 
 #ifdef __SSE2__
@@ -26,9 +28,38 @@ static inline bool mo_h1_is(char c, enum mo_h1_class k)
 	return mo_h1_classes[(uint8_t)c] & k;
 }
 
+#ifdef __SSE2__
+
+/* The bytes of 16 that are no letter, digit or '-', which names are made of mostly. */
+static inline unsigned mo_h1_name_stops(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	/* Moves the range to the top of the signed bytes, where one comparison is enough. */
+	__m128i letter = _mm_add_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)),
+				      _mm_set1_epi8(INT8_MAX - 'z'));
+	__m128i digit = _mm_add_epi8(v, _mm_set1_epi8(INT8_MAX - '9'));
+	__m128i ok = _mm_or_si128(_mm_cmpgt_epi8(letter, _mm_set1_epi8(INT8_MAX - 26)),
+				  _mm_cmpgt_epi8(digit, _mm_set1_epi8(INT8_MAX - 10)));
+
+	ok = _mm_or_si128(ok, _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+	return (unsigned)_mm_movemask_epi8(ok) ^ 0xffffu;
+}
+
+#endif
+
 /* The first byte of [p, end) that is no tchar, or end. */
 static inline const char *mo_h1_token_end(const char *p, const char *end)
 {
+#ifdef __SSE2__
+	while (end - p >= 16) {
+		unsigned stops = mo_h1_name_stops(p);
+
+		p += stops ? __builtin_ctz(stops) : 16;
+		if (stops)
+			break;
+	}
+#endif
+	/* The last bytes, and what is a tchar but none of those. */
 	while (p < end && mo_h1_is(*p, MO_C_TOKEN))
 		p++;
 	return p;

@@ -370,7 +370,11 @@ int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 	if (p.n == 0 && fit <= SMALL_FILE && fit <= room(r->conn)) {
 		rc = gather_file(p.q, fd, off, fit);
 	} else {
+		mo_stream *s = mo_h1_conn(p.q)->stream;
+
+		s->more = fit > 0; /* the head and the file's beginning in one segment */
 		rc = send_pieces(&p, true);
+		s->more = false;
 		if (rc == 0)
 			rc = stream_file(p.q, fd, off, fit);
 	}

@@ -53,6 +53,9 @@ struct mo_stream {
 	const mo_stream_ops *ops;
 	int fd;
 	int want; /* UV_READABLE or UV_WRITABLE after -EAGAIN */
+	/* Set by the caller around a write: more follows at once, so that the kernel
+	 * may wait with a segment that is not full. */
+	bool more;
 };
 
 mo_stream *mo_stream_plain(int fd); /* owns fd */

@@ -38,12 +38,13 @@ static ssize_t plain_writev(mo_stream *s, const struct iovec *iov, int count)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov,
 			      .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX) };
+	int flags = MSG_NOSIGNAL | (s->more ? MSG_MORE : 0);
 	ssize_t r;
 
 	/* For one piece the kernel need not fetch a header and a list of pieces. */
 	do {
-		r = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
-			       : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		r = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, flags)
+			       : sendmsg(s->fd, &msg, flags);
 	} while (r < 0 && errno == EINTR);
 	return result(s, r, UV_WRITABLE);
 }

@@ -53,6 +53,16 @@ bool mo_loop_post(mo_loop *l, void (*fn)(void *arg), void *arg);
 /* Runs fn(arg) on l's thread inside a new coroutine (default stack). [any] */
 bool mo_loop_spawn(mo_loop *l, void (*fn)(void *arg), void *arg);
 
+/* Something that is done once, when all of a turn's callbacks and coroutines have run
+ * and before the loop sleeps: what can be done together for many of them. */
+typedef struct mo_turn_task {
+	mo_list node;
+	void (*fn)(struct mo_turn_task *t);
+} mo_turn_task;
+void mo_turn_task_init(mo_turn_task *t, void (*fn)(mo_turn_task *t));
+/* On the loop's thread.  One that is asked for already is done once. */
+void mo_loop_end_turn(mo_loop *l, mo_turn_task *t);
+
 /* Spare buffers of MO_LOOP_BUFFER bytes; only on the loop's thread. */
 char *mo_loop_buffer_get(mo_loop *l);
 void mo_loop_buffer_put(mo_loop *l, char *buf);

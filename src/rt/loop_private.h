@@ -58,6 +58,7 @@ struct mo_loop_private {
 
 	/* turn.c */
 	mo_list ready; /* coroutines to resume; the idle handle is active when any */
+	mo_list tasks; /* mo_turn_task.node, for the end of this turn */
 	uv_idle_t idle;
 	uv_prepare_t prepare;
 	uv_check_t check;

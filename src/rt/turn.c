@@ -4,7 +4,8 @@
  *   libuv's phase    here
  *   timers           wakes fill the ready queue
  *   idle             the queue is run
- *   prepare          turn becomes odd: in the poll phase
+ *   prepare          the tasks of the turn's end are done; turn becomes odd: in
+ *                    the poll phase
  *   poll, callbacks  wakes fill the ready queue
  *   check            turn becomes even; the queue is run
  *
@@ -65,9 +66,34 @@ static void beat(struct mo_loop_private *p)
 	atomic_store_explicit(&p->turn, turn + 1, memory_order_relaxed);
 }
 
+void mo_turn_task_init(mo_turn_task *t, void (*fn)(mo_turn_task *t))
+{
+	mo_list_init(&t->node);
+	t->fn = fn;
+}
+
+void mo_loop_end_turn(mo_loop *l, mo_turn_task *t)
+{
+	if (mo_list_empty(&t->node))
+		mo_list_append(&l->p->tasks, &t->node);
+}
+
+static void run_tasks(struct mo_loop_private *p)
+{
+	while (!mo_list_empty(&p->tasks)) {
+		mo_turn_task *t = MO_CONTAINER_OF(p->tasks.next, mo_turn_task, node);
+
+		mo_list_remove(&t->node);
+		t->fn(t);
+	}
+}
+
 static void on_prepare(uv_prepare_t *h)
 {
-	beat(loop_of(h)->p);
+	struct mo_loop_private *p = loop_of(h)->p;
+
+	run_tasks(p);
+	beat(p);
 }
 
 static void on_check(uv_check_t *h)
@@ -89,6 +115,7 @@ void mo_turn_init(mo_loop *l)
 	struct mo_loop_private *p = l->p;
 
 	mo_list_init(&p->ready);
+	mo_list_init(&p->tasks);
 	uv_idle_init(&l->uv, &p->idle);
 	uv_prepare_init(&l->uv, &p->prepare);
 	uv_check_init(&l->uv, &p->check);
@@ -104,6 +131,7 @@ void mo_turn_close(mo_loop *l)
 	struct mo_loop_private *p = l->p;
 
 	MO_CHECK(mo_list_empty(&p->ready));
+	run_tasks(p);
 	uv_close((uv_handle_t *)&p->idle, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);

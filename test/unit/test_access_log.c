@@ -426,6 +426,45 @@ static void lines_of_several_threads_never_mix(void **state)
 		assert_true(p[0] == '2' && p[4] == '-' && p[23] == ' ');
 }
 
+static void answer_a_few(void *arg)
+{
+	for (int i = 0; i < 5; i++) {
+		molt_req r = request(NULL, 0);
+
+		mo_access_log_write(&r);
+	}
+	assert_int_equal(lines_of(content("access.log")), 0);
+}
+
+static void answer_very_many(void *arg)
+{
+	for (int i = 0; i < 2000; i++) {
+		molt_req r = request(NULL, 0);
+
+		mo_access_log_write(&r);
+	}
+	assert_true(lines_of(content("access.log")) > 1000);
+}
+
+static void on_a_loop(void (*fn)(void *arg))
+{
+	mo_loop *l = mo_loop_new(0);
+
+	assert_true(mo_loop_post(l, fn, NULL));
+	mo_loop_stop(l);
+	mo_loop_run(l);
+	mo_loop_free(l);
+}
+
+static void lines_of_a_turn_of_a_loop_are_there_behind_it(void **state)
+{
+	open_logs(true, true);
+	on_a_loop(answer_a_few);
+	assert_int_equal(lines_of(content("access.log")), 5);
+	on_a_loop(answer_very_many);
+	assert_int_equal(lines_of(content("access.log")), 2005);
+}
+
 static void to_stdout(void)
 {
 	molt_req r = request(NULL, 0);
@@ -471,6 +510,7 @@ int main(void)
 		T(names_have_the_day_in_every_form),
 		T(at_midnight_a_new_file_begins),
 		T(lines_of_several_threads_never_mix),
+		T(lines_of_a_turn_of_a_loop_are_there_behind_it),
 		T(stdout_shows_a_failure_once),
 	};
 

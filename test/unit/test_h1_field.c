@@ -227,9 +227,29 @@ static void a_missing_doubled_or_bad_host_is_refused(void **s)
 	assert_refused(BYTES("GET http://a/ HTTP/1.1\r\nHost: a@b\r\n"), 400);
 }
 
+/* The vectorised search against the table, at every place and near every edge. */
+static void a_token_ends_where_the_table_says(void **s)
+{
+	char text[64];
+
+	for (unsigned c = 0; c < 256; c++) {
+		for (size_t at = 0; at < 40; at++) {
+			const char *end = text + 40, *plain = text;
+
+			memset(text, "aZ09-_"[at % 6], sizeof(text));
+			text[at] = (char)c;
+			while (plain < end && mo_h1_is(*plain, MO_C_TOKEN))
+				plain++;
+			if (mo_h1_token_end(text, end) != plain)
+				fail_msg("byte %02x at %zu", c, at);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_token_ends_where_the_table_says),
 		cmocka_unit_test(every_well_known_name_is_found_in_any_case),
 		cmocka_unit_test(a_name_that_differs_in_one_byte_is_another),
 		cmocka_unit_test(content_length_is_digits_once),

@@ -329,10 +329,54 @@ static void the_loops_time_is_on_the_clock_of_mo_now(void **state)
 	run_on_loop(look_at_now, NULL);
 }
 
+/* ---- the end of a turn ---------------------------------------------------- */
+
+static struct {
+	mo_turn_task task, second;
+	int posts, done, at;
+} turns;
+
+static void on_second(mo_turn_task *t)
+{
+	turns.done += 100;
+}
+
+static void on_end_of_turn(mo_turn_task *t)
+{
+	turns.done++;
+	turns.at = turns.posts;
+	if (turns.done == 1)
+		mo_loop_end_turn(mo_loop_self(), &turns.second); /* still in this turn */
+}
+
+static void ask_for_the_end(void *arg)
+{
+	turns.posts++;
+	mo_loop_end_turn(mo_loop_self(), &turns.task);
+	mo_loop_end_turn(mo_loop_self(), &turns.task);
+	assert_int_equal(turns.done, 0);
+}
+
+static void what_is_asked_for_the_end_of_a_turn_is_done_once_behind_all(void **state)
+{
+	mo_loop *l = mo_loop_new(0);
+
+	mo_turn_task_init(&turns.task, on_end_of_turn);
+	mo_turn_task_init(&turns.second, on_second);
+	for (int i = 0; i < 5; i++)
+		assert_true(mo_loop_post(l, ask_for_the_end, NULL));
+	mo_loop_stop(l);
+	mo_loop_run(l);
+	assert_int_equal(turns.at, 5);
+	assert_int_equal(turns.done, 101);
+	mo_loop_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(posts_of_each_thread_run_in_their_order),
+		cmocka_unit_test(what_is_asked_for_the_end_of_a_turn_is_done_once_behind_all),
 		cmocka_unit_test(a_post_after_the_stop_is_dropped),
 		cmocka_unit_test(a_post_may_post_again),
 		cmocka_unit_test(the_loop_ends_only_after_its_coroutines),

@@ -1,0 +1,14 @@
+/* The lines of the access and error logs. */
+#ifndef MO_WEB_ACCESS_LINE_H
+#define MO_WEB_ACCESS_LINE_H
+
+#include "base/buf.h"
+#include "http/exchange.h"
+
+/* Appends the line of a request that has been answered. */
+void mo_access_line(mo_buf *out, const molt_req *r, bool error);
+/* That of a connection that was refused before there was a request; line: what came. */
+void mo_access_line_refused(mo_buf *out, const mo_addr *peer, int status, molt_str line,
+			    bool error);
+
+#endif
