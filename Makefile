@@ -58,6 +58,18 @@ fuzz: ## short fuzz runs
 	@tools/install-deps --test
 	@$(RUN) fuzz
 
+bench: bench-programs ## measure against other servers, write doc/performance.md (half an hour)
+	@python3 test/bench/bench.py run
+	@python3 test/bench/bench.py report
+
+bench-quick: bench-programs ## the goals of doc/performance.md in under two minutes
+	@python3 test/bench/bench.py quick
+
+bench-programs:
+	@tools/install-deps --bench
+	@test -f build-bench/build.ninja || meson setup build-bench -Dtests=false -Dbench=true
+	@ninja -C build-bench
+
 lint: ## style, layers, symbols, warnings of clang
 	@tools/install-deps --test
 	@$(RUN) lint clang
