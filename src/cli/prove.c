@@ -338,7 +338,6 @@ int mo_cli_prove(const mo_cli *c)
 
 	if (rc)
 		return rc;
-	p.o.json = p.o.json || c->json;
 	rc = prepare(&p);
 	if (rc == 0 && meet(&p, &why) < 0) {
 		rc = MO_EXIT_FAILED;

@@ -44,7 +44,6 @@ struct mo_load {
 	pthread_t thread;
 	atomic_bool stop_asked, abandoned;
 	bool stopping;
-	int64_t stop_began;
 	mo_crowd *crowds;
 	mo_load_count *counts;
 	unsigned n_crowds, n_clients, n_warm;

@@ -9,8 +9,6 @@
 #include "base/mem.h"
 #include "cli/prove_client.h"
 
-#define LET_END (10 * 1000000ll) /* us, for what is under way at the end */
-
 const char *mo_fault_name(enum mo_fault f)
 {
 	static const char *const names[] = { "connect",      "handshake",         "fresh_reset",
@@ -67,12 +65,10 @@ static void look(mo_load *l)
 			mo_client_fail(&l->clients[i], MO_FAULT_TIMEOUT);
 		busy += l->clients[i].busy;
 	}
-	if (!l->stopping && atomic_load(&l->stop_asked)) {
+	/* No request begins any more, and those under way end, or are late. */
+	if (atomic_load(&l->stop_asked))
 		l->stopping = true;
-		l->stop_began = now;
-	}
-	if (l->stopping && (busy == 0 || atomic_load(&l->abandoned) ||
-			    now - l->stop_began > LET_END + MO_LOAD_TIMEOUT))
+	if (l->stopping && (busy == 0 || atomic_load(&l->abandoned)))
 		close_all(l);
 }
 

@@ -37,10 +37,10 @@ class OtherServers(ProveCase):
 
     def seen(self, mode, code, *more):
         pid, url = self.reloader(mode)
-        done = self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--seconds", "2",
-                          "--restarts", "3", "--connections", "8", "--json", *more, code=code)
+        done = self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--seconds", "1",
+                          "--restarts", "2", "--connections", "8", "--json", *more, code=code)
         seen = json.loads(done.stdout)
-        self.assertEqual(seen["restarts"]["done"], 3)
+        self.assertEqual(seen["restarts"]["done"], 2)
         return seen
 
     def kinds(self, seen):
@@ -68,8 +68,7 @@ class OtherServers(ProveCase):
     def test_connections_that_are_closed_between_requests_are_no_failures(self):
         seen = self.seen("announced", 0)
         self.assertEqual(seen["totals"]["failed"], 0)
-        # 8 busy and 32 pausing connections, three times; the last time not all of them
-        # have asked again before the end.
+        # 8 busy and 32 pausing connections, twice.
         self.assertGreaterEqual(seen["totals"]["reopened"], 60)
         self.assertEqual(seen["phases"][0]["rows"][0]["reopened"], 0)
 
@@ -83,7 +82,7 @@ class OtherServers(ProveCase):
         kinds = self.kinds(seen)
         self.assertGreaterEqual(kinds.get("reused_reset", 0) + kinds.get("eof_before_answer", 0), 8)
         self.assertRegex(seen["why"][0], r"restarts: \d+ of \d+ requests failed")
-        self.assertIn("reused", seen["phases"][1]["examples"][0])
+        self.assertTrue(any("reused" in e for e in seen["phases"][1]["examples"]), seen)
 
     def test_answers_that_break_off_fail_it(self):
         self.assertGreaterEqual(self.kinds(self.seen("truncated", 1)).get("partial", 0), 60)

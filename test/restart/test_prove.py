@@ -15,7 +15,8 @@ CLIENTS = "8" if SHORT else "32"
 
 class Prove(SupervisedCase):
     def prove(self, *argv, code=0, **env):
-        done = subprocess.run([program(MOLT), "prove", "--connections", CLIENTS, "--seconds", str(int(3 * SLOW)),
+        done = subprocess.run([program(MOLT), "prove", "--connections", CLIENTS,
+                               "--seconds", str(int(3 * SLOW)),
                                "--restarts", "6", "--json", *argv], timeout=120 * SLOW, text=True,
                               env=base_env(MOLT_SERVER_READYTIMEOUT="%ds" % (4 * SLOW), **env),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
