@@ -114,8 +114,10 @@ static bool accept_one(mo_acceptor *a)
 		fd = -ECONNABORTED;
 	}
 	if (fd >= 0) {
-		if (mo_conn_accepted(a->home, fd, &peer, a->tls, s))
-			atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);
+		/* Before its first request, which may be answered in there. */
+		atomic_fetch_add_explicit(&s->total_connections, 1, memory_order_relaxed);
+		if (!mo_conn_accepted(a->home, fd, &peer, a->tls, s))
+			atomic_fetch_sub_explicit(&s->total_connections, 1, memory_order_relaxed);
 		return true;
 	}
 	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);

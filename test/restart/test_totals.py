@@ -107,6 +107,47 @@ class Totals(RestartCase):
             self.assertEqual(self.serving_pid(srv), srv.proc.pid)
         self.check(srv)
 
+    def test_a_successor_killed_at_once_loses_its_own_counts_alone(self):
+        srv = self.app(env={"MOLT_SERVER_BAKETIME": "30s"})
+        for _ in range(20):
+            self.fetch(srv, "/pid")
+        second = self.restarted(srv)
+        known = self.sent
+        for _ in range(20):
+            self.fetch(srv, "/pid")
+        os.kill(second, signal.SIGKILL)
+        srv.wait_log("serves again")
+        after = self.sent
+        total = self.settled(srv)["total_requests"]
+        lost = self.sent - total
+        # The pid that restarted() asked for may be among them.
+        self.assertTrue(0 <= lost <= after - known + 1, (lost, self.sent, total))
+        self.restarted(srv)
+        os.kill(srv.proc.pid, signal.SIGTERM)  # or it would stand by
+        total = self.settled(srv)["total_requests"]
+        self.assertEqual(self.sent - total, lost)
+
+    def test_one_in_the_middle_that_is_killed_takes_no_counts_along(self):
+        srv = self.app()
+        held, answers = [], []
+        for _ in range(2):
+            for _ in range(5):
+                self.fetch(srv, "/pid")
+            held.append(self.connect(srv))
+            held[-1].send(b"GET /stream?n=2&ms=%d HTTP/1.1\r\nHost: a\r\n\r\n" % 3000)
+            self.sent += 1
+            answers.append(held[-1].head())
+            self.restarted(srv)
+        middle = self.status(srv)["older_generations"][1]["pid"]
+        os.kill(middle, signal.SIGKILL)
+        self.assertIsNotNone(held[1].rest())
+        self.assertEqual(held[0].body(answers[0]).count(b"\n"), 2)
+        held[0].close()  # whose successor is dead, waits for one more request
+        server = self.settled(srv)
+        self.assertEqual(server["total_requests"], self.sent)
+        # The first one's stream was answered, the second one's never was.
+        self.assertEqual(server["answers"]["2xx"], self.sent - 2)
+
     def test_each_of_several_servers_goes_on_by_its_name(self):
         srv = self.app(env={"APP_LATE": "1"})
         port = int(self.text(srv, "/late"))
