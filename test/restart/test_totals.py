@@ -139,6 +139,11 @@ class Totals(RestartCase):
             answers.append(held[-1].head())
             self.restarted(srv)
         middle = self.status(srv)["older_generations"][1]["pid"]
+
+        def told():
+            """Its answer to the restart, too: all but two streams and this request."""
+            return self.status(srv)["servers"][0]["answers"]["2xx"] == self.sent - 3
+        self.assertTrue(eventually(told, 3))
         os.kill(middle, signal.SIGKILL)
         self.assertIsNotNone(held[1].rest())
         self.assertEqual(held[0].body(answers[0]).count(b"\n"), 2)
