@@ -214,6 +214,18 @@ MOLT_API int molt_server_port(molt_server *s, int nth);
  * Same as SIGUSR1 or SIGUSR2.  [any] [parks] */
 MOLT_API int molt_restart(const char *exe);
 
+/* Goes back to the generation before this one: while that stands by after a
+ * restart, it accepts again within milliseconds, and gets the connections back
+ * the way they came; what runs here is finished.  In the old process, while it
+ * drains, the same.  Returns 0 once the predecessor accepts again; on a failure
+ * this process serves on.
+ *   -ENOENT     there is nothing to go back to
+ *   -EBUSY      a restart or a shutdown is under way
+ *   -ETIMEDOUT  the predecessor did not answer within 5 s
+ *   -ECHILD     the predecessor died before it served again
+ * [any] [parks] */
+MOLT_API int molt_rollback(void);
+
 /* The receipt of the last restart that this process took part in, as JSON:
  * target, outcome, each phase with its milliseconds, what was handed over,
  * drained, lost, and the reason of a failure.  malloc'd, the caller frees it;

@@ -39,6 +39,7 @@ typedef struct mo_cli {
 int mo_cli_status(const mo_cli *c);
 int mo_cli_history(const mo_cli *c);
 int mo_cli_restart(const mo_cli *c);
+int mo_cli_rollback(const mo_cli *c);
 int mo_cli_shutdown(const mo_cli *c);
 int mo_cli_reopen(const mo_cli *c);
 int mo_cli_upgrade(const mo_cli *c);

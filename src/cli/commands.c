@@ -166,6 +166,15 @@ int mo_cli_restart(const mo_cli *c)
 	return rc;
 }
 
+/* The program answers when the other generation serves, or with why not. */
+int mo_cli_rollback(const mo_cli *c)
+{
+	mo_answer a;
+	int rc = ask(c, "POST", "rollback", NULL, MOLT_FOREVER, &a);
+
+	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+}
+
 int mo_cli_reopen(const mo_cli *c)
 {
 	mo_answer a;

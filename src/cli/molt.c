@@ -25,6 +25,7 @@ static const struct command {
 	{ "status", mo_cli_status, NEEDS_SOCKET, "", "show what serves" },
 	{ "restart", mo_cli_restart, NEEDS_SOCKET | IS_RESTART, "[--exe PATH] [--wait]",
 	  "replace the program while it serves" },
+	{ "rollback", mo_cli_rollback, NEEDS_SOCKET, "", "go back to the generation before" },
 	{ "shutdown", mo_cli_shutdown, NEEDS_SOCKET, "", "finish running requests, then end" },
 	{ "reopen", mo_cli_reopen, NEEDS_SOCKET, "", "open the log files anew" },
 	{ "upgrade", mo_cli_upgrade, NEEDS_SOCKET, "", "renew the supervisor of molt run" },

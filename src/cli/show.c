@@ -113,6 +113,7 @@ void mo_show_status(const json_t *status)
 {
 	const json_t *older = json_object_get(status, "older_generations"), *old, *s;
 	const json_t *receipts = json_object_get(status, "receipts");
+	const json_t *back = json_object_get(status, "rollback");
 	size_t i;
 
 	printf("state       ");
@@ -128,6 +129,15 @@ void mo_show_status(const json_t *status)
 	json_array_foreach (older, i, old)
 		printf("draining    generation %" PRId64 ", pid %" PRId64 "\n",
 		       number_of(old, "generation"), number_of(old, "pid"));
+	if (json_is_object(back)) {
+		printf("rollback    to generation %" PRId64 ", ", number_of(back, "generation"));
+		mo_show_put(stdout, text_of(back, "exe"));
+		if (*text_of(back, "until")) {
+			printf(", stands by until ");
+			mo_show_put(stdout, text_of(back, "until"));
+		}
+		putchar('\n');
+	}
 	json_array_foreach (json_object_get(status, "servers"), i, s)
 		show_server(s);
 	if (json_array_size(receipts)) {

@@ -19,6 +19,7 @@
 #include "gen/control.h"
 #include "gen/relay.h"
 #include "gen/totals.h"
+#include "gen/withdraw.h"
 #include "rt/park.h"
 
 #define SEND_TIMEOUT (10 * MOLT_SECOND)
@@ -47,6 +48,7 @@ void mo_child_fini(mo_child *c)
 	mo_tail_free(c->tail);
 	free(c->why);
 	free(c->said);
+	free(c->asks_back);
 }
 
 int mo_child_fail(mo_child *c, int code, char *why)
@@ -202,6 +204,14 @@ void mo_child_record_end(const mo_child *c, json_t *receipt)
 
 /* ---- messages --------------------------------------------------------------- */
 
+/* Who asked has been told that it failed when this was read late: we were stopped. */
+static void on_asks_back(mo_child *c, const mo_wire_msg *m)
+{
+	if (c->asks_back || mo_now() - mo_json_int(m->body, "at") > MO_BACK_TIMEOUT)
+		return;
+	c->asks_back = mo_strdup(mo_json_str(m->body, "by"));
+}
+
 /* What may come besides the message that is waited for. */
 static void on_message(mo_child *c, const mo_wire_msg *m)
 {
@@ -220,17 +230,27 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 		mo_totals_put(m->body);
 	} else if (strcmp(m->type, "replaced") == 0) {
 		c->replaced = true;
+	} else if (strcmp(m->type, "rollback") == 0) {
+		on_asks_back(c, m);
+	} else if (strcmp(m->type, "busy") == 0) {
+		c->busy = true;
+	} else if (strcmp(m->type, "withdrawing") == 0) {
+		c->withdrawing = true;
+	} else if (strcmp(m->type, "withdrawn") == 0) {
+		c->withdrawn = true;
 	}
 }
 
-void mo_child_listen(mo_child *c)
+bool mo_child_listen(mo_child *c)
 {
 	mo_wire_msg m;
+	int rc = 0;
 
-	while (c->channel >= 0 && mo_wire_recv(c->channel, &m) == 1) {
+	while (c->channel >= 0 && (rc = mo_wire_recv(c->channel, &m)) == 1) {
 		on_message(c, &m);
 		mo_wire_free(&m);
 	}
+	return rc == -EAGAIN;
 }
 
 /* An end that came while our messages were unread is told before its own are

@@ -1,6 +1,6 @@
 /* The successor as its predecessor sees it: a process, the channel to it, what it
- * says there and on its standard error.  Used by predecessor.c and bake.c, on the
- * control thread.
+ * says there and on its standard error.  Used by predecessor.c, standby.c and rollback.c,
+ * on the control thread.
  *
  * Always: pid is 0 as soon as the process has been reaped, and never belongs to
  * another one (a foreign one is asked after and killed by its descriptor alone).  The first failure's sentence (why) counts, for later ones follow
@@ -33,6 +33,9 @@ typedef struct mo_child {
 	char *said;    /* the same by the successor itself, which knows better */
 	bool stops;    /* it is being shut down: its end is wanted */
 	bool replaced; /* it has a successor of its own: its end is wanted */
+	char *asks_back; /* it asks us to serve again: who does; owned */
+	/* Its answers to "withdraw". */
+	bool busy, withdrawing, withdrawn;
 } mo_child;
 
 void mo_child_init(mo_child *c, const char *path);
@@ -73,8 +76,8 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 int mo_child_moment(mo_child *c, int fd, molt_time deadline);
 /* The channel is closed: the program ended, or closed it and lives on. */
 int mo_child_closed(mo_child *c);
-/* Takes what it has said by now; never waits. */
-void mo_child_listen(mo_child *c);
+/* Takes what it has said by now; never waits.  false: the channel is closed. */
+bool mo_child_listen(mo_child *c);
 /* The same for one that has ended. */
 void mo_child_last_words(mo_child *c);
 

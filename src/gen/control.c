@@ -18,20 +18,23 @@
 #include "gen/elders.h"
 #include "gen/notify.h"
 #include "gen/predecessor.h"
+#include "gen/previous.h"
 #include "gen/receipt.h"
 #include "gen/spawn.h"
 #include "gen/start.h"
 #include "gen/successor.h"
 #include "gen/takeover.h"
 #include "gen/uplink.h"
+#include "gen/withdraw.h"
 #include "rt/park.h"
 #include "rt/pool.h"
 
 #define MAX_HOOKS 32
 
-/* Someone who asked for a restart and waits for its outcome. */
+/* Someone who asked for a restart or a rollback and waits for its outcome. */
 typedef struct call {
 	struct call *next;
+	void (*ask)(void *call); /* on the control thread */
 	char *target; /* absolute; NULL: the same file */
 	mo_taker *taker; /* who asked by a takeover, until it is under way */
 	int result;
@@ -60,6 +63,8 @@ static struct {
 	/* Of the control thread alone. */
 	uv_signal_t signals[6];
 	call *calls; /* joined to the running restart */
+	char *back_by; /* the running restart goes back; who asked for it */
+	call *rollbacks; /* their target is who asks */
 	char *target;
 	bool takeover; /* the running restart is one */
 	unsigned shutdowns;
@@ -223,6 +228,7 @@ static void run_stop(void *unused)
 {
 	(void)unused;
 	mo_successor_say("stopping");
+	mo_predecessor_say("stopping");
 	mo_notify_stopping();
 	mo_uplink_stopping();
 	mo_control_fire(MOLT_ON_DRAIN);
@@ -256,16 +262,22 @@ static void finish_call(call *c, int result)
 	}
 }
 
-static void finish_calls(int result)
+static void finish_list(call **list, int result)
 {
-	while (g.calls) {
-		call *c = g.calls;
+	while (*list) {
+		call *c = *list;
 
-		g.calls = c->next;
+		*list = c->next;
 		finish_call(c, result);
 	}
+}
+
+static void finish_calls(int result)
+{
+	finish_list(&g.calls, result);
 	free(g.target);
-	g.target = NULL;
+	free(g.back_by);
+	g.target = g.back_by = NULL;
 	g.takeover = false;
 }
 
@@ -287,7 +299,7 @@ static void run_restart(void *taker)
 
 	mo_info("server reloading");
 	mo_notify_reloading();
-	p = mo_predecessor_new(g.host, g.target, taker);
+	p = mo_predecessor_new(g.host, g.target, taker, g.back_by);
 	rc = mo_predecessor_run(p);
 	if (rc < 0) {
 		mo_control_set_successor(0);
@@ -309,20 +321,23 @@ static void run_restart(void *taker)
 	finish_calls(0);
 	if (mo_predecessor_drain(p)) {
 		mo_predecessor_free(p);
+		finish_list(&g.rollbacks, -ENOENT);
 		ended(0);
 		return;
 	}
-	mo_predecessor_free(p);
+	finish_list(&g.rollbacks, 0);
 	/* It serves again, unless a shutdown was asked for on the way back. */
 	if (mo_control_shutdown_asked() && state_now() == MO_GEN_SERVING) {
 		mo_control_set_state(MO_GEN_STOPPING);
-		run_stop(NULL);
+		mo_loop_spawn(g.loop, run_stop, NULL);
 	}
+	mo_predecessor_receive(p);
+	mo_predecessor_free(p);
 }
 
 static bool same_target(const call *c)
 {
-	if (c->taker || g.takeover)
+	if (c->taker || g.takeover || g.back_by)
 		return false;
 	return c->target && g.target ? strcmp(c->target, g.target) == 0 : c->target == g.target;
 }
@@ -373,11 +388,11 @@ static void on_restart_asked(void *arg)
 	mo_loop_spawn(g.loop, run_restart, taker);
 }
 
-static call *call_new(const char *exe)
+static call *call_new(char *target)
 {
 	call *c = mo_calloc(1, sizeof(*c));
 
-	c->target = exe && exe[0] ? mo_start_resolve(exe) : NULL;
+	c->target = target;
 	return c;
 }
 
@@ -392,30 +407,27 @@ void mo_control_take_over(mo_taker *t)
 }
 
 /* On the loop of a handler, inside its coroutine. */
-static void restart_in_coroutine(void *arg)
+static void ask_in_coroutine(void *arg)
 {
 	call *c = arg;
 
 	c->loop = mo_loop_self();
-	mo_loop_post(g.loop, on_restart_asked, c);
+	mo_loop_post(g.loop, c->ask, c);
 	mo_park_wait(&c->park, MOLT_FOREVER);
 }
 
-int mo_control_restart(const char *exe)
+/* Asks on the control thread, and waits for the outcome.  Owns target. */
+static int ask_and_wait(void (*ask)(void *call), char *target)
 {
-	call *c;
+	call *c = call_new(target);
 	int rc;
 
-	if (!g.loop)
-		return -ENOTSUP;
-	if (mo_loop_self() == g.loop)
-		return -EDEADLK;
-	c = call_new(exe);
+	c->ask = ask;
 	if (mo_co_self() || mo_on_pool_thread()) {
-		mo_on_loop(restart_in_coroutine, c);
+		mo_on_loop(ask_in_coroutine, c);
 	} else {
 		sem_init(&c->sem, 0, 0);
-		mo_loop_post(g.loop, on_restart_asked, c);
+		mo_loop_post(g.loop, ask, c);
 		while (sem_wait(&c->sem) < 0)
 			continue;
 		sem_destroy(&c->sem);
@@ -424,6 +436,99 @@ int mo_control_restart(const char *exe)
 	free(c->target);
 	free(c);
 	return rc;
+}
+
+int mo_control_restart(const char *exe)
+{
+	if (!g.loop)
+		return -ENOTSUP;
+	if (mo_loop_self() == g.loop)
+		return -EDEADLK;
+	return ask_and_wait(on_restart_asked, exe && exe[0] ? mo_start_resolve(exe) : NULL);
+}
+
+/* ---- rollback --------------------------------------------------------- */
+
+/* Nobody stands by: the previous program is started like any other. */
+static int start_previous(call *c)
+{
+	char *path = mo_previous_path();
+	int rc = path ? may_restart(c) : -ENOENT;
+
+	free(path);
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		g.back_by = mo_strdup(c->target);
+		mo_control_set_state(MO_GEN_RESTARTING);
+		mo_loop_spawn(g.loop, run_restart, NULL);
+	}
+	c->next = g.calls;
+	g.calls = c;
+	return 0;
+}
+
+static void on_rollback_asked(void *arg)
+{
+	call *c = arg;
+	enum mo_gen_state s = state_now();
+	int rc = -EBUSY;
+
+	if (s == MO_GEN_SERVING)
+		rc = mo_successor_ask_back(c->target);
+	else if (s == MO_GEN_DRAINING && mo_predecessor_stands_by())
+		rc = 0;
+	if (rc == -ENOENT && (rc = start_previous(c)) == 0)
+		return;
+	if (rc < 0) {
+		mo_warn("rollback refused: %s", rc == -EBUSY ? "not in this state"
+							     : "there is nothing to go back to");
+		finish_call(c, rc);
+		return;
+	}
+	c->next = g.rollbacks;
+	g.rollbacks = c;
+	on_poke(NULL);
+}
+
+int mo_control_rollback(const char *by)
+{
+	if (!g.loop)
+		return -ENOENT;
+	if (mo_loop_self() == g.loop)
+		return -EDEADLK;
+	return ask_and_wait(on_rollback_asked, mo_strdup(by));
+}
+
+const char *mo_control_rollback_by(void)
+{
+	return g.rollbacks ? g.rollbacks->target : NULL;
+}
+
+void mo_control_rolled_back(int result)
+{
+	finish_list(&g.rollbacks, result);
+}
+
+void mo_control_no_predecessor(void)
+{
+	call *list = g.rollbacks;
+
+	g.rollbacks = NULL;
+	while (list) {
+		call *c = list;
+
+		list = c->next;
+		on_rollback_asked(c);
+	}
+}
+
+bool mo_control_withdraw(void)
+{
+	if (state_now() != MO_GEN_SERVING || mo_control_shutdown_asked())
+		return false;
+	mo_control_set_state(MO_GEN_DRAINING);
+	return true;
 }
 
 /* ---- shutdown --------------------------------------------------------- */
@@ -554,6 +659,7 @@ void mo_control_stop(void)
 		return;
 	mo_loop_post(l, drop_signals, NULL);
 	mo_successor_close();
+	mo_predecessor_close();
 	mo_loop_stop(l);
 	mo_loop_free(l);
 	g.loop = NULL;
@@ -597,7 +703,12 @@ static void run_ready(void *unused)
 	rc = mo_successor_ready(g.host);
 	if (rc == 0)
 		begin_serving();
-	mo_successor_listen();
+	if (!mo_successor_listen())
+		return;
+	rc = mo_withdraw_drain(mo_successor_channel());
+	mo_successor_alone();
+	if (rc)
+		ended(0);
 }
 
 int mo_control_wait(void)

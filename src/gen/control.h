@@ -12,7 +12,12 @@
  *   RESTARTING  shutdown asked before commit       STOPPING (successor killed)
  *   SERVING     shutdown asked                     STOPPING
  *   NEW         shutdown asked                     STOPPING
- *   DRAINING    the successor died                 SERVING
+ *   SERVING     the predecessor takes the service  DRAINING (withdraw.h)
+ *               back
+ *   DRAINING    the successor died, or we take     SERVING
+ *               the service back
+ *   DRAINING    taken back, but the predecessor    SERVING
+ *               is gone
  *   DRAINING    last connection gone, or deadline  ENDED
  *   DRAINING    shutdown asked                     DRAINING, with the shutdown's
  *                                                  rule; asked again: cut
@@ -45,6 +50,8 @@ int mo_control_restart(const char *exe); /* see molt_restart() [any] [parks] */
 /* A process that is no child of ours takes over; owns t.  On the control thread. */
 struct mo_taker;
 void mo_control_take_over(struct mo_taker *t);
+/* See molt_rollback(); by: who asks, for the receipt. [any] [parks] */
+int mo_control_rollback(const char *by);
 int mo_control_shutdown(void);		 /* [any] */
 int mo_control_wait(void);		 /* see molt_wait(); not in a handler */
 void mo_control_stop(void);		 /* ends the thread; after wait; tests */
@@ -65,6 +72,14 @@ const char *mo_gen_state_name(enum mo_gen_state s);
 void mo_control_set_state(enum mo_gen_state s);
 void mo_control_set_identity(unsigned generation, int predecessor_pid, bool alive);
 void mo_control_set_successor(int pid);
+/* From SERVING to DRAINING, for the predecessor; false: not now. */
+bool mo_control_withdraw(void);
+/* Who asked in this process for a rollback that has not ended; NULL: nobody. */
+const char *mo_control_rollback_by(void);
+/* It has ended so: for everybody who asked in this process. */
+void mo_control_rolled_back(int result);
+/* The predecessor has gone for good: who asked it to serve again hears so. */
+void mo_control_no_predecessor(void);
 bool mo_control_shutdown_asked(void); /* how often: at least once */
 unsigned mo_control_shutdown_count(void);
 void mo_control_fire(enum molt_event e);

@@ -270,6 +270,24 @@ int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n),
 	return rc;
 }
 
+int mo_elders_offer_back(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg)
+{
+	int theirs, rc;
+	char own[32];
+
+	mo_elders_withdraw();
+	rc = mo_wire_pair(&e.own, &theirs);
+	if (rc < 0)
+		return rc;
+	mo_totals_name(own, mo_control_generation(), (int)getpid());
+	rc = send(arg,
+		  json_pack("{s:s, s:[i], s:[s]}", "type", "elders", "generations",
+			    (int)mo_control_generation(), "names", own),
+		  &theirs, 1);
+	close(theirs);
+	return rc;
+}
+
 void mo_elders_listen(void)
 {
 	mo_wire_msg m;

@@ -37,6 +37,8 @@ json_t *mo_elders_list(void); /* of {generation, pid}, oldest first. [any] */
 
 /* Opens our line and sends it with those of our elders by send(). */
 int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg);
+/* The same for a successor that was rolled back, to its predecessor: our line alone. */
+int mo_elders_offer_back(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg);
 void mo_elders_withdraw(void); /* that successor is gone */
 /* Looks whether we are told to end. */
 void mo_elders_listen(void);

@@ -79,8 +79,14 @@ typedef struct mo_gen_host {
 	void (*announce_close)(enum mo_gen_closing which);
 	/* A successor serves: the listeners stay open, as a way back. */
 	void (*leave)(void);
-	/* It is gone: this generation serves again (then accept(true)). */
+	/* This generation serves again: accept(true) may follow, and then
+	 * announce_close(MO_GEN_CLOSE_NONE).  Never waits. */
 	void (*come_back)(void);
+	/* Opens again what drop() closed, where that is possible. */
+	void (*undrop)(void);
+	/* Closes the listeners that this process has bound itself, which no other
+	 * generation has. */
+	void (*close_own)(void);
 	/* The successor does not want this listener: nobody will accept from it. */
 	void (*drop)(const char *server, const char *text);
 	/* Takes movable connections out of service: a list of batches, NULL: none

@@ -217,17 +217,17 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	int rc;
 
 	/* Nobody is taken whose events are no longer known. */
-	ours = mo_relay_missed(seen, &missed, &nmissed) == 0 && read_list(h, m, conns, keep);
+	ours = mo_relay_missed(channel, seen, &missed, &nmissed) == 0 && read_list(h, m, conns, keep);
 	free_missed(missed, nmissed);
 	for (int i = 0; i < m->nfds; i++)
 		if (!ours || !keep[i])
 			json_array_append_new(refused, json_integer(i));
 	rc = answer(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused));
 	/* While they were prepared, more may have been published. */
-	if (ours && mo_relay_missed(seen, &missed, &nmissed) == 0) {
+	if (ours && mo_relay_missed(channel, seen, &missed, &nmissed) == 0) {
 		n = serve(h, m, conns, keep, missed, nmissed);
 		free_missed(missed, nmissed);
 	}
-	mo_relay_seen(seen);
+	mo_relay_seen(channel, seen);
 	return rc < 0 ? rc : n;
 }

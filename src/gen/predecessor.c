@@ -14,6 +14,7 @@
 #include "gen/predecessor_internal.h"
 #include "gen/preflight.h"
 #include "gen/probe.h"
+#include "gen/previous.h"
 #include "gen/relay.h"
 #include "gen/start.h"
 #include "gen/state.h"
@@ -25,17 +26,40 @@
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
 
-mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target, mo_taker *taker)
+/* The last number that served: one that was taken back has used it up. */
+static unsigned newest;
+
+/* The name that it is called by is ours as long as the path is. */
+static void set_paths(mo_predecessor *p, const char *target)
+{
+	const char *own = mo_start_get()->exe;
+
+	if (p->taker) {
+		p->path = mo_strdup(p->taker->exe);
+		return;
+	}
+	if (!p->back_by) {
+		p->target = mo_strdup(target);
+		p->path = mo_strdup(target ? target : own);
+		return;
+	}
+	p->path = mo_previous_path();
+	if (p->path && own && strcmp(p->path, own) != 0)
+		p->target = mo_strdup(p->path);
+}
+
+mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
+				   mo_taker *taker, const char *back_by)
 {
 	mo_predecessor *p = mo_calloc(1, sizeof(*p));
 	mo_gen_info info;
 
 	mo_control_info(&info);
 	p->host = host;
-	p->generation = info.generation + 1;
-	p->target = mo_strdup(target);
+	p->generation = (newest > info.generation ? newest : info.generation) + 1;
 	p->taker = taker;
-	p->path = mo_strdup(taker ? taker->exe : target ? target : mo_start_get()->exe);
+	p->back_by = mo_strdup(back_by);
+	set_paths(p, target);
 	p->receipt = mo_receipt_new(info.generation, p->path);
 	p->program.fd = -1;
 	mo_child_init(&p->child, p->path);
@@ -48,13 +72,16 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target, 
 
 void mo_predecessor_free(mo_predecessor *p)
 {
-	mo_receipts_follow(-1);
+	if (!p->back.why)
+		mo_receipts_follow(-1);
+	free(p->back.why);
 	mo_program_close(&p->program);
 	mo_child_fini(&p->child);
 	mo_taker_free(p->taker);
 	mo_receipt_free(p->receipt);
 	free(p->target);
 	free(p->path);
+	free(p->back_by);
 	json_decref(p->dropped);
 	free(p);
 }
@@ -85,7 +112,8 @@ static int preflight(mo_predecessor *p)
 	if (!p->path)
 		return mo_child_fail(&p->child, -ENOENT,
 				     mo_strdup("the path of this program is not known"));
-	rc = mo_program_open(p->path, &p->program, &why);
+	rc = p->back_by ? mo_previous_program(&p->program, &why)
+			: mo_program_open(p->path, &p->program, &why);
 	if (rc == 0)
 		rc = look_at_machine(p, &why);
 	return rc < 0 ? mo_child_fail(&p->child, rc, why) : 0;
@@ -175,6 +203,8 @@ static int offer(mo_predecessor *p)
 	if (rc == 0)
 		rc = send_state(p);
 	if (rc == 0)
+		rc = mo_previous_offer(p->child.channel);
+	if (rc == 0)
 		rc = mo_offer_send(all, n, send_part, p);
 	if (rc == 0)
 		mo_receipts_follow(p->child.channel);
@@ -249,6 +279,7 @@ static int switch_over(mo_predecessor *p)
 	/* Before there can be a third one: our own predecessor must not come back. */
 	mo_successor_say("replaced");
 	mo_elders_watch(false);
+	mo_predecessor_say("replaced");
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
 	/* What has been counted since the offer; from here on we tell it as an elder. */
@@ -303,6 +334,10 @@ static void give_up(mo_predecessor *p, int code)
 		mo_standby_serve_again(p);
 		p->host->accept(true);
 	}
+	if (p->left) {
+		p->host->announce_close(MO_GEN_CLOSE_NONE);
+		p->host->undrop();
+	}
 	mo_child_record_end(&p->child, p->receipt->body);
 	why = mo_child_why(&p->child, code);
 	mo_error("restart %s in phase %s: %s", outcome_of(p), mo_phase_name(p->receipt->phase),
@@ -310,6 +345,17 @@ static void give_up(mo_predecessor *p, int code)
 	tell_last_lines(p);
 	mo_receipt_end(p->receipt, outcome_of(p), code, why);
 	mo_receipts_put(p->receipt->body);
+}
+
+static void end_well(mo_predecessor *p)
+{
+	char *reason = p->back_by ? mo_fmt("asked for by %s; the previous program, which is kept, "
+					   "was started",
+					   p->back_by)
+				  : NULL;
+
+	mo_receipt_end(p->receipt, p->back_by ? "rolled back" : "switched", 0, reason);
+	free(reason);
 }
 
 int mo_predecessor_run(mo_predecessor *p)
@@ -330,12 +376,13 @@ int mo_predecessor_run(mo_predecessor *p)
 		give_up(p, rc);
 		return rc;
 	}
+	newest = p->generation;
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
-	mo_receipt_end(p->receipt, "switched", 0, NULL);
+	end_well(p);
 	mo_receipts_put(p->receipt->body);
 	mo_info("generation %u (pid %d) serves after %lld ms; generation %u drains", p->generation,
 		(int)p->child.pid, (long long)mo_json_int(p->receipt->body, "ms"),
-		p->generation - 1);
+		mo_control_generation());
 	/* From here the successor reads its own standard error. */
 	mo_tail_free(p->child.tail);
 	p->child.tail = NULL;

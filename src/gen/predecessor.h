@@ -13,12 +13,12 @@
  *                                                             next answer
  *   DRAIN      what runs is finished; what becomes movable    taken back: we serve
  *              is given; at least for the bake time we stay   again
- *              with the listeners open
+ *              with the listeners open (rollback.c)
  *   END        the receipt is final and goes to the successor -
  *
  * Always: until the successor says that it serves, nothing of ours is closed;
- * on any failure it is killed and reaped before we accept again, so there are
- * never two owners.  One that is replaced itself says so before it commits, and
+ * on any failure it is killed and reaped before we accept again, or has stopped
+ * accepting by itself, so there are never two owners.  One that is replaced itself says so before it commits, and
  * from then on we never come back. */
 #ifndef MO_GEN_PREDECESSOR_H
 #define MO_GEN_PREDECESSOR_H
@@ -30,12 +30,25 @@ typedef struct mo_predecessor mo_predecessor;
 struct mo_taker;
 
 /* target: absolute path, or NULL: the file we were started from.  taker: who takes
- * over, in place of PREFLIGHT and SPAWN; owned from now on; or NULL. */
+ * over, in place of PREFLIGHT and SPAWN; owned from now on; or NULL.  back_by:
+ * somebody who asks for the previous program, which is kept; or NULL. */
 mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
-				   struct mo_taker *taker);
+				   struct mo_taker *taker, const char *back_by);
 int mo_predecessor_run(mo_predecessor *p); /* 0: the successor serves */
 /* true: this generation has ended.  false: the successor died, we serve again. */
 bool mo_predecessor_drain(mo_predecessor *p);
+/* We serve again: takes what a successor that lives gives back, until it has ended.
+ * The next restart may run meanwhile. */
+void mo_predecessor_receive(mo_predecessor *p);
 void mo_predecessor_free(mo_predecessor *p);
+
+/* Would this generation, which drains, serve again when asked? */
+bool mo_predecessor_stands_by(void);
+/* Does a successor that was rolled back still give connections back? */
+bool mo_predecessor_receives(void);
+/* One word to each of those: "stopping", "replaced". */
+void mo_predecessor_say(const char *type);
+/* Ends what waits for them; by mo_control_stop(). [any] */
+void mo_predecessor_close(void);
 
 #endif

@@ -1,11 +1,13 @@
 /* One restart as its predecessor keeps it: shared by predecessor.c (PREFLIGHT to
- * SWITCH) and standby.c (HANDOVER to END); nobody else includes this. */
+ * SWITCH), standby.c (HANDOVER to END) and rollback.c; nobody else includes this. */
 #ifndef MO_GEN_PREDECESSOR_INTERNAL_H
 #define MO_GEN_PREDECESSOR_INTERNAL_H
 
 #include "gen/child.h"
+#include "gen/drain.h"
 #include "gen/predecessor.h"
 #include "gen/receipt.h"
+#include "rt/co.h"
 
 struct mo_predecessor {
 	const mo_gen_host *host;
@@ -13,6 +15,7 @@ struct mo_predecessor {
 	unsigned generation; /* of the successor */
 	char *target;	     /* as asked, or NULL */
 	char *path;	     /* absolute, of the program */
+	char *back_by;	     /* who asked for the previous program, or NULL */
 	mo_program program;
 	struct mo_taker *taker; /* NULL: the successor is a child of ours */
 	mo_child child;
@@ -23,6 +26,16 @@ struct mo_predecessor {
 	bool move_failed;
 	long moved;	 /* connections that the successor took */
 	json_t *dropped; /* listeners that it does not want */
+	/* Taking the service back: rollback.c. */
+	struct {
+		char *why;	 /* owned; NULL: nothing asks for it */
+		bool by_hand;
+		bool lives;	 /* the successor gives connections back */
+		double detected; /* ms, fine clock */
+		long given;	 /* connections that came back */
+		mo_co *co;	 /* receives them */
+	} back;
+	struct mo_predecessor *next; /* of those that receive */
 };
 
 /* ---- standby.c ---- */
@@ -33,5 +46,13 @@ int mo_standby_hand_over(mo_predecessor *p);
 /* Supervisor and manager may have been told that the successor serves.  Before we
  * accept: whoever sees us serve may count on them. */
 void mo_standby_serve_again(const mo_predecessor *p);
+
+/* ---- rollback.c ---- */
+
+/* Asks the successor to withdraw when there is a reason to take the service back.
+ * MO_DRAIN_BACK: it does, or has been killed; MO_DRAIN_ON: it serves on. */
+enum mo_drain_say mo_rollback_look(mo_predecessor *p);
+/* The successor has withdrawn or is dead: this generation serves again. */
+void mo_rollback_take_back(mo_predecessor *p);
 
 #endif

@@ -24,7 +24,7 @@ const char *mo_phase_name(enum mo_phase p)
 	return phase_names[p];
 }
 
-static double fine_now(void)
+double mo_fine_now(void)
 {
 	struct timespec ts;
 
@@ -32,7 +32,7 @@ static double fine_now(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-static json_t *milliseconds(double ms)
+json_t *mo_receipt_ms(double ms)
 {
 	return json_real((double)(long long)(ms * 1000) / 1000);
 }
@@ -71,7 +71,7 @@ mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 	r->begun = mo_now();
 	atomic_store(&running_since, r->begun);
 	atomic_store(&running, MO_PHASE_REQUEST);
-	r->phase_begun = fine_now();
+	r->phase_begun = mo_fine_now();
 	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:i, s:[]}", "id", id, "generation",
 			    (int)generation, "target", target, "outcome", "running", "started",
 			    iso_now(), "pid", (int)getpid(), "phases");
@@ -89,11 +89,11 @@ void mo_receipt_free(mo_receipt *r)
 
 void mo_receipt_phase(mo_receipt *r, enum mo_phase next)
 {
-	double now = fine_now();
+	double now = mo_fine_now();
 
 	json_array_append_new(json_object_get(r->body, "phases"),
 			      json_pack("{s:s, s:o}", "phase", phase_names[r->phase], "ms",
-					milliseconds(now - r->phase_begun)));
+					mo_receipt_ms(now - r->phase_begun)));
 	r->phase = next;
 	r->phase_begun = now;
 	if (atomic_load(&running) >= 0)

@@ -27,6 +27,8 @@ typedef struct mo_receipt {
 /* target: NULL for "the same file". */
 mo_receipt *mo_receipt_new(unsigned generation, const char *target);
 void mo_receipt_free(mo_receipt *r);
+double mo_fine_now(void);	  /* ms of the monotonic clock, with fractions */
+json_t *mo_receipt_ms(double ms); /* as it is written into receipts */
 /* Closes the present phase with its time and begins the next. */
 void mo_receipt_phase(mo_receipt *r, enum mo_phase next);
 /* outcome: "switched", "failed", "refused".  reason may be NULL. */

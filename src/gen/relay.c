@@ -69,36 +69,40 @@ typedef struct item {
 } item;
 
 typedef struct neighbour {
-	int fd; /* -1: there is no neighbour; borrowed */
+	struct neighbour *next; /* of those above */
+	int fd;			/* borrowed; -1: there is none */
+	bool broken;		/* nothing goes there any more */
 	mo_list unsent;
 	mo_timer retry;
+	/* of one above */
+	mo_list kept;	 /* sent, and not yet seen */
+	uint64_t number; /* of the newest event that was queued */
+	uint64_t first;	 /* of the oldest that is kept or unsent */
+	size_t kept_bytes;
 } neighbour;
 
 static struct {
 	bool ready;
-	neighbour up, down;
-	/* down */
+	neighbour *ups;
+	neighbour down;
 	bool held;
 	size_t before; /* unsent ones from before the hold */
 	uint64_t seen, told;
-	/* up */
-	mo_list kept;    /* sent, and not yet seen */
-	uint64_t number; /* of the newest event that was queued upwards */
-	uint64_t first;  /* of the oldest that is kept or unsent */
-	size_t kept_bytes;
-	bool broken;
 } r;
 
 static void pump(neighbour *l);
 
-static void on_retry_up(mo_timer *t)
+static void on_retry(mo_timer *t)
 {
-	pump(&r.up);
+	pump(MO_CONTAINER_OF(t, neighbour, retry));
 }
 
-static void on_retry_down(mo_timer *t)
+static void neighbour_init(neighbour *l, int fd)
 {
-	pump(&r.down);
+	*l = (neighbour){ .fd = fd, .first = 1 };
+	mo_list_init(&l->unsent);
+	mo_list_init(&l->kept);
+	mo_timer_init(&l->retry, on_retry);
 }
 
 static void init(void)
@@ -106,12 +110,15 @@ static void init(void)
 	if (r.ready)
 		return;
 	r.ready = true;
-	r.up.fd = r.down.fd = -1;
-	mo_list_init(&r.up.unsent);
-	mo_list_init(&r.down.unsent);
-	mo_list_init(&r.kept);
-	mo_timer_init(&r.up.retry, on_retry_up);
-	mo_timer_init(&r.down.retry, on_retry_down);
+	neighbour_init(&r.down, -1);
+}
+
+static neighbour *above(int fd)
+{
+	for (neighbour *l = r.ups; l; l = l->next)
+		if (l->fd == fd)
+			return l;
+	return NULL;
 }
 
 static void drop_item(item *i)
@@ -134,23 +141,23 @@ static void drop_all(mo_list *l)
 		drop_item(i);
 }
 
-static void drop_oldest_kept(void)
+static void drop_oldest_kept(neighbour *l)
 {
-	item *i = first_of(&r.kept);
+	item *i = first_of(&l->kept);
 
-	r.kept_bytes -= size_of(i->event);
+	l->kept_bytes -= size_of(i->event);
 	drop_item(i);
-	r.first++;
+	l->first++;
 }
 
 /* Events are lost from here on: nothing more goes there, and nobody can be taken
  * from there without missing some. */
 static void give_up(neighbour *l)
 {
-	mo_warn("events do not reach the %s generation any more", l == &r.up ? "former" : "next");
+	mo_warn("events do not reach the %s generation any more",
+		l == &r.down ? "next" : "former");
 	drop_all(&l->unsent);
-	l->fd = -1;
-	r.broken |= l == &r.up;
+	l->broken = true;
 }
 
 static int send_event(int fd, const mo_event *e)
@@ -183,9 +190,9 @@ static mo_event *read_event(const mo_wire_msg *m)
 
 static void sent(neighbour *l, item *i)
 {
-	if (l == &r.up) {
+	if (l != &r.down) {
 		mo_list_remove(&i->node);
-		mo_list_append(&r.kept, &i->node);
+		mo_list_append(&l->kept, &i->node);
 		return;
 	}
 	if (r.held)
@@ -199,7 +206,7 @@ static void pump(neighbour *l)
 	item *i;
 
 	mo_timer_stop(mo_control_loop(), &l->retry);
-	while (l->fd >= 0 && (i = first_of(&l->unsent)) != NULL) {
+	while (l->fd >= 0 && !l->broken && (i = first_of(&l->unsent)) != NULL) {
 		int rc;
 
 		if (l == &r.down && r.held && r.before == 0)
@@ -221,27 +228,38 @@ static void enqueue(neighbour *l, mo_event *e)
 {
 	item *i;
 
-	if (l->fd < 0)
+	if (l->fd < 0 || l->broken)
 		return;
 	i = mo_malloc(sizeof(*i));
 	i->event = mo_event_ref(e);
 	mo_list_init(&i->node);
 	mo_list_append(&l->unsent, &i->node);
-	if (l == &r.up) {
-		r.number++;
-		r.kept_bytes += size_of(e);
-		while (r.kept_bytes > KEPT_MAX && !mo_list_empty(&r.kept))
-			drop_oldest_kept();
-		if (r.kept_bytes > KEPT_MAX)
+	if (l != &r.down) {
+		l->number++;
+		l->kept_bytes += size_of(e);
+		while (l->kept_bytes > KEPT_MAX && !mo_list_empty(&l->kept))
+			drop_oldest_kept(l);
+		if (l->kept_bytes > KEPT_MAX)
 			give_up(l);
 	}
 	pump(l);
+}
+
+/* To every neighbour but the one that it came from. */
+static void pass_on(mo_event *e, const neighbour *from)
+{
+	for (neighbour *l = r.ups; l; l = l->next)
+		if (l != from)
+			enqueue(l, e);
+	if (from != &r.down)
+		enqueue(&r.down, e);
 }
 
 static void close_link(neighbour *l)
 {
 	mo_timer_stop(mo_control_loop(), &l->retry);
 	drop_all(&l->unsent);
+	drop_all(&l->kept);
 	l->fd = -1;
 }
 
@@ -253,8 +271,7 @@ static void publish(void *arg)
 
 	init();
 	mo_control_host()->event(e);
-	enqueue(&r.up, e);
-	enqueue(&r.down, e);
+	pass_on(e, NULL);
 	mo_event_unref(e);
 }
 
@@ -271,6 +288,7 @@ void mo_relay_down_open(int fd)
 {
 	init();
 	r.down.fd = fd;
+	r.down.broken = false;
 	r.seen = r.told = 0;
 	r.held = false;
 }
@@ -302,7 +320,7 @@ uint64_t mo_relay_hold(void)
 void mo_relay_settle(void)
 {
 	pump(&r.down);
-	while (r.down.fd >= 0 && r.before > 0) {
+	while (r.down.fd >= 0 && !r.down.broken && r.before > 0) {
 		mo_co_sleep(1);
 		pump(&r.down);
 	}
@@ -323,13 +341,13 @@ void mo_relay_from_below(const mo_wire_msg *m)
 	if (!e)
 		return;
 	mo_control_host()->event(e);
-	enqueue(&r.up, e);
+	pass_on(e, &r.down);
 	mo_event_unref(e);
 }
 
 void mo_relay_tell_seen(void)
 {
-	if (!r.ready || r.down.fd < 0 || r.told == r.seen)
+	if (!r.ready || r.down.fd < 0 || r.down.broken || r.told == r.seen)
 		return;
 	if (mo_wire_send(r.down.fd,
 			 json_pack("{s:s, s:I}", "type", "seen", "seen", (json_int_t)r.seen), NULL,
@@ -341,22 +359,35 @@ void mo_relay_tell_seen(void)
 
 void mo_relay_up_open(int fd)
 {
+	neighbour *l = mo_malloc(sizeof(*l));
+
 	init();
-	r.up.fd = fd;
-	r.number = 0;
-	r.first = 1;
-	r.broken = false;
+	neighbour_init(l, fd);
+	l->next = r.ups;
+	r.ups = l;
 }
 
-void mo_relay_up_close(void)
+static void forget(neighbour *l)
 {
-	init();
-	close_link(&r.up);
-	drop_all(&r.kept);
-	r.kept_bytes = 0;
+	neighbour **at = &r.ups;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	free(l);
 }
 
-void mo_relay_from_above(const mo_wire_msg *m)
+void mo_relay_up_close(int fd)
+{
+	neighbour *l = above(fd);
+
+	if (!l)
+		return;
+	close_link(l);
+	forget(l);
+}
+
+void mo_relay_from_above(int fd, const mo_wire_msg *m)
 {
 	mo_event *e = read_event(m);
 
@@ -364,33 +395,78 @@ void mo_relay_from_above(const mo_wire_msg *m)
 	if (!e)
 		return;
 	mo_control_host()->event(e);
-	enqueue(&r.down, e);
+	pass_on(e, above(fd));
 	mo_event_unref(e);
 }
 
-void mo_relay_seen(uint64_t number)
+void mo_relay_seen(int fd, uint64_t number)
 {
-	init();
-	while (r.first <= number && !mo_list_empty(&r.kept))
-		drop_oldest_kept();
+	neighbour *l = above(fd);
+
+	while (l && l->first <= number && !mo_list_empty(&l->kept))
+		drop_oldest_kept(l);
 }
 
-int mo_relay_missed(uint64_t number, mo_event ***out, size_t *n)
+int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n)
 {
-	mo_list *lists[] = { &r.kept, &r.up.unsent };
+	neighbour *l = above(fd);
+	mo_list *lists[2];
 	uint64_t at;
 
-	init();
 	*out = NULL;
 	*n = 0;
-	if (r.broken || number + 1 < r.first || number > r.number)
+	if (!l || l->broken || number + 1 < l->first || number > l->number)
 		return -ENOENT;
-	*out = mo_calloc((size_t)(r.number - number) + 1, sizeof(**out));
-	at = r.first;
+	lists[0] = &l->kept;
+	lists[1] = &l->unsent;
+	*out = mo_calloc((size_t)(l->number - number) + 1, sizeof(**out));
+	at = l->first;
 	for (size_t k = 0; k < MO_COUNTOF(lists); k++)
 		MO_LIST_EACH (node, lists[k])
 			if (at++ > number)
 				(*out)[(*n)++] =
 					mo_event_ref(MO_CONTAINER_OF(node, item, node)->event);
 	return 0;
+}
+
+/* ---- the sides change ---- */
+
+static void take_unsent(mo_list *from, mo_list *to)
+{
+	item *i;
+
+	while ((i = first_of(from)) != NULL) {
+		mo_list_remove(&i->node);
+		mo_list_append(to, &i->node);
+	}
+}
+
+void mo_relay_turn_up(int fd)
+{
+	neighbour *l;
+	bool broken = r.down.broken;
+
+	mo_relay_up_open(fd);
+	l = r.ups;
+	l->broken = broken;
+	take_unsent(&r.down.unsent, &l->unsent);
+	MO_LIST_EACH (node, &l->unsent) {
+		l->number++;
+		l->kept_bytes += size_of(MO_CONTAINER_OF(node, item, node)->event);
+	}
+	mo_relay_down_close();
+	pump(l);
+}
+
+void mo_relay_turn_down(int fd)
+{
+	neighbour *l = above(fd);
+	bool broken = !l || l->broken;
+
+	mo_relay_down_open(fd);
+	r.down.broken = broken;
+	if (l)
+		take_unsent(&l->unsent, &r.down.unsent);
+	mo_relay_up_close(fd);
+	pump(&r.down);
 }

@@ -9,6 +9,10 @@
  *                         that it has seen it
  *   down   successor      none: the channel's order is enough
  *
+ * What matters is who gives connections to whom: a successor that was rolled back
+ * and gives them back is above its predecessor from then on, which may have several
+ * above it, and one successor below.
+ *
  * A subscriber that moves from the predecessor (P) to the successor (S):
  *   - P's events before it was packed were given to it in P, and go down the
  *     channel before it does, when it is no subscriber of S yet;
@@ -61,11 +65,21 @@ void mo_relay_tell_seen(void);
 /* ---- the successor's side: up ---- */
 
 void mo_relay_up_open(int fd);
-void mo_relay_up_close(void);
-void mo_relay_from_above(const mo_wire_msg *m);
-void mo_relay_seen(uint64_t number);
+void mo_relay_up_close(int fd); /* also when there is none */
+void mo_relay_from_above(int fd, const mo_wire_msg *m);
+void mo_relay_seen(int fd, uint64_t number);
 /* The events behind number, oldest first; the array is malloc'd, each event one
  * reference.  -ENOENT: some are no longer kept. */
-int mo_relay_missed(uint64_t number, mo_event ***out, size_t *n);
+int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n);
+
+/* ---- a rollback: the sides change ----
+ *
+ * One message marks the place in the predecessor's order from which its events
+ * count: it turns when that has been sent, the successor when it is read. */
+
+/* The successor below is above from here on. */
+void mo_relay_turn_up(int fd);
+/* The predecessor above is below from here on. */
+void mo_relay_turn_down(int fd);
 
 #endif

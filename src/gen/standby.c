@@ -80,7 +80,10 @@ int mo_standby_hand_over(mo_predecessor *p)
 		mo_notify_taken(p->path);
 	else
 		mo_notify_main(p->child.pid);
-	mo_wire_send(p->child.channel, json_pack("{s:s}", "type", "main"), NULL, 0);
+	mo_wire_send(p->child.channel,
+		     json_pack("{s:s, s:I}", "type", "main", "bake_ms",
+			       (json_int_t)p->host->bake_time()),
+		     NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
 	if (mo_child_reap(&p->child)) {
@@ -97,10 +100,17 @@ void mo_standby_serve_again(const mo_predecessor *p)
 	mo_uplink_serving(p->host);
 	mo_takeover_open();
 	if (p->left)
-		mo_notify_ready(p->generation - 1, true);
+		mo_notify_ready(mo_control_generation(), true);
 }
 
 /* ---- BAKE, DRAIN ---------------------------------------------------------------- */
+
+static bool stands_by;
+
+bool mo_predecessor_stands_by(void)
+{
+	return stands_by;
+}
 
 /* The successor's process has ended: was that wanted? */
 static enum mo_drain_say successor_ended(mo_predecessor *p)
@@ -125,7 +135,8 @@ static void tell_counts(mo_predecessor *p, bool at_once)
 
 /* BAKE and DRAIN: connections follow as they become movable; while the successor
  * has not proved itself, we stay.  A generation whose own predecessor still
- * drains stays, too: it passes on what that one gives it. */
+ * drains, or whose former successor gives back, stays, too: it passes on what it is
+ * given. */
 static enum mo_drain_say while_draining(void *arg)
 {
 	mo_predecessor *p = arg;
@@ -144,31 +155,14 @@ static enum mo_drain_say while_draining(void *arg)
 	}
 	if (p->child.stops && !p->child.replaced)
 		return MO_DRAIN_ALONE;
+	stands_by = !p->child.replaced;
+	if (stands_by && mo_rollback_look(p) == MO_DRAIN_BACK)
+		return MO_DRAIN_BACK;
 	mo_control_info(&info);
-	if (info.predecessor_alive || (mo_left(p->bake_end) > 0 && !p->child.replaced))
+	if (info.predecessor_alive || mo_predecessor_receives() ||
+	    (mo_left(p->bake_end) > 0 && !p->child.replaced))
 		return MO_DRAIN_STAY;
 	return MO_DRAIN_ON;
-}
-
-/* The successor died after the switch, and we are still here. */
-static void take_back(mo_predecessor *p)
-{
-	mo_receipts_follow(-1);
-	mo_elders_withdraw();
-	mo_elders_watch(true);
-	p->host->come_back();
-	/* Before the first connection that may ask for the next restart. */
-	mo_control_set_successor(0);
-	mo_control_set_state(MO_GEN_SERVING);
-	mo_standby_serve_again(p);
-	p->host->accept(true);
-	mo_error("generation %u is gone: %s; generation %u serves again", p->generation,
-		 p->child.why, p->generation - 1);
-	mo_child_record_end(&p->child, p->receipt->body);
-	json_object_set_new(p->receipt->body, "outcome", json_string("taken back"));
-	json_object_set_new(p->receipt->body, "reason", json_string(p->child.why));
-	mo_receipt_phase(p->receipt, MO_PHASE_END);
-	mo_receipts_put(p->receipt->body);
 }
 
 /* The successor is dead: what it told us last is what it has counted. */
@@ -187,14 +181,15 @@ bool mo_predecessor_drain(mo_predecessor *p)
 
 	p->receipt->phase = MO_PHASE_DRAIN;
 	d = mo_drain_after_restart(p->host, while_draining, p);
-	mo_relay_settle();
-	mo_relay_down_close();
+	stands_by = false;
 	if (d.back) {
 		if (!p->child.pid)
 			end_counts(p);
-		take_back(p);
+		mo_rollback_take_back(p);
 		return false;
 	}
+	mo_relay_settle();
+	mo_relay_down_close();
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_phase(p->receipt, MO_PHASE_END);
 	json_object_set_new(p->receipt->body, "drained",

@@ -23,7 +23,7 @@
 #include "gen/supervisor.h"
 #include "gen/upgrade.h"
 
-static mo_start start = { .cwd_fd = -1, .handover_fd = -1 };
+static mo_start start = { .cwd_fd = -1, .handover_fd = -1, .exe_fd = -1 };
 
 extern char **environ;
 
@@ -94,6 +94,7 @@ static void save_exe(void)
 	char link[PATH_MAX];
 	ssize_t n;
 
+	start.exe_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (path && strncmp(path, "/dev/fd/", 8) != 0 && access(path, F_OK) == 0) {
 		start.exe = mo_start_resolve(path);
 		return;

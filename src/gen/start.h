@@ -22,6 +22,7 @@ typedef struct mo_start {
 	char *cwd;	 /* its path; by $PWD when that names it, so that a symbolic
 			    link of a release can be switched; may be NULL */
 	char *exe;	 /* path of the program as it was started, absolute */
+	int exe_fd;	 /* of the running program, whatever is at exe now; -1 */
 	char build[41];	 /* GNU build id in hex, or "" */
 	int handover_fd; /* or -1; who takes it sets -1 */
 	bool supervised; /* some generation before was started by a supervisor */

@@ -19,6 +19,7 @@
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/offer.h"
+#include "gen/previous.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
 #include "gen/start.h"
@@ -27,6 +28,7 @@
 #include "gen/tail.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
+#include "gen/withdraw.h"
 #include "gen/wire.h"
 #include "net/ticket.h"
 #include "rt/park.h"
@@ -52,6 +54,7 @@ static struct {
 	bool looked;         /* for somebody to take over from */
 	int kept;            /* listeners of an offer before this one */
 	bool main;           /* the service manager knows that we serve */
+	bool replaced;       /* the predecessor has been told that we have a successor */
 	_Atomic int channel; /* -1 when closed */
 	offered *listeners;  /* not taken yet */
 	int adopted, bound;
@@ -97,6 +100,23 @@ void mo_successor_say(const char *type)
 
 	if (s.begun && fd >= 0)
 		mo_wire_send(fd, json_pack("{s:s}", "type", type), NULL, 0);
+	if (strcmp(type, "replaced") == 0) {
+		s.replaced = true;
+		mo_previous_stands_by(-1);
+	}
+}
+
+bool mo_successor_has_way_back(void)
+{
+	return s.begun && atomic_load(&s.channel) >= 0 && !s.orphan && !s.by_supervisor &&
+	       !s.replaced;
+}
+
+int mo_successor_ask_back(const char *by)
+{
+	if (!mo_successor_has_way_back())
+		return -ENOENT;
+	return mo_withdraw_ask(atomic_load(&s.channel), by) < 0 ? -ENOENT : 0;
 }
 
 /* It may serve again, and then our counts are part of the total. */
@@ -211,6 +231,8 @@ static int take_message(mo_wire_msg *m, char **why)
 	}
 	if (strcmp(m->type, "listeners") == 0)
 		return mo_offer_unpack(m, add_offered, NULL, why);
+	if (strcmp(m->type, "previous") == 0)
+		mo_previous_take(m);
 	if (strcmp(m->type, "tickets") == 0)
 		mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
 	if (strcmp(m->type, "state") == 0 && mo_state_arrive(m) < 0) {
@@ -489,41 +511,80 @@ static void predecessor_ended(void)
 	mo_control_set_identity(info.generation, info.predecessor_pid, false);
 }
 
-void mo_successor_listen(void)
+int mo_successor_channel(void)
+{
+	return atomic_load(&s.channel);
+}
+
+void mo_successor_hear(mo_wire_msg *m)
 {
 	int fd = atomic_load(&s.channel);
 
-	while (!s.orphan) {
-		mo_wire_msg m;
-		int rc = mo_wire_recv(fd, &m);
+	heed_cancel(m);
+	if (strcmp(m->type, "main") == 0) {
+		become_main(true);
+		mo_previous_stands_by(mo_json_int(m->body, "bake_ms"));
+	} else if (strcmp(m->type, "conns") == 0)
+		mo_move_take(mo_control_host(), fd, m);
+	else if (strcmp(m->type, "event") == 0 && mo_withdraw_gives())
+		mo_relay_from_below(m);
+	else if (strcmp(m->type, "event") == 0)
+		mo_relay_from_above(fd, m);
+	else if (strcmp(m->type, "seen") == 0)
+		mo_relay_seen(fd, (uint64_t)mo_json_int(m->body, "seen"));
+	else
+		mo_withdraw_hear(fd, m);
+	take_record(m);
+}
 
-		if (rc == -EAGAIN) {
-			rc = mo_co_wait_fd(fd, UV_READABLE, MO_TOTALS_EVERY);
-			if (rc < 0 && rc != -ETIMEDOUT)
-				break; /* we end */
-			mo_successor_tell_counts();
-			continue;
-		}
-		if (rc <= 0)
-			break;
-		heed_cancel(&m);
-		if (strcmp(m.type, "main") == 0)
-			become_main(true);
-		else if (strcmp(m.type, "conns") == 0)
-			mo_move_take(mo_control_host(), fd, &m);
-		else if (strcmp(m.type, "event") == 0)
-			mo_relay_from_above(&m);
-		else if (strcmp(m.type, "seen") == 0)
-			mo_relay_seen((uint64_t)mo_json_int(m.body, "seen"));
-		take_record(&m);
+int mo_successor_hear_all(void)
+{
+	bool gave = mo_withdraw_gives();
+	mo_wire_msg m;
+	int rc = -EAGAIN;
+
+	/* "back" is the last that listen() hears: from there on it gives. */
+	while (mo_withdraw_gives() == gave &&
+	       (rc = mo_wire_recv(atomic_load(&s.channel), &m)) == 1) {
+		mo_successor_hear(&m);
 		mo_wire_free(&m);
 	}
+	return rc == 1 || rc == -EAGAIN ? -EAGAIN : 0;
+}
+
+bool mo_successor_listen(void)
+{
+	int fd = atomic_load(&s.channel), rc = 0;
+
+	while (!s.orphan) {
+		if (mo_successor_hear_all() == 0)
+			break;
+		if (mo_withdraw_gives())
+			return true;
+		mo_withdraw_tick();
+		mo_successor_tell_counts();
+		rc = mo_co_wait_fd(fd, UV_READABLE, MO_WITHDRAW_TICK);
+		if (rc < 0 && rc != -ETIMEDOUT)
+			break; /* we end */
+	}
+	if (rc >= 0 || rc == -ETIMEDOUT)
+		mo_withdraw_alone();
+	mo_successor_alone();
+	return false;
+}
+
+void mo_successor_alone(void)
+{
+	int fd = atomic_load(&s.channel);
+
 	become_main(s.by_supervisor);
-	mo_relay_up_close();
+	mo_relay_up_close(fd);
+	mo_previous_stands_by(-1);
 	predecessor_ended();
 	s.co = NULL;
 	atomic_store(&s.channel, -1);
 	close(fd);
+	mo_control_no_predecessor();
 }
 
 static void close_on_loop(void *unused)

@@ -6,7 +6,8 @@
  *   take       starts             a server finds its address among the listeners
  *   ready      control coroutine  "ready", then waits for "commit"; standard error
  *                                 is put in place; accepts; "serving"
- *   listen     control coroutine  waits for the predecessor's last receipt and end
+ *   listen     control coroutine  waits for the predecessor's last receipt and end,
+ *                                 or withdraws when that is asked (withdraw.h)
  *
  * Always: a predecessor that dies before the commit has committed: the service
  * must go on, and we are ready.  One that dies before we are ready is the same,
@@ -15,6 +16,7 @@
 #define MO_GEN_SUCCESSOR_H
 
 #include "gen/gen.h"
+#include "gen/wire.h"
 
 bool mo_successor_is(void); /* was this process started by a predecessor? */
 void mo_successor_report_log(void);
@@ -30,12 +32,26 @@ void mo_successor_count_bound(void);
 
 /* One word to the predecessor, while it is there: "stopping", "replaced". */
 void mo_successor_say(const char *type);
+/* Asks the predecessor to serve again (mo_withdraw_ask()).  -ENOENT: there is none
+ * that would. */
+int mo_successor_ask_back(const char *by);
+/* Does a predecessor stand by? */
+bool mo_successor_has_way_back(void);
 
 /* What has been counted, to a predecessor that may serve again; at most each second. */
 void mo_successor_tell_counts(void);
 
 int mo_successor_ready(const mo_gen_host *host);
-void mo_successor_listen(void);
+/* Until the predecessor has ended, or until it serves again: then true, and
+ * mo_withdraw_drain() follows. */
+bool mo_successor_listen(void);
+/* What the predecessor has said: one message; all that is there (-EAGAIN, or 0: it
+ * is gone). */
+void mo_successor_hear(mo_wire_msg *m);
+int mo_successor_hear_all(void);
+int mo_successor_channel(void); /* -1 */
+/* There is no predecessor any more. */
+void mo_successor_alone(void);
 void mo_successor_close(void);
 
 #endif

@@ -12,12 +12,13 @@
  *   takeover   successor    protocol, exe: it was started by others (takeover.h)
  *   refused    predecessor  errno, why: it is not taken over                takeover
  *   offer      predecessor  protocol, generation, exe, stderr fds
- *   elders     predecessor  generations: of those that still live, the last its own;
+ *   elders     both         generations: of those that still live, the last its own;
  *                           one fd each, see elders.h
  *   totals     predecessor  base, live: see totals.h; again before the commit
  *   state      predecessor  list of [key, bytes, descriptor?], see state.h
  *   tickets    predecessor  the keys of TLS session tickets, behind the object
  *   listeners  predecessor  list of {server, text}, one fd each
+ *   previous   predecessor  its own generation, pid, exe, build; its program's fd
  *   offered    predecessor  listeners: how many in all
  *   log        successor    line: its own warnings and errors
  *   failed     successor    why: it gives up
@@ -27,14 +28,22 @@
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
  *   cancel     predecessor  why: who took over must end
- *   main       predecessor  the service manager knows the successor
+ *   main       predecessor  the service manager knows the successor; bake_ms: so
+ *                           long it stands by
  *   conns      predecessor  list of [server, peer, left, bytes, protocol, state,
  *                           stream], one fd each; bytes, state and stream of
  *                           each follow; seen
  *   took       successor    refused: list of numbers in the list         conns
  *   counts     successor    live: see totals.h, each second while both live
- *   stopping   successor    it is being shut down: its end is wanted
- *   replaced   successor    it is about to commit to a successor of its own
+ *   stopping   both         it is being shut down: its end is wanted
+ *   replaced   both         it is about to commit to a successor (of its own)
+ *   rollback   successor    by: who asks to go back; at: when, monotonic ms
+ *   withdraw   predecessor  it is to stop accepting and to give everything back
+ *   busy       successor    it cannot: it is being replaced or shut down      withdraw
+ *   withdrawing  successor  it does                                           withdraw
+ *   withdrawn  successor    it accepts no more                                withdraw
+ *   back       predecessor  it accepts again; conns, took and seen change sides
+ *                           from here on                                      withdrawn
  *   event      both         parts: lengths; its topic, name, id, data follow
  *   seen       predecessor  seen: how many of the successor's events
  *   receipt    predecessor  receipt: those of former restarts, then each that is

@@ -34,6 +34,7 @@ static int bind_all(molt_group *g)
 		{ "GET /status", mo_admin_on_status },
 		{ "GET,POST /restart", mo_admin_on_restart },
 		{ "GET,POST /reload", mo_admin_on_restart },
+		{ "GET,POST /rollback", mo_admin_on_rollback },
 		{ "GET,POST /shutdown", mo_admin_on_shutdown },
 		{ "POST /reopen", mo_admin_on_reopen },
 		{ "POST /upgrade", mo_admin_on_upgrade },

@@ -37,8 +37,8 @@ int mo_admin_guard(const mo_admin_ask *a, const char **why);
 
 /* ---- handlers and answers ------------------------------------------------- */
 
-molt_handler mo_admin_on_page, mo_admin_on_status, mo_admin_on_restart, mo_admin_on_shutdown,
-	mo_admin_on_reopen, mo_admin_on_upgrade;
+molt_handler mo_admin_on_page, mo_admin_on_status, mo_admin_on_restart, mo_admin_on_rollback,
+	mo_admin_on_shutdown, mo_admin_on_reopen, mo_admin_on_upgrade;
 
 /* What came of an action. */
 typedef struct mo_admin_result {

@@ -28,6 +28,7 @@ static const struct {
 	{ -ENOMEM, 503, "ENOMEM" },
 	{ -EMFILE, 503, "EMFILE" },
 	{ -ENFILE, 503, "ENFILE" },
+	{ -ESTALE, 422, "ESTALE" },
 	{ -ENOTSUP, 501, "ENOTSUP" },
 	{ -ECHILD, 502, "ECHILD" },
 	{ -EPROTO, 502, "EPROTO" },

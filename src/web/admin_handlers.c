@@ -3,6 +3,7 @@
  *   GET  path            the page
  *   GET  path/status     the state as JSON; ?view=html: that part of the page
  *   POST path/restart    newExeFilePath in the query, a form or JSON; /reload is the same
+ *   POST path/rollback   to the generation before this one
  *   POST path/shutdown
  *   POST path/reopen     the log files, after a rotation
  *   POST path/upgrade    the supervisor goes on in a new image; at the control socket
@@ -17,6 +18,8 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "gen/control.h"
+#include "gen/previous.h"
 #include "gen/uplink.h"
 #include "web/admin.h"
 #include "web/exe_check.h"
@@ -260,6 +263,64 @@ void mo_admin_on_restart(molt_req *r)
 		restart_to(r, c.resolved);
 	free(c.resolved);
 	free(c.why);
+}
+
+/* ---- rollback --------------------------------------------------------------------- */
+
+static void tell_not_rolled_back(molt_req *r, int err)
+{
+	const char *why = molt_strerror(err);
+
+	if (err == -ENOENT)
+		why = "there is no generation to go back to";
+	else if (err == -EBUSY)
+		why = "this process is being restarted, replaced or shut down already";
+	else if (err == -ETIMEDOUT)
+		why = "the predecessor did not answer";
+	else if (err == -ECHILD)
+		why = "the predecessor died before it served again; this process serves on";
+	mo_admin_refuse_error(r, err, why, NULL);
+}
+
+/* With a successor it was a restart, of the previous program. */
+static void tell_rolled_back(molt_req *r, long generation)
+{
+	mo_admin_result x = { 200, NULL, "The predecessor serves again.", NULL };
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	if (info.successor_pid) {
+		tell_switched(r);
+		return;
+	}
+	if (generation)
+		x.text = molt_fmt(r, "Generation %ld serves again.", generation);
+	mo_admin_send(r, &x);
+}
+
+void mo_admin_on_rollback(molt_req *r)
+{
+	json_t *to;
+	long generation;
+	bool by_restart;
+	int err;
+
+	if (!let_act(r))
+		return;
+	to = mo_previous_status();
+	generation = number_in(to, "generation");
+	by_restart = json_is_object(to) && !json_object_get(to, "until");
+	json_decref(to);
+	mo_info("admin: rollback asked by %s", molt_req_client_ip(r));
+	err = mo_control_rollback(molt_req_server(r)->internal ? "the control socket"
+							       : molt_fmt(r, "the admin API (%s)",
+									  molt_req_client_ip(r)));
+	if (!err)
+		tell_rolled_back(r, generation);
+	else if (by_restart)
+		tell_failed(r, err);
+	else
+		tell_not_rolled_back(r, err);
 }
 
 /* ---- shutdown --------------------------------------------------------------------- */

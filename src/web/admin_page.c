@@ -69,7 +69,20 @@ static void layout(mo_buf *out, const struct page *p)
 	mo_buf_puts(out, at);
 }
 
-static void put_actions(mo_buf *b, const char *base)
+/* Only while a predecessor stands by, or its program is kept. */
+static void put_rollback(mo_buf *b, const char *base, const json_t *to)
+{
+	json_t *generation = json_object_get(to, "generation");
+
+	if (!json_is_object(to))
+		return;
+	mo_buf_puts(b, "<form method=\"post\" data-action=\"rollback\" action=\"");
+	mo_html_escape(b, base);
+	mo_buf_fmt(b, "/rollback\"><button>Rollback to generation %lld</button></form>\n",
+		   (long long)json_integer_value(generation));
+}
+
+static void put_actions(mo_buf *b, const char *base, const json_t *status)
 {
 	mo_buf_puts(b, "<section aria-labelledby=\"h-actions\"><h2 id=\"h-actions\">Actions</h2>\n"
 		       "<form method=\"post\" data-action=\"restart\" action=\"");
@@ -78,8 +91,9 @@ static void put_actions(mo_buf *b, const char *base)
 		       "<details id=\"d-exe\"><summary>with another program</summary>\n"
 		       "<label for=\"exe\">Path of the program (empty: the same file)</label>\n"
 		       "<input id=\"exe\" name=\"newExeFilePath\" autocomplete=\"off\" "
-		       "spellcheck=\"false\" autocapitalize=\"off\">\n</details></form>\n"
-		       "<details id=\"d-shutdown\"><summary>Shut down</summary>\n"
+		       "spellcheck=\"false\" autocapitalize=\"off\">\n</details></form>\n");
+	put_rollback(b, base, json_object_get(status, "rollback"));
+	mo_buf_puts(b, "<details id=\"d-shutdown\"><summary>Shut down</summary>\n"
 		       "<p>Running requests are finished; then the program ends and nothing "
 		       "serves any more.</p>\n"
 		       "<form method=\"post\" data-action=\"shutdown\" action=\"");
@@ -94,7 +108,7 @@ void mo_admin_page(mo_buf *out, const char *base, const char *nonce, const json_
 	struct page p = { .base = base, .nonce = nonce, .script = true };
 
 	mo_buf_puts(&b, "<header><h1>Molt admin</h1></header>\n<main>\n");
-	put_actions(&b, base);
+	put_actions(&b, base, status);
 	mo_buf_puts(&b, "<div id=\"state\">");
 	mo_admin_view(&b, status);
 	mo_buf_puts(&b, "</div>\n</main>\n<footer><p id=\"live\" class=\"soft\">"

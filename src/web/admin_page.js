@@ -4,6 +4,11 @@
   const state = document.getElementById('state');
   const result = document.getElementById('result');
   const live = document.getElementById('live');
+  const waiting = {
+    restart: 'Restarting; waiting for the new process to be ready.',
+    rollback: 'Going back; waiting for the old process to serve.',
+    shutdown: 'Asking the server to shut down.',
+  };
   const forms = document.querySelectorAll('form[data-action]');
   let asking = false;
 
@@ -49,8 +54,7 @@
     const action = form.dataset.action;
     const buttons = document.querySelectorAll('button');
     buttons.forEach((b) => { b.disabled = true; });
-    say('wait', action === 'restart' ? 'Restarting; waiting for the new process to be ready.'
-                                     : 'Asking the server to shut down.');
+    say('wait', waiting[action]);
     try {
       const answer = await fetch(form.action, {
         method: 'POST',

@@ -70,7 +70,7 @@ static const char *color_of(const char *word)
 	if (!strcmp(word, "serving") || !strcmp(word, "switched") || !strcmp(word, "started"))
 		return "good";
 	if (!strcmp(word, "failed") || !strcmp(word, "refused") || !strcmp(word, "crashed") ||
-	    !strcmp(word, "taken back"))
+	    !strcmp(word, "taken back") || !strcmp(word, "rolled back"))
 		return "bad";
 	return "wait";
 }
@@ -83,6 +83,20 @@ static void put_tag(mo_buf *b, const char *word)
 }
 
 /* ---- the process ---------------------------------------------------------- */
+
+static void put_way_back(mo_buf *b, const json_t *to)
+{
+	if (!json_is_object(to))
+		return;
+	mo_buf_fmt(b, "<dt>Rollback</dt><dd>to generation %" PRId64, number_of(to, "generation"));
+	if (has(to, "until")) {
+		mo_buf_puts(b, ", which stands by until ");
+		mo_html_escape(b, text_of(to, "until"));
+	}
+	mo_buf_puts(b, ": ");
+	mo_html_escape(b, text_of(to, "exe"));
+	mo_buf_puts(b, "</dd>\n");
+}
 
 static void put_process(mo_buf *b, const json_t *s)
 {
@@ -102,6 +116,7 @@ static void put_process(mo_buf *b, const json_t *s)
 			   "<dt>Draining</dt><dd class=\"wait\">generation %" PRId64
 			   ", pid %" PRId64 "</dd>\n",
 			   number_of(old, "generation"), number_of(old, "pid"));
+	put_way_back(b, json_object_get(s, "rollback"));
 	put_row(b, "Program", s, "exe");
 	put_row(b, "Build", s, "build");
 	put_row(b, "Molt", s, "version");

@@ -14,6 +14,7 @@
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/preflight.h"
+#include "gen/previous.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/successor.h"
@@ -81,8 +82,7 @@ static void retire_on(mo_loop *l, void *server)
 	mo_conns_retire(l, server);
 }
 
-/* What waits for no request is told; a loop that is blocked learns it late. */
-static void announce_close(enum mo_gen_closing which)
+static void set_closing(enum mo_gen_closing which)
 {
 	static const int as_http[] = { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 
@@ -91,6 +91,12 @@ static void announce_close(enum mo_gen_closing which)
 			atomic_store(&s->http.replaced, which != MO_GEN_CLOSE_NONE);
 		atomic_store(&s->http.closing, as_http[which]);
 	}
+}
+
+/* What waits for no request is told; a loop that is blocked learns it late. */
+static void announce_close(enum mo_gen_closing which)
+{
+	set_closing(which);
 	mo_loops_run(retire_on, NULL, MOLT_SECOND);
 }
 
@@ -103,10 +109,23 @@ static void leave(void)
 
 static void come_back(void)
 {
-	announce_close(MO_GEN_CLOSE_NONE);
+	set_closing(MO_GEN_CLOSE_NONE);
 	EACH_SERVER (s)
 		if (s->state == MO_SERVER_DRAINING)
 			s->state = MO_SERVER_STARTED;
+}
+
+static void undrop(void)
+{
+	EACH_SERVER (s)
+		if (s->state == MO_SERVER_STARTED)
+			mo_start_undrop(s);
+}
+
+static void close_own(void)
+{
+	EACH_SERVER (s)
+		mo_start_close_own(s);
 }
 
 static void drop(const char *server, const char *text)
@@ -254,6 +273,8 @@ static const mo_gen_host host = {
 	.announce_close = announce_close,
 	.leave = leave,
 	.come_back = come_back,
+	.undrop = undrop,
+	.close_own = close_own,
 	.drop = drop,
 	.give = mo_process_give,
 	.gave = mo_process_gave,
@@ -285,6 +306,11 @@ const mo_gen_host *mo_process_host(void)
 int molt_restart(const char *exe)
 {
 	return mo_control_restart(exe);
+}
+
+int molt_rollback(void)
+{
+	return mo_control_rollback("the program");
 }
 
 int molt_shutdown(void)
@@ -437,14 +463,14 @@ json_t *mo_process_status(void)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
 				     info.predecessor_pid);
 	status = json_pack(
-		"{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o}",
+		"{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o, s:o}",
 		"pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
 		mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid, "successor_pid",
 		info.successor_pid, "exe", start->exe, "build", start->build, "version", MO_VERSION,
 		"uptime_ms", (json_int_t)(mo_now() - info.since), "state",
 		mo_gen_state_name(info.state), "draining_generation", draining, "older_generations",
 		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",
-		mo_receipts_all());
+		mo_receipts_all(), "rollback", mo_previous_status());
 	json_object_set_new(status, "restart", mo_receipt_running());
 	return status;
 }

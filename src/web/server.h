@@ -18,6 +18,7 @@ typedef struct mo_endpoint {
 	bool https;
 	int backlog;
 	mo_listener *listener;	  /* after start; owned */
+	char *dropped;		  /* where it listened; a successor did not want it */
 	mo_tls *tls;		  /* after start; owned */
 	mo_acceptor **acceptors; /* one per loop */
 } mo_endpoint;

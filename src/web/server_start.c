@@ -78,6 +78,7 @@ static void free_endpoint(mo_endpoint *e)
 	mo_listener_close(e->listener);
 	mo_tls_unref(e->tls);
 	free(e->text);
+	free(e->dropped);
 	free(e->cert);
 	free(e->key);
 	free(e->acceptors);
@@ -314,14 +315,17 @@ void mo_start_accept(molt_server *s, bool on)
 		mo_warn("a loop is blocked by a handler; server %s goes on without it", s->name);
 }
 
-/* Which listeners to close: all, or the one of a text. */
+/* Which listeners to close: all, the one of a text, or those bound here. */
 typedef struct closing {
 	molt_server *server;
 	char *text; /* owned */
+	bool own;
 } closing;
 
 static bool concerns(const closing *c, const mo_endpoint *e)
 {
+	if (c->own && (!e->listener || e->listener->inherited))
+		return false;
 	return !c->text || strcmp(c->text, e->text) == 0;
 }
 
@@ -341,12 +345,12 @@ static void detach_on(mo_loop *l, void *arg)
 }
 
 /* A loop that a handler blocks comes to it later, so the order lives on. */
-static void close_some(molt_server *s, const char *text, bool remove_paths)
+static void close_some(molt_server *s, const char *text, bool own, bool remove_paths)
 {
 	closing *c = mo_malloc(sizeof(*c));
 	bool all;
 
-	*c = (closing){ s, mo_strdup(text) };
+	*c = (closing){ s, mo_strdup(text), own };
 	all = s->state == MO_SERVER_NEW || mo_loops_run(detach_on, c, ACCEPT_TIMEOUT);
 	mo_servers_lock();
 	for (size_t i = 0; i < s->nendpoints; i++) {
@@ -369,12 +373,85 @@ static void close_some(molt_server *s, const char *text, bool remove_paths)
 
 void mo_start_close_listeners(molt_server *s, bool remove_paths)
 {
-	close_some(s, NULL, remove_paths);
+	close_some(s, NULL, false, remove_paths);
 }
 
+void mo_start_close_own(molt_server *s)
+{
+	close_some(s, NULL, true, true);
+}
+
+/* One that the service manager holds open for everybody need not be closed. */
 void mo_start_drop_listener(molt_server *s, const char *text)
 {
-	close_some(s, text, false);
+	if (mo_addr_is_passed(text))
+		return;
+	mo_servers_lock();
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		mo_endpoint *e = &s->endpoints[i];
+		bool tcp = e->listener && e->listener->addr.u.sa.sa_family != AF_UNIX;
+
+		if (!e->listener || e->dropped || strcmp(e->text, text) != 0)
+			continue;
+		/* The port that it got, where it had asked for any. */
+		e->dropped = mo_strdup(tcp ? e->listener->bound : e->text);
+	}
+	mo_servers_unlock();
+	close_some(s, text, false, false);
+}
+
+/* ---- open again what was dropped ---- */
+
+typedef struct attaching {
+	molt_server *server;
+	mo_endpoint *endpoint;
+} attaching;
+
+static void attach_one_on(mo_loop *l, void *arg)
+{
+	const attaching *a = arg;
+	mo_endpoint *e = a->endpoint;
+
+	if (!e->acceptors[l->index])
+		e->acceptors[l->index] =
+			mo_acceptor_new(l, e->listener, e->tls, &a->server->http);
+}
+
+static bool bind_again(const molt_server *s, const mo_endpoint *e, mo_listener **out)
+{
+	char *why = NULL;
+	int rc = s->internal ? mo_listener_bind_private(e->dropped, out, &why)
+			     : mo_listener_bind(e->dropped, e->backlog, out, &why);
+
+	if (rc == 0)
+		snprintf((*out)->text, sizeof((*out)->text), "%s", e->text);
+	else
+		mo_error("server %s does not listen on %s any more: %s", s->name, e->dropped, why);
+	free(why);
+	return rc == 0;
+}
+
+void mo_start_undrop(molt_server *s)
+{
+	for (size_t i = 0; i < s->nendpoints; i++) {
+		mo_endpoint *e = &s->endpoints[i];
+		attaching *a;
+		mo_listener *l;
+
+		if (!e->dropped || e->listener || !bind_again(s, e, &l))
+			continue;
+		mo_servers_lock();
+		e->listener = l;
+		mo_servers_unlock();
+		free(e->dropped);
+		e->dropped = NULL;
+		a = mo_malloc(sizeof(*a));
+		*a = (attaching){ s, e };
+		/* A loop that is blocked comes to it later, so the order lives on. */
+		if (mo_loops_run(attach_one_on, a, ACCEPT_TIMEOUT))
+			free(a);
+		mo_start_accept(s, true);
+	}
 }
 
 void mo_start_log_listening(molt_server *s, const char *verb)

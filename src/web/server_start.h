@@ -13,6 +13,10 @@ void mo_start_accept(molt_server *s, bool on);
 void mo_start_close_listeners(molt_server *s, bool remove_paths);
 /* The same for the one listener of that text. */
 void mo_start_drop_listener(molt_server *s, const char *text);
+/* Opens again what was dropped, where it was, and accepts there. */
+void mo_start_undrop(molt_server *s);
+/* Closes the listeners that this process has bound itself; removes their paths. */
+void mo_start_close_own(molt_server *s);
 /* "http server started listening on [:8199]", one line an address. */
 void mo_start_log_listening(molt_server *s, const char *verb);
 

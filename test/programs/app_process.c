@@ -91,6 +91,13 @@ static void restart(molt_req *r)
 	molt_res_printf(r, "%d %s\n", err, err ? molt_strerror(err) : "serves");
 }
 
+/* The same for molt_rollback(), after a while. */
+static void rollback(molt_req *r)
+{
+	molt_sleep(app_number(r, "ms", 0));
+	molt_res_printf(r, "%d\n", molt_rollback());
+}
+
 static void receipt(molt_req *r)
 {
 	char *text = molt_receipt();
@@ -175,6 +182,7 @@ void app_process_routes(molt_server *s)
 	molt_bind(g, "/child-env", child, app_text("env"));
 	molt_bind(g, "/child-fds", child, app_text("ls -l /proc/self/fd"));
 	molt_bind(g, "/restart", restart, NULL);
+	molt_bind(g, "/rollback", rollback, NULL);
 	molt_bind(g, "/receipt", receipt, NULL);
 	molt_bind(g, "/shutdown", end, NULL);
 }

@@ -86,7 +86,7 @@ static void open_links(void)
 
 static void close_links(void)
 {
-	mo_relay_up_close();
+	mo_relay_up_close(ours_up);
 	mo_relay_down_close();
 }
 
@@ -130,7 +130,7 @@ static void from_neighbours(void)
 				  NULL, 0, parts, 4);
 		assert_int_equal(mo_wire_recv(a, &m), 1);
 		if (i == 0)
-			mo_relay_from_above(&m);
+			mo_relay_from_above(ours_up, &m);
 		else
 			mo_relay_from_below(&m);
 		mo_wire_free(&m);
@@ -179,7 +179,7 @@ static void look_missed(void)
 	size_t n;
 
 	missed_text[0] = '\0';
-	missed_rc = mo_relay_missed(number, &list, &n);
+	missed_rc = mo_relay_missed(ours_up, number, &list, &n);
 	for (size_t i = 0; i < n; i++) {
 		strncat(missed_text, list[i]->data.ptr, 8);
 		mo_event_unref(list[i]);
@@ -196,7 +196,7 @@ static const char *missed(uint64_t after)
 
 static void see_two(void)
 {
-	mo_relay_seen(2);
+	mo_relay_seen(ours_up, 2);
 }
 
 static void what_the_predecessor_had_not_seen_is_missed(void **state)
@@ -242,11 +242,11 @@ static void bad_events_are_dropped(void)
 	mo_wire_send_blob(b, json_pack("{s:s, s:[i, i, i]}", "type", "event", "parts", 3, 3, 3), NULL, 0,
 			  parts, 1);
 	assert_int_equal(mo_wire_recv(a, &m), 1);
-	mo_relay_from_above(&m);
+	mo_relay_from_above(ours_up, &m);
 	mo_wire_free(&m);
 	mo_wire_send(b, json_pack("{s:s}", "type", "event"), NULL, 0);
 	assert_int_equal(mo_wire_recv(a, &m), 1);
-	mo_relay_from_above(&m);
+	mo_relay_from_above(ours_up, &m);
 	mo_wire_free(&m);
 	close(a);
 	close(b);
@@ -272,6 +272,54 @@ static void what_was_seen_is_told_once(void **state)
 	assert_string_equal(heard(down), "seen 1 ");
 }
 
+static void turn_up(void)
+{
+	mo_relay_turn_up(ours_down);
+}
+
+static void see_none(void)
+{
+	mo_event **list = NULL;
+	size_t n = 0;
+
+	assert_int_equal(mo_relay_missed(ours_down, 0, &list, &n), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0]->data.ptr, "b");
+	while (n > 0)
+		mo_event_unref(list[--n]);
+	free(list);
+	mo_relay_up_close(ours_down);
+}
+
+static void a_successor_that_turns_up_counts_from_there(void **state)
+{
+	publish("a");
+	on_control(turn_up);
+	publish("b");
+	publish("c");
+	assert_string_equal(heard(down), "abc");
+	assert_string_equal(heard(up), "abc"); /* the other one above */
+	on_control(see_none);
+}
+
+static void turn_down(void)
+{
+	mo_relay_down_close();
+	mo_relay_turn_down(ours_up);
+}
+
+static void a_predecessor_that_turns_down_is_told_what_was_seen(void **state)
+{
+	publish("a");
+	on_control(turn_down);
+	publish("b");
+	assert_string_equal(heard(up), "ab");
+	on_control(from_neighbours); /* one of them from below */
+	heard(up);
+	on_control(tell);
+	assert_string_equal(heard(up), "seen 1 ");
+}
+
 static int start(void **state)
 {
 	return mo_control_start(&host);
@@ -289,6 +337,8 @@ int main(void)
 		TEST(too_many_unseen_events_are_not_kept),
 		TEST(an_event_that_is_cut_is_dropped),
 		TEST(what_was_seen_is_told_once),
+		TEST(a_successor_that_turns_up_counts_from_there),
+		TEST(a_predecessor_that_turns_down_is_told_what_was_seen),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);

@@ -1,0 +1,262 @@
+/* Taking the service back from a successor that serves: when, and how.
+ *
+ *   successor   what happens                                     then
+ *   died        nothing is to be asked                           we accept again
+ *   lives       "withdraw"; it stops accepting: "withdrawn",     we accept again, and
+ *               or after 40 ms, when a loop of it is blocked     it gives back
+ *   is busy     it is being replaced or shut down: "busy"        it serves on
+ *   is mute     no answer for 2 s: it is killed                  we accept again
+ *
+ * Used by standby.c, in its coroutine.  Always: a successor that lives has said
+ * that it withdraws before we accept, and cannot come back as long as we live. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/elders.h"
+#include "gen/move.h"
+#include "gen/predecessor_internal.h"
+#include "gen/relay.h"
+#include "rt/park.h"
+
+#define EARLY (40 * MOLT_MS)
+#define MUTE (2 * MOLT_SECOND)
+#define GONE_TIME (10 * MOLT_SECOND)
+
+/* Those whose successor gives back. */
+static mo_predecessor *receiving;
+
+/* ---- when -------------------------------------------------------------------- */
+
+/* What asks for it now, as a sentence (malloc'd), or NULL. */
+static char *cause(mo_predecessor *p)
+{
+	const char *by = mo_control_rollback_by();
+
+	if (!by)
+		by = p->child.asks_back;
+	if (!by)
+		return NULL;
+	p->back.by_hand = true;
+	return mo_fmt("asked for by %s", by);
+}
+
+/* ---- how --------------------------------------------------------------------- */
+
+/* 0: it withdraws; -EBUSY: it cannot; -ECHILD, -ETIMEDOUT. */
+static int await_withdrawal(mo_child *c)
+{
+	molt_time early = mo_deadline(EARLY), last = mo_deadline(MUTE);
+
+	for (;;) {
+		bool open = mo_child_listen(c);
+
+		if (c->busy || c->replaced || c->stops)
+			return -EBUSY;
+		if (c->withdrawn || (c->withdrawing && mo_left(early) == 0))
+			return 0;
+		if (mo_child_reap(c))
+			return -ECHILD;
+		if (mo_left(last) == 0)
+			return -ETIMEDOUT;
+		if (open)
+			mo_co_wait_fd(c->channel, UV_READABLE, 10);
+		else
+			mo_co_sleep(1);
+	}
+}
+
+static int withdraw(mo_predecessor *p)
+{
+	mo_child *c = &p->child;
+	int rc;
+
+	c->busy = c->withdrawing = c->withdrawn = false;
+	rc = mo_child_send(c, json_pack("{s:s}", "type", "withdraw"), NULL, 0);
+	return rc < 0 ? rc : await_withdrawal(c);
+}
+
+static void refuse(mo_predecessor *p)
+{
+	free(p->child.asks_back);
+	p->child.asks_back = NULL;
+	mo_control_rolled_back(-EBUSY);
+	free(p->back.why);
+	p->back.why = NULL;
+}
+
+enum mo_drain_say mo_rollback_look(mo_predecessor *p)
+{
+	int rc;
+
+	p->back.by_hand = false;
+	p->back.why = cause(p);
+	if (!p->back.why)
+		return MO_DRAIN_ON;
+	p->back.detected = mo_fine_now();
+	rc = withdraw(p);
+	if (rc == -EBUSY) {
+		refuse(p);
+		return MO_DRAIN_ON;
+	}
+	p->back.lives = rc == 0;
+	if (rc < 0)
+		mo_child_kill(&p->child);
+	return MO_DRAIN_BACK;
+}
+
+/* ---- serving again -------------------------------------------------------------- */
+
+static void record(mo_predecessor *p, double accepting)
+{
+	json_t *body = p->receipt->body;
+	json_t *back = json_pack("{s:s, s:o, s:b}", "by", p->back.by_hand ? "hand" : "bake",
+				 "accepting_ms", mo_receipt_ms(accepting - p->back.detected),
+				 "withdrawn", p->back.lives);
+
+	json_object_set_new(body, "outcome",
+			    json_string(p->back.by_hand ? "rolled back" : "taken back"));
+	json_object_set_new(body, "reason", json_string(p->back.why));
+	json_object_set_new(body, "rollback", back);
+	mo_child_record_end(&p->child, body);
+	mo_receipt_phase(p->receipt, MO_PHASE_END);
+	mo_receipts_put(body);
+}
+
+/* From this message on our events are numbered for it; see relay.h. */
+static void tell_back(mo_predecessor *p)
+{
+	if (p->back.lives &&
+	    mo_child_send(&p->child, json_pack("{s:s}", "type", "back"), NULL, 0) == 0) {
+		mo_relay_turn_up(p->child.channel);
+		return;
+	}
+	p->back.lives = false;
+	mo_relay_down_close();
+}
+
+void mo_rollback_take_back(mo_predecessor *p)
+{
+	double accepting;
+
+	if (!p->back.why) { /* it died */
+		p->back.detected = mo_fine_now();
+		p->back.why = mo_strdup(p->child.why);
+	}
+	mo_receipts_follow(-1);
+	mo_elders_withdraw();
+	mo_elders_watch(true);
+	p->host->come_back();
+	/* Before the first connection that may ask for the next restart. */
+	mo_control_set_successor(0);
+	mo_control_set_state(MO_GEN_SERVING);
+	mo_standby_serve_again(p);
+	p->host->accept(true);
+	accepting = mo_fine_now();
+	tell_back(p);
+	mo_error("generation %u %s: %s; generation %u serves again", p->generation,
+		 p->back.lives ? "is taken back" : "is gone", p->back.why, mo_control_generation());
+	record(p, accepting);
+	p->host->announce_close(MO_GEN_CLOSE_NONE);
+	p->host->undrop();
+}
+
+/* ---- what is given back ------------------------------------------------------------ */
+
+bool mo_predecessor_receives(void)
+{
+	return receiving != NULL;
+}
+
+void mo_predecessor_say(const char *type)
+{
+	for (mo_predecessor *p = receiving; p; p = p->next)
+		mo_wire_send(p->child.channel, json_pack("{s:s}", "type", type), NULL, 0);
+}
+
+static void take(mo_predecessor *p, mo_wire_msg *m)
+{
+	int fd = p->child.channel;
+
+	if (strcmp(m->type, "conns") == 0)
+		p->back.given += mo_move_take(p->host, fd, m);
+	else if (strcmp(m->type, "event") == 0)
+		mo_relay_from_above(fd, m);
+	else if (strcmp(m->type, "seen") == 0)
+		mo_relay_seen(fd, (uint64_t)mo_json_int(m->body, "seen"));
+	else if (strcmp(m->type, "elders") == 0 && mo_elders_arrive(m) == 0)
+		mo_elders_watch(true);
+}
+
+static void take_all(mo_predecessor *p)
+{
+	mo_wire_msg m;
+	int rc;
+
+	for (;;) {
+		rc = mo_wire_recv(p->child.channel, &m);
+		if (rc == 1) {
+			take(p, &m);
+			mo_wire_free(&m);
+			continue;
+		}
+		if (rc != -EAGAIN || mo_co_wait_fd(p->child.channel, UV_READABLE, MOLT_FOREVER) < 0)
+			return;
+	}
+}
+
+static void reap(mo_child *c)
+{
+	molt_time deadline = mo_deadline(GONE_TIME);
+
+	while (!mo_child_reap(c) && mo_left(deadline) > 0)
+		if (mo_co_sleep(5) < 0)
+			return;
+}
+
+static void forget(mo_predecessor *p)
+{
+	mo_predecessor **at = &receiving;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+}
+
+void mo_predecessor_receive(mo_predecessor *p)
+{
+	json_t *back = json_object_get(p->receipt->body, "rollback");
+
+	if (!p->back.lives)
+		return;
+	p->next = receiving;
+	p->back.co = mo_co_self();
+	receiving = p;
+	take_all(p);
+	mo_relay_up_close(p->child.channel);
+	reap(&p->child);
+	forget(p);
+	json_object_set_new(back, "given_back", json_integer(p->back.given));
+	mo_child_record_end(&p->child, p->receipt->body);
+	mo_receipts_put(p->receipt->body);
+	mo_info("generation %u has ended; it gave %ld connection%s back", p->generation,
+		p->back.given, p->back.given == 1 ? "" : "s");
+	mo_control_poke();
+}
+
+static void close_on_loop(void *unused)
+{
+	(void)unused;
+	for (mo_predecessor *p = receiving; p; p = p->next)
+		mo_co_cancel(p->back.co, -ECANCELED);
+}
+
+void mo_predecessor_close(void)
+{
+	mo_loop_post(mo_control_loop(), close_on_loop, NULL);
+}

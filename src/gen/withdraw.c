@@ -1,0 +1,245 @@
+/* The successor's side of a rollback; see withdraw.h for its states. */
+#include "gen/withdraw.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gen/control.h"
+#include "gen/drain.h"
+#include "gen/elders.h"
+#include "gen/move.h"
+#include "gen/notify.h"
+#include "gen/relay.h"
+#include "gen/successor.h"
+#include "gen/takeover.h"
+#include "gen/totals.h"
+#include "gen/uplink.h"
+#include "rt/park.h"
+
+static struct {
+	enum { SERVES, WITHDRAWN, GIVES } state;
+	molt_time deadline; /* WITHDRAWN: until "back" */
+	molt_time asked;    /* until we are told to withdraw; 0: we did not ask */
+	bool let_go;        /* the predecessor ends, or is replaced, on purpose */
+	bool failed;        /* nothing can be given any more */
+} w;
+
+bool mo_withdraw_gives(void)
+{
+	return w.state == GIVES;
+}
+
+static int predecessor_pid(void)
+{
+	mo_gen_info info;
+
+	mo_control_info(&info);
+	return info.predecessor_pid;
+}
+
+int mo_withdraw_ask(int channel, const char *by)
+{
+	int rc = mo_wire_send(channel,
+			      json_pack("{s:s, s:s, s:I}", "type", "rollback", "by", by, "at",
+					(json_int_t)mo_now()),
+			      NULL, 0);
+
+	if (rc == 0 && !w.asked)
+		w.asked = mo_deadline(MO_BACK_TIMEOUT);
+	return rc;
+}
+
+/* ---- SERVES to WITHDRAWN ------------------------------------------------------ */
+
+static void withdraw(int channel)
+{
+	const mo_gen_host *host = mo_control_host();
+
+	w.asked = 0;
+	if (!mo_control_withdraw()) {
+		mo_successor_say("busy");
+		mo_control_rolled_back(-EBUSY);
+		return;
+	}
+	w.state = WITHDRAWN;
+	w.deadline = mo_deadline(MO_BACK_TIMEOUT);
+	mo_successor_say("withdrawing");
+	mo_elders_watch(false);
+	host->accept(false);
+	host->leave();
+	/* We are the main process, so the manager may believe nobody else. */
+	if (getppid() == predecessor_pid())
+		mo_notify_main(predecessor_pid());
+	mo_successor_say("withdrawn");
+	mo_control_fire(MOLT_ON_DRAIN);
+}
+
+static int send_elder(void *channel, json_t *body, const int *fds, int n)
+{
+	return mo_wire_send(*(int *)channel, body, fds, n);
+}
+
+static void give_back(int channel)
+{
+	if (w.state != WITHDRAWN)
+		return;
+	w.state = GIVES;
+	mo_relay_turn_down(channel);
+	mo_elders_offer_back(send_elder, &channel);
+	mo_control_host()->close_own();
+	mo_control_rolled_back(0);
+	mo_info("generation %u (pid %d) serves again; generation %u gives its connections back",
+		mo_control_generation() - 1, predecessor_pid(), mo_control_generation());
+}
+
+void mo_withdraw_hear(int channel, const mo_wire_msg *m)
+{
+	if (strcmp(m->type, "withdraw") == 0)
+		withdraw(channel);
+	else if (strcmp(m->type, "back") == 0)
+		give_back(channel);
+	else if (strcmp(m->type, "stopping") == 0 || strcmp(m->type, "replaced") == 0)
+		w.let_go = true;
+}
+
+/* ---- the predecessor does not go on ---------------------------------------------- */
+
+static void serve_again(void)
+{
+	const mo_gen_host *host = mo_control_host();
+
+	w.state = SERVES;
+	mo_elders_withdraw();
+	mo_elders_watch(true);
+	host->come_back();
+	mo_control_set_state(MO_GEN_SERVING);
+	mo_uplink_serving(host);
+	mo_notify_ready(mo_control_generation(), true);
+	mo_takeover_open();
+	host->accept(true);
+	host->announce_close(MO_GEN_CLOSE_NONE);
+	host->undrop();
+	mo_error("the predecessor is gone; generation %u serves on", mo_control_generation());
+}
+
+void mo_withdraw_alone(void)
+{
+	w.asked = 0;
+	if (w.state != WITHDRAWN)
+		return;
+	serve_again();
+	mo_control_rolled_back(-ECHILD);
+}
+
+/* One that took "withdrawn" and does not go on holds the service: it must not wake
+ * up later as a second owner.  The pid is its own as long as we are its child. */
+void mo_withdraw_tick(void)
+{
+	if (w.asked && mo_left(w.asked) == 0) {
+		w.asked = 0;
+		mo_control_rolled_back(-ETIMEDOUT);
+	}
+	if (w.state != WITHDRAWN || mo_left(w.deadline) > 0)
+		return;
+	w.deadline = mo_deadline(MO_BACK_TIMEOUT);
+	mo_error("the predecessor does not take the service back within %d ms",
+		 (int)MO_BACK_TIMEOUT);
+	if (getppid() == predecessor_pid())
+		kill(predecessor_pid(), SIGKILL);
+}
+
+/* ---- GIVES ------------------------------------------------------------------------- */
+
+static int send_waiting(int channel, json_t *body, const int *fds, int n, const molt_str *pieces)
+{
+	int rc;
+
+	while ((rc = mo_wire_send_blob(channel, json_incref(body), fds, n, pieces,
+				       MO_MOVE_PIECES * (size_t)n)) == -EAGAIN)
+		if (mo_co_sleep(1) < 0)
+			break;
+	json_decref(body);
+	return rc;
+}
+
+/* Until the predecessor has answered or is gone, nobody may touch them. */
+static int exchange(void *arg, json_t *body, const int *fds, int n, const molt_str *pieces,
+		    mo_wire_msg *answer)
+{
+	int channel = *(int *)arg;
+	int rc = send_waiting(channel, body, fds, n, pieces);
+
+	while (rc == 0) {
+		rc = mo_wire_recv(channel, answer);
+		if (rc == 1 && strcmp(answer->type, "took") == 0)
+			return 0;
+		if (rc == 1) {
+			mo_successor_hear(answer);
+			mo_wire_free(answer);
+		}
+		if (rc == -EAGAIN && mo_co_wait_fd(channel, UV_READABLE, MOLT_FOREVER) < 0)
+			return -ECANCELED;
+		rc = rc == 1 || rc == -EAGAIN ? 0 : -EPIPE;
+	}
+	return rc;
+}
+
+static void give(int channel)
+{
+	const mo_gen_host *host = mo_control_host();
+	mo_move_link link = { .arg = &channel, .exchange = exchange };
+
+	if (w.failed || mo_move_give(host, &link) >= 0)
+		return;
+	w.failed = true;
+	mo_relay_down_close();
+	host->announce_close(MO_GEN_CLOSE_ALL);
+}
+
+/* What we still count belongs to the totals of the predecessor, as an elder's does. */
+static void tell_counts(bool at_once)
+{
+	static molt_time due; /* of the control thread */
+
+	if (!at_once && mo_now() < due)
+		return;
+	due = mo_now() + MO_TOTALS_EVERY;
+	mo_elders_say(mo_totals_news(mo_control_host(), false));
+}
+
+/* Below a supervisor the good program is started again instead. */
+static enum mo_drain_say each(void *arg)
+{
+	int channel = *(int *)arg, rc;
+
+	give(channel);
+	rc = mo_successor_hear_all();
+	mo_relay_tell_seen();
+	mo_elders_listen();
+	tell_counts(false);
+	if (rc != 0)
+		return MO_DRAIN_ON;
+	return w.let_go || mo_uplink_is() ? MO_DRAIN_ALONE : MO_DRAIN_BACK;
+}
+
+bool mo_withdraw_drain(int channel)
+{
+	const mo_gen_host *host = mo_control_host();
+	mo_drain_result d;
+
+	host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
+	d = mo_drain_after_restart(host, each, &channel);
+	if (!d.back) {
+		mo_relay_settle();
+		tell_counts(true);
+	}
+	mo_relay_down_close();
+	if (d.back)
+		serve_again();
+	return !d.back;
+}

@@ -1,0 +1,41 @@
+/* The successor's side of a rollback: it stops accepting, gives its connections
+ * back to its predecessor, finishes the rest and ends.
+ *
+ *   state      event                                     next
+ *   SERVES     "withdraw", this generation serves        WITHDRAWN: accepts no more
+ *   SERVES     "withdraw", it is being replaced or ends  SERVES ("busy")
+ *   WITHDRAWN  "back": the predecessor accepts           GIVES
+ *   WITHDRAWN  the predecessor is gone, or did not       SERVES again
+ *              say so for 5 s and was killed
+ *   GIVES      last connection gone, or deadline         the end of this process
+ *   GIVES      the predecessor was shut down, or died    the same, soon
+ *              and its supervisor starts it again
+ *   GIVES      the predecessor died, nobody starts it    SERVES again
+ *              again
+ *
+ * Always: on the control thread.  Connections go the same way as in a restart
+ * (move.h), with the sides changed; what was answered is never answered again. */
+#ifndef MO_GEN_WITHDRAW_H
+#define MO_GEN_WITHDRAW_H
+
+#include "gen/gen.h"
+#include "gen/wire.h"
+
+/* How long either side waits for the other to take the service. */
+#define MO_BACK_TIMEOUT (5 * MOLT_SECOND)
+
+/* A message of the predecessor that concerns a rollback, or none. */
+void mo_withdraw_hear(int channel, const mo_wire_msg *m);
+/* Looks at the clock; call it every MO_WITHDRAW_TICK or so. */
+void mo_withdraw_tick(void);
+#define MO_WITHDRAW_TICK (100 * MOLT_MS)
+bool mo_withdraw_gives(void);
+
+/* Asks the predecessor to serve again.  0: mo_control_rolled_back() will tell. */
+int mo_withdraw_ask(int channel, const char *by);
+/* The predecessor is gone: this generation serves again when it had stopped. */
+void mo_withdraw_alone(void);
+/* GIVES.  true: this generation has ended.  false: it serves again. */
+bool mo_withdraw_drain(int channel);
+
+#endif
