@@ -88,8 +88,7 @@ typedef struct molt_server_opts {
 	molt_time write_timeout; /* between two pieces of an answer taken by the client; 0: 30 s */
 	molt_time idle_timeout;	 /* keep-alive; 0: 75 s                           */
 	molt_time bake_time;	 /* after a restart the old process stands by so long, to
-				    serve again when the new one dies; 0: no longer
-				    than its last request                          */
+				    serve again when the new one is no good; 0: 10 s */
 	molt_time drain_timeout; /* old process, after a restart; 0: 60 s         */
 	molt_time shutdown_timeout; /* running requests at shutdown; 0: 60 s      */
 	molt_time ready_timeout; /* new process, until it is ready; 0: 60 s       */

@@ -215,7 +215,12 @@ static void on_asks_back(mo_child *c, const mo_wire_msg *m)
 /* What may come besides the message that is waited for. */
 static void on_message(mo_child *c, const mo_wire_msg *m)
 {
-	if (strcmp(m->type, "log") == 0) {
+	c->heard = mo_now();
+	if (strcmp(m->type, "health") == 0) {
+		c->answered = (mo_rate){ (uint64_t)mo_json_int(m->body, "answers"),
+					 (uint64_t)mo_json_int(m->body, "errors") };
+		c->stuck = mo_json_int(m->body, "stuck");
+	} else if (strcmp(m->type, "log") == 0) {
 		const char *line = mo_json_str(m->body, "line");
 
 		if (c->tail)
@@ -361,16 +366,24 @@ int mo_child_send(mo_child *c, json_t *body, const int *fds, int n)
 }
 
 int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
-		 size_t npieces, const char *type, mo_wire_msg *m)
+		 size_t npieces, const char *type, molt_time silence, mo_wire_msg *m)
 {
+	molt_time deadline = mo_deadline(silence);
 	int rc;
 
 	for (;;) {
 		rc = mo_wire_send_blob(c->channel, json_incref(body), fds, n, pieces, npieces);
-		if (rc != -EAGAIN)
+		if (rc != -EAGAIN || mo_left(deadline) == 0)
 			break;
 		mo_control_nap(1);
 	}
 	json_decref(body);
-	return rc < 0 ? rc : await(c, type, INT64_MAX, true, m);
+	if (rc == 0)
+		rc = await(c, type, deadline, true, m);
+	if (rc != -ETIMEDOUT && rc != -EAGAIN)
+		return rc;
+	/* Whether it has taken what was sent can only be known when it is gone. */
+	mo_child_kill(c);
+	return mo_child_fail(c, -ECHILD, mo_fmt("it was killed, for it did not answer for %lld ms",
+						(long long)silence));
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "gen/budget.h"
 #include "gen/spawn.h"
 #include "gen/tail.h"
 #include "gen/wire.h"
@@ -34,6 +35,11 @@ typedef struct mo_child {
 	bool stops;    /* it is being shut down: its end is wanted */
 	bool replaced; /* it has a successor of its own: its end is wanted */
 	char *asks_back; /* it asks us to serve again: who does; owned */
+	/* What it reports about itself. */
+	bool reports;
+	mo_rate answered;
+	molt_time heard; /* when it last said anything */
+	molt_time stuck; /* so long a loop of it had been blocked then */
 	/* Its answers to "withdraw". */
 	bool busy, withdrawing, withdrawn;
 } mo_child;
@@ -67,9 +73,10 @@ int mo_child_send(mo_child *c, json_t *body, const int *fds, int n);
  * failure); or a failure, such as -ECANCELED for a shutdown. */
 int mo_child_await(mo_child *c, const char *type, molt_time deadline, mo_wire_msg *m);
 /* Sends what must be answered before anything else may happen, and waits for the
- * answer: until it has come, or the process is gone. */
+ * answer: until it has come, or the process is gone.  One that is silent for longer
+ * than silence is killed. */
 int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
-		 size_t npieces, const char *type, mo_wire_msg *m);
+		 size_t npieces, const char *type, molt_time silence, mo_wire_msg *m);
 /* Waits until fd (-1: none; its channel's messages are another matter) is readable,
  * at most 50 ms and not beyond the deadline.  0, -ETIMEDOUT, or a failure: it has
  * ended, a shutdown was asked for. */

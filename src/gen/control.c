@@ -616,6 +616,7 @@ static void drop_signals(void *unused)
 	(void)unused;
 	mo_notify_end();
 	mo_elders_close();
+	mo_budget_close();
 	for (size_t i = 0; i < MO_COUNTOF(g.signals); i++)
 		uv_close((uv_handle_t *)&g.signals[i], NULL);
 }
@@ -670,6 +671,7 @@ static bool begin_serving(void)
 	if (state_now() != MO_GEN_NEW)
 		return false;
 	mo_control_set_state(MO_GEN_SERVING);
+	mo_budget_watch(g.host->answered);
 	mo_control_fire(MOLT_ON_READY);
 	return true;
 }

@@ -50,6 +50,24 @@ static enum mo_drain_say nothing(void *unused)
 	return MO_DRAIN_ON;
 }
 
+/* What ran is cut, but there is another reason to stay. */
+static enum waited stand_by(unsigned asked, each_fn *each, void *arg)
+{
+	for (;;) {
+		enum mo_drain_say say = each(arg);
+
+		if (say == MO_DRAIN_BACK)
+			return BACK;
+		if (say == MO_DRAIN_ALONE)
+			return ALONE;
+		if (say != MO_DRAIN_STAY || mo_left(mo_elders_end_by()) == 0)
+			return GONE;
+		if (mo_control_shutdown_count() > asked)
+			return ASKED;
+		mo_control_nap(TICK);
+	}
+}
+
 static unsigned end_now(const mo_gen_host *h)
 {
 	unsigned cut;
@@ -107,11 +125,15 @@ mo_drain_result mo_drain_after_restart(const mo_gen_host *h, enum mo_drain_say (
 	mo_drain_result r = begin(h);
 	unsigned asked = mo_control_shutdown_count();
 
-	switch (wait_gone(h, mo_deadline(h->drain_timeout()), asked, each, arg)) {
-	case GONE:
-		break;
-	case DEADLINE:
+	enum waited why = wait_gone(h, mo_deadline(h->drain_timeout()), asked, each, arg);
+
+	if (why == DEADLINE) {
 		r.cut = end_now(h);
+		why = stand_by(asked, each, arg);
+	}
+	switch (why) {
+	case GONE:
+	case DEADLINE:
 		break;
 	case ASKED:
 		r.cut = mo_control_shutdown_count() > asked + 1

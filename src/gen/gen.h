@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gen/budget.h"
 #include "molt.h"
 #include "net/listener.h"
 
@@ -114,7 +115,10 @@ typedef struct mo_gen_host {
 	/* What this process has counted: {server: [count ...]}; a new reference. */
 	json_t *(*counted)(void);
 	int64_t (*max_generations)(void); /* alive at once */
+	mo_rate (*answered)(void); /* by this process, in its life */
+	mo_budget (*budget)(void); /* of a successor, in the bake */
 	molt_time (*bake_time)(void);
+	molt_time (*bake_silence)(void); /* MOLT_FOREVER: none is too long */
 	molt_time (*drain_timeout)(void);
 	molt_time (*shutdown_timeout)(void);
 	molt_time (*ready_timeout)(void);

@@ -263,6 +263,7 @@ static int await_ready(mo_predecessor *p)
 	if (listeners)
 		json_object_set(p->receipt->body, "listeners", listeners);
 	p->dropped = json_incref(json_object_get(m.body, "dropped"));
+	p->child.reports = json_is_true(json_object_get(m.body, "health"));
 	record_state(p, m.body);
 	if (rc == 0)
 		rc = probe(p, m.body);

@@ -21,7 +21,11 @@ struct mo_predecessor {
 	mo_child child;
 	bool stopped_accepting;
 	bool left; /* the successor has served */
+	double switched; /* when it began to serve; ms, fine clock */
 	molt_time bake_end;
+	mo_budget budget;
+	mo_rate own;	/* what we answered before the switch */
+	mo_rate judged; /* of the successor's answers: those that were within budget */
 	molt_time counts_due; /* to whoever serves */
 	bool move_failed;
 	long moved;	 /* connections that the successor took */
@@ -30,6 +34,7 @@ struct mo_predecessor {
 	struct {
 		char *why;	 /* owned; NULL: nothing asks for it */
 		bool by_hand;
+		bool mute;	 /* it need not be asked */
 		bool lives;	 /* the successor gives connections back */
 		double detected; /* ms, fine clock */
 		long given;	 /* connections that came back */

@@ -5,7 +5,8 @@
  *   lives       "withdraw"; it stops accepting: "withdrawn",     we accept again, and
  *               or after 40 ms, when a loop of it is blocked     it gives back
  *   is busy     it is being replaced or shut down: "busy"        it serves on
- *   is mute     no answer for 2 s: it is killed                  we accept again
+ *   is mute     it says nothing for bakeSilence, or answers      we accept again
+ *               "withdraw" with nothing for 2 s: it is killed
  *
  * Used by standby.c, in its coroutine.  Always: a successor that lives has said
  * that it withdraws before we accept, and cannot come back as long as we live. */
@@ -33,17 +34,51 @@ static mo_predecessor *receiving;
 
 /* ---- when -------------------------------------------------------------------- */
 
+/* Many good answers must not hide those that it fails now. */
+#define WINDOW 10
+
+static char *errors(mo_predecessor *p)
+{
+	mo_rate lately = mo_rate_since(p->child.answered, p->judged);
+
+	if (mo_budget_spent(&p->budget, p->own, lately))
+		return mo_fmt("%.1f %% of its last %llu answers were errors (5xx), of generation "
+			      "%u's %.1f %%",
+			      mo_rate_share(lately), (unsigned long long)lately.answers,
+			      mo_control_generation(), mo_rate_share(p->own));
+	if (lately.answers >= WINDOW * (uint64_t)p->budget.min)
+		p->judged = p->child.answered;
+	return NULL;
+}
+
+static char *silence(mo_predecessor *p)
+{
+	molt_time limit = p->host->bake_silence(), quiet = mo_now() - p->child.heard;
+
+	if (limit <= 0 || quiet + p->child.stuck <= limit)
+		return NULL;
+	p->back.mute = true;
+	if (p->child.stuck > quiet)
+		return mo_fmt("an event loop of it has been blocked for %lld ms (bakeSilence)",
+			      (long long)(quiet + p->child.stuck));
+	return mo_fmt("it has said nothing for %lld ms (bakeSilence)", (long long)quiet);
+}
+
 /* What asks for it now, as a sentence (malloc'd), or NULL. */
 static char *cause(mo_predecessor *p)
 {
 	const char *by = mo_control_rollback_by();
+	char *why = NULL;
 
 	if (!by)
 		by = p->child.asks_back;
-	if (!by)
+	p->back.by_hand = by != NULL;
+	if (by)
+		return mo_fmt("asked for by %s", by);
+	if (!p->child.reports || mo_left(p->bake_end) == 0)
 		return NULL;
-	p->back.by_hand = true;
-	return mo_fmt("asked for by %s", by);
+	why = silence(p);
+	return why ? why : errors(p);
 }
 
 /* ---- how --------------------------------------------------------------------- */
@@ -94,12 +129,11 @@ enum mo_drain_say mo_rollback_look(mo_predecessor *p)
 {
 	int rc;
 
-	p->back.by_hand = false;
 	p->back.why = cause(p);
 	if (!p->back.why)
 		return MO_DRAIN_ON;
 	p->back.detected = mo_fine_now();
-	rc = withdraw(p);
+	rc = p->back.mute ? -ETIMEDOUT : withdraw(p);
 	if (rc == -EBUSY) {
 		refuse(p);
 		return MO_DRAIN_ON;
@@ -115,7 +149,8 @@ enum mo_drain_say mo_rollback_look(mo_predecessor *p)
 static void record(mo_predecessor *p, double accepting)
 {
 	json_t *body = p->receipt->body;
-	json_t *back = json_pack("{s:s, s:o, s:b}", "by", p->back.by_hand ? "hand" : "bake",
+	json_t *back = json_pack("{s:s, s:o, s:o, s:b}", "by", p->back.by_hand ? "hand" : "bake",
+				 "after_ms", mo_receipt_ms(p->back.detected - p->switched),
 				 "accepting_ms", mo_receipt_ms(accepting - p->back.detected),
 				 "withdrawn", p->back.lives);
 

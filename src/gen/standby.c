@@ -19,6 +19,8 @@
 #include "gen/totals.h"
 #include "gen/uplink.h"
 
+#define RESTORE_TIME (5 * MOLT_SECOND)
+
 /* ---- HANDOVER ---------------------------------------------------------------- */
 
 /* Until the successor has answered or is gone, nobody may touch them. */
@@ -27,8 +29,13 @@ static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const 
 {
 	mo_predecessor *p = arg;
 
+	molt_time silence = p->host->bake_silence();
+
+	/* It may have to restore what moves, and says nothing meanwhile. */
+	if (silence >= 0)
+		silence += RESTORE_TIME;
 	return mo_child_ask(&p->child, body, fds, n, pieces, MO_MOVE_PIECES * (size_t)n, "took",
-			    answer);
+			    silence, answer);
 }
 
 /* Connections move as soon as they can: now, and each time when this is called
@@ -75,6 +82,9 @@ int mo_standby_hand_over(mo_predecessor *p)
 {
 	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
 	p->left = true;
+	p->switched = mo_fine_now();
+	p->budget = p->host->budget();
+	p->own = mo_budget_own(&p->budget);
 	p->host->leave();
 	if (p->taker)
 		mo_notify_taken(p->path);
@@ -92,6 +102,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 	}
 	drop_listeners(p);
 	p->bake_end = mo_deadline(p->host->bake_time());
+	p->child.heard = mo_now();
 	return 0;
 }
 

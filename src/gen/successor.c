@@ -32,6 +32,7 @@
 #include "gen/wire.h"
 #include "net/ticket.h"
 #include "rt/park.h"
+#include "rt/watchdog.h"
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
 #define OBJECTION_TIME (100 * MOLT_MS)
@@ -58,6 +59,7 @@ static struct {
 	_Atomic int channel; /* -1 when closed */
 	offered *listeners;  /* not taken yet */
 	int adopted, bound;
+	mo_rate before; /* answered before the switch: probes */
 	int stderr_fd; /* the real standard error; -1 */
 	int tail_fd;   /* reading end of the pipe that is our standard error; -1 */
 	mo_tail *tail;
@@ -390,7 +392,7 @@ static json_t *ready_message(const mo_gen_host *host)
 {
 	int left = count_left();
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "servers",
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready", "health", 1, "servers",
 			 server_names(host), "state", mo_state_report(), "dropped", dropped(), "listeners", "adopted", s.adopted - left, "bound", s.bound,
 			 "closed", left, "build", mo_start_get()->build);
 }
@@ -483,6 +485,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	restore_stderr();
 	if (!s.orphan)
 		mo_relay_up_open(fd);
+	s.before = host->answered();
 	mo_takeover_open();
 	host->accept(true);
 	mo_elders_watch(true);
@@ -552,6 +555,22 @@ int mo_successor_hear_all(void)
 	return rc == 1 || rc == -EAGAIN ? -EAGAIN : 0;
 }
 
+/* So the predecessor knows that we live, and how well. */
+static void report_health(void)
+{
+	static molt_time next; /* of the control thread */
+	mo_rate n = mo_rate_since(mo_control_host()->answered(), s.before);
+
+	if (mo_now() < next)
+		return;
+	next = mo_now() + MO_WITHDRAW_TICK;
+	mo_wire_send(atomic_load(&s.channel),
+		     json_pack("{s:s, s:I, s:I, s:I}", "type", "health", "answers",
+			       (json_int_t)n.answers, "errors", (json_int_t)n.errors, "stuck",
+			       (json_int_t)mo_watchdog_stuck()),
+		     NULL, 0);
+}
+
 bool mo_successor_listen(void)
 {
 	int fd = atomic_load(&s.channel), rc = 0;
@@ -563,6 +582,7 @@ bool mo_successor_listen(void)
 			return true;
 		mo_withdraw_tick();
 		mo_successor_tell_counts();
+		report_health();
 		rc = mo_co_wait_fd(fd, UV_READABLE, MO_WITHDRAW_TICK);
 		if (rc < 0 && rc != -ETIMEDOUT)
 			break; /* we end */

@@ -24,6 +24,7 @@
  *   failed     successor    why: it gives up
  *   ready      successor    adopted, bound, dropped listeners;      offered
  *                           servers: their names; state: what became of it
+ *                           health: it will tell that
  *   probe      predecessor  server: whose request waits on the one fd  ready
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit
@@ -37,6 +38,8 @@
  *   counts     successor    live: see totals.h, each second while both live
  *   stopping   both         it is being shut down: its end is wanted
  *   replaced   both         it is about to commit to a successor (of its own)
+ *   health     successor    answers, errors (5xx) since it serves; stuck: ms that a
+ *                           loop has been blocked; every 100 ms
  *   rollback   successor    by: who asks to go back; at: when, monotonic ms
  *   withdraw   predecessor  it is to stop accepting and to give everything back
  *   busy       successor    it cannot: it is being replaced or shut down      withdraw

@@ -56,6 +56,7 @@ static struct {
 } dog = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static atomic_ulong incidents;
+static _Atomic molt_time stuck;
 
 /* ---- is it asleep? ------------------------------------------------------ */
 
@@ -159,6 +160,25 @@ static void add_ms(struct timespec *t, molt_time ms)
 	}
 }
 
+static void look_at_all(void)
+{
+	molt_time now = mo_now(), longest = 0;
+
+	for (int i = 0; i < dog.count; i++) {
+		watched *w = &dog.loops[i];
+
+		look(w, now, dog.limit);
+		if (w->state != TURNING && now - w->since > longest)
+			longest = now - w->since;
+	}
+	atomic_store(&stuck, longest);
+}
+
+molt_time mo_watchdog_stuck(void)
+{
+	return atomic_load(&stuck);
+}
+
 /* With the lock.  The looks are without it: logging may take its time. */
 static void rest(molt_time ms)
 {
@@ -178,8 +198,7 @@ static void *dog_thread(void *arg)
 	pthread_mutex_lock(&dog.lock);
 	while (!dog.leave) {
 		pthread_mutex_unlock(&dog.lock);
-		for (int i = 0; i < dog.count; i++)
-			look(&dog.loops[i], mo_now(), dog.limit);
+		look_at_all();
 		pthread_mutex_lock(&dog.lock);
 		rest(every);
 	}

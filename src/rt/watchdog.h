@@ -9,6 +9,8 @@
 
 int mo_watchdog_start(mo_loop *const *loops, int count, molt_time limit);
 void mo_watchdog_stop(void);
+/* How long the loop that has been blocked longest is blocked by now, ms. [any] */
+molt_time mo_watchdog_stuck(void);
 /* Incidents so far, for the status page and tests. [any] */
 unsigned long mo_watchdog_incidents(void);
 

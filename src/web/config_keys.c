@@ -118,9 +118,18 @@ static const mo_key keys[] = {
 	     "`https://example.org`; `*`: all."),
 	BOOL("graceful", graceful, "false", "Allow the process to be restarted."),
 	DURATION_OR_ZERO(
-		"bakeTime", 0, bake_time, "0s",
+		"bakeTime", 0, bake_time, "10s",
 		"How long the old process stands by after a restart, with the listeners open, to "
-		"serve again when the new one dies."),
+		"serve again when the new one is no good; 0: no longer than its last request."),
+	INT("bakeErrorShare", 0, 100, bake_error_share, "20",
+	    "The new process is no good when so many per cent of its answers more than of the old "
+	    "one's are errors (5xx), while that stands by; 0: errors do not matter."),
+	INT("bakeErrorMin", 1, 1000000000, bake_error_min, "20",
+	    "Of fewer answers that share is not taken."),
+	DURATION_OR_ZERO(
+		"bakeSilence", 0, bake_silence, "5s",
+		"The new process is no good when it says nothing, or an event loop of it is "
+		"blocked, for so long, while the old one stands by; 0 or `none`: that does not matter."),
 	DURATION("gracefulTimeout", MO_KEY_SECONDS, drain_timeout, "60s",
 		 "How long the old process may finish its requests after a restart. A bare number "
 		 "means seconds."),

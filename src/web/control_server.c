@@ -43,6 +43,8 @@ static molt_server *make(const molt_server *asker, const char *text)
 	molt_server *s = mo_server_new_internal(NAME);
 
 	s->set.loops = asker->set.loops;
+	s->set.bake_time = asker->set.bake_time;
+	s->set.bake_silence = asker->set.bake_silence;
 	s->set.drain_timeout = asker->set.drain_timeout;
 	s->set.shutdown_timeout = asker->set.shutdown_timeout;
 	s->set.ready_timeout = asker->set.ready_timeout;

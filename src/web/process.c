@@ -211,6 +211,7 @@ static bool stop(molt_time grace)
 		return t;                                                                          \
 	}
 LONGEST(bake_time, bake_time)
+LONGEST(bake_silence, bake_silence)
 LONGEST(drain_timeout, drain_timeout)
 LONGEST(shutdown_timeout, shutdown_timeout)
 LONGEST(ready_timeout, ready_timeout)
@@ -224,6 +225,39 @@ static int64_t max_generations(void)
 		if (!s->internal && s->set.max_generations < least)
 			least = s->set.max_generations;
 	return least;
+}
+
+static mo_rate answered(void)
+{
+	mo_rate sum = { 0 };
+
+	EACH_SERVER (s) {
+		mo_http_sum n;
+
+		if (s->internal)
+			continue;
+		n = mo_http_counted(&s->http);
+		for (int i = 2; i <= 5; i++)
+			sum.answers += n.by_class[i];
+		sum.errors += n.by_class[5];
+	}
+	return sum;
+}
+
+/* The most careful of all servers. */
+static mo_budget budget(void)
+{
+	mo_budget b = { 0 };
+
+	EACH_SERVER (s) {
+		if (s->internal || s->set.bake_error_share == 0)
+			continue;
+		if (b.share == 0 || s->set.bake_error_share < b.share)
+			b.share = s->set.bake_error_share;
+		if (b.min == 0 || s->set.bake_error_min < b.min)
+			b.min = s->set.bake_error_min;
+	}
+	return b;
 }
 
 static void log_listening(const char *verb)
@@ -289,7 +323,10 @@ static const mo_gen_host host = {
 	.stop = stop,
 	.counted = counted,
 	.max_generations = max_generations,
+	.answered = answered,
+	.budget = budget,
 	.bake_time = bake_time,
+	.bake_silence = bake_silence,
 	.drain_timeout = drain_timeout,
 	.shutdown_timeout = shutdown_timeout,
 	.ready_timeout = ready_timeout,

@@ -27,6 +27,8 @@ typedef struct mo_settings {
 	bool graceful;
 	bool handover, tls_handover, tls_shed;
 	int64_t tls_key_limit; /* records */
+	int64_t bake_error_share, bake_error_min;
+	molt_time bake_silence;
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
 	int64_t max_generations;
 	char *probe; /* comma list of "GET /health 200" */

@@ -58,6 +58,8 @@ class Server:
         extra = dict(env or {})
         if address is not None:
             extra.setdefault("MOLT_SERVER_ADDRESS", address)
+        # Most tests expect the old generation to go as soon as it can.
+        extra.setdefault("MOLT_SERVER_BAKETIME", "0s")
         self.env = base_env(**extra)
         self.cwd = cwd
         self.listeners = listeners

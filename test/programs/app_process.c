@@ -2,6 +2,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,17 @@ static void rollback(molt_req *r)
 	molt_res_printf(r, "%d\n", molt_rollback());
 }
 
+/* So many per cent of its answers are 500: own of build 1, worse of build 2. */
+static void worse(molt_req *r)
+{
+	static atomic_uint turn;
+	unsigned share = (unsigned)app_number(r, BUILD[0] == '1' ? "own" : "worse", 0);
+
+	if (atomic_fetch_add(&turn, 7) % 100 < share)
+		molt_res_status(r, 500);
+	molt_res_printf(r, "%d\n", getpid());
+}
+
 static void receipt(molt_req *r)
 {
 	char *text = molt_receipt();
@@ -183,6 +195,7 @@ void app_process_routes(molt_server *s)
 	molt_bind(g, "/child-fds", child, app_text("ls -l /proc/self/fd"));
 	molt_bind(g, "/restart", restart, NULL);
 	molt_bind(g, "/rollback", rollback, NULL);
+	molt_bind(g, "/worse", worse, NULL);
 	molt_bind(g, "/receipt", receipt, NULL);
 	molt_bind(g, "/shutdown", end, NULL);
 }

@@ -208,7 +208,8 @@ class ByHand(RollbackCase):
                               "  bakeTime: 30s\n  adminPattern: /debug/admin\n"
                               % ",".join("127.0.0.1:%d" % p for p in ports))
         path = configure(kept, dropped)
-        srv = self.app(path, env={"MOLT_SERVER_ADDRESS": None}, listeners=2)
+        srv = self.app(path, env={"MOLT_SERVER_ADDRESS": None, "MOLT_SERVER_BAKETIME": None},
+                       listeners=2)
         first = srv.pid
         configure(kept, added)
         second = srv.restart(listeners=2)
