@@ -239,6 +239,23 @@ class Crashes(Base):
             self.assertEqual(len(srv.pids()), 2, "two owners: %r" % srv.pids())
         self.assertNotEqual(self.kill_and_wait(srv), first)
 
+    def test_a_listener_that_only_the_dead_one_had_is_refused_until_the_next_restart(self):
+        a, b = free_ports(2)
+
+        def write(*ports):
+            self.write("c.yaml", "server:\n  address: '%s'\n  bakeTime: 30s\n"
+                       % ",".join("127.0.0.1:%d" % p for p in ports))
+        write(a)
+        srv = self.supervised(self.path("c.yaml"), address=None)
+        first = self.serving_pid(a)
+        write(a, b)
+        self.kill_gone(self.restarted(a))
+        self.assertEqual(self.serving_pid(a), first)
+        self.assertTrue(eventually(lambda: self.refused(b)))
+        newest = self.restarted(a)
+        self.assertEqual(self.serving_pid(b), newest)
+        self.assertEqual(len(srv.pids()), 3)
+
     def test_both_generations_of_a_bake_are_killed(self):
         srv = self.supervised(env={"MOLT_SERVER_BAKETIME": "30s"})
         first = srv.pid
