@@ -32,12 +32,16 @@ static json_t *find_receipt(const json_t *status, const char *id)
 	return NULL;
 }
 
-/* The restart is over when its receipt says so, or when nobody drains any more. */
+/* The restart is over when its receipt says so, or when nobody drains any more; the old
+ * generation, which serves again, is about to write down that it does. */
 static bool is_over(const json_t *status, const json_t *receipt)
 {
+	bool again = json_equal(json_object_get(status, "generation"),
+				json_object_get(receipt, "generation"));
+
 	return strcmp(text_of(receipt, "outcome"), "switched") != 0 ||
 	       json_object_get(receipt, "drained") ||
-	       json_is_null(json_object_get(status, "draining_generation"));
+	       (!again && json_is_null(json_object_get(status, "draining_generation")));
 }
 
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
