@@ -17,6 +17,7 @@
 #include "rt/park.h"
 
 #define LOOK_AGAIN (50 * MOLT_MS)
+#define LEAVING (100 * MOLT_MS)
 /* After its grace an elder closes idle connections and cuts (drain.h). */
 #define PATIENCE (MO_ELDERS_GRACE + 3 * MOLT_SECOND)
 
@@ -215,16 +216,34 @@ static int end_oldest(json_t *told, char **why)
 	return -EBUSY;
 }
 
+/* With us and one more. */
+static bool too_many(int64_t most)
+{
+	return (int64_t)e.n + 2 > most;
+}
+
+/* One that has nothing left to do is about to end by itself. */
+static void wait_for_leavers(int64_t most)
+{
+	molt_time deadline = mo_deadline(LEAVING);
+
+	read_all();
+	while (too_many(most) && mo_left(deadline) > 0) {
+		mo_control_nap(5);
+		read_all();
+	}
+}
+
 int mo_elders_make_room(int64_t most, json_t *receipt, char **why)
 {
 	json_t *told;
 	int rc = 0;
 
-	read_all();
-	if ((int64_t)e.n + 2 <= most)
+	wait_for_leavers(most);
+	if (!too_many(most))
 		return 0;
 	told = json_array();
-	while (rc == 0 && (int64_t)e.n + 2 > most && e.n > 0)
+	while (rc == 0 && too_many(most) && e.n > 0)
 		rc = end_oldest(told, why);
 	json_object_set_new(receipt, "ended", told);
 	return rc;

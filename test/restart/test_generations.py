@@ -40,6 +40,7 @@ class Generations(RestartCase):
         # The search for leaks at the end of a process starts another one, which would
         # be counted.
         return self.app(env=dict({"MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT": "200ms",
+                                  "MOLT_SERVER_BAKETIME": "0s",
                                   "ASAN_OPTIONS": "detect_leaks=0"}, **more))
 
     def hold(self, srv):
@@ -98,8 +99,8 @@ class Generations(RestartCase):
         self.assertEqual(conn.answer().body, b"%d\n%d\n" % (first, first))
         self.assertEqual(self.drained(srv, 1)["cut"], 0)
 
-    def test_without_long_requests_nobody_is_ended(self):
-        srv = self.generation_app()
+    def nobody_is_ended(self, bake):
+        srv = self.generation_app(baketime=bake)
         conns = [self.connect(srv) for _ in range(20)]
         for _ in range(8):
             for conn in conns:
@@ -107,6 +108,12 @@ class Generations(RestartCase):
             self.restarted(srv)
         for receipt in self.status(srv)["receipts"]:
             self.assertNotIn("ended", receipt)
+
+    def test_without_long_requests_nobody_is_ended(self):
+        self.nobody_is_ended("0s")
+
+    def test_one_that_stands_by_goes_when_the_next_restart_comes(self):
+        self.nobody_is_ended("30s")
 
     def test_the_oldest_is_ended_when_the_one_in_the_middle_has_died(self):
         srv = self.generation_app()
