@@ -392,12 +392,13 @@ class Running:
     test that watches it."""
 
     def __init__(self, port, mode="reused", clients=32, tls=False, mix="get", host="127.0.0.1",
-                 timeout=10, slow=20):
+                 timeout=10, slow=20, env=None):
         command = [sys.executable, os.path.abspath(__file__), "--host", host, "--port", str(port),
                    "--mode", mode, "--clients", str(clients), "--mix", mix,
                    "--timeout", str(timeout), "--slow", str(slow)]
         self.proc = subprocess.Popen(command + (["--tls"] if tls else []), stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
+                                     stdout=subprocess.PIPE, text=True,
+                                     env=dict(os.environ, **(env or {})))
         if self.proc.stdout.readline() != "started\n":
             self.proc.wait()
             raise AssertionError("the load client did not start")

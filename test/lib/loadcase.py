@@ -63,16 +63,18 @@ class Fast:
 
 
 class LoadCase(RestartCase):
-    def through_restarts(self, mode, clients=32, mix="get", tls=False, env=None, pause=0.3):
-        """RESTARTS restarts under load; fails when a request did, when the number
+    def through_restarts(self, mode, clients=32, mix="get", tls=False, env=None, pause=0.3,
+                         client_env=None, restarts=RESTARTS):
+        """So many restarts under load; fails when a request did, when the number
         of generations that answered is another, or when somebody stays."""
         self.put("1")
         srv = self.server(self.path("app"), env=env)
         pids = [srv.pid]
         clients = 8 if SHORT else clients
-        with load.Running(srv.port, mode, clients, tls, mix, timeout=10 * SLOW) as run:
+        with load.Running(srv.port, mode, clients, tls, mix, timeout=10 * SLOW,
+                          env=client_env) as run:
             time.sleep(0.3)  # the first generation answers requests of every kind
-            for i in range(RESTARTS):
+            for i in range(restarts):
                 self.put("12"[i % 2])  # another build each time
                 pids.append(srv.restart())
                 time.sleep(pause * (0.5 + random.random()))
@@ -80,16 +82,16 @@ class LoadCase(RestartCase):
             report = run.finish()
         said = json.dumps(report, indent=1)
         print("%s %s%s: %d restarts, %d ok, %d failed, %d reconnects, %d stalls, longest %.0f ms"
-              % (mode, mix, " tls" if tls else "", RESTARTS, report["ok"], report["failed"],
+              % (mode, mix, " tls" if tls else "", restarts, report["ok"], report["failed"],
                  report["reconnects"], report["stalls"], report["longest_ms"]), flush=True)
         self.assertEqual(report["failed"], 0, said + srv.log()[-3000:])
         self.assertEqual(report["idle_closes"], 0, "closed without announcing it: " + said)
         if mode != "new" and (env or {}).get("MOLT_SERVER_HANDOVER") != "false":
             self.assertEqual(report["reconnects"], 0, "connections did not move: " + said)
-        self.assertEqual(len(set(pids)), RESTARTS + 1, "a restart made no new process")
+        self.assertEqual(len(set(pids)), restarts + 1, "a restart made no new process")
         self.assertIn(str(pids[-1]), report["pids"], said)
         if pause:
-            self.assertEqual(len(report["pids"]), RESTARTS + 1, said)
+            self.assertEqual(len(report["pids"]), restarts + 1, said)
         self.assertLess(report["longest_ms"], 1500 * SLOW, said)
         for pid in pids[:-1]:
             self.assertTrue(procs.wait_gone(pid, 5 * SLOW), "generation %d stays" % pid)

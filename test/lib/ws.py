@@ -176,8 +176,8 @@ class WebSocket:
 class EventStream:
     """Reads an event stream; chunked, as a server of HTTP/1.1 sends it."""
 
-    def __init__(self, address, path, timeout=10):
-        self.conn = rawhttp.Conn(address, timeout=timeout)
+    def __init__(self, address, path, timeout=10, tls=None):
+        self.conn = rawhttp.Conn(address, timeout=timeout, tls=tls)
         self.conn.send("GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n"
                        % (path, self.conn.host))
         self.head = self.conn.head()

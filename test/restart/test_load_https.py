@@ -23,6 +23,12 @@ class Https(LoadCase):
     def test_pausing_clients(self):
         self.through_tls("pausing", clients=48, mix="get,post")
 
+    def test_each_suite(self):
+        for suite in certs.SUITES + ("TLSv1.2",):
+            print(suite, end=" ")
+            self.through_tls("reused", clients=16, mix="get,post", restarts=4,
+                             client_env={"OPENSSL_CONF": certs.client_conf(self.dir, suite)})
+
     def test_bodies_of_every_kind(self):
         self.through_tls("pausing", clients=32, mix="get,post,chunked,split,slow")
 

@@ -2,11 +2,13 @@
 doubled or reordered; and what cannot move ends as promised."""
 import os
 import selectors
+import ssl
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
 import ws  # noqa: E402
 from case import SHORT, SLOW, eventually, main  # noqa: E402
 from release import RestartCase  # noqa: E402
@@ -20,8 +22,8 @@ class Flow:
     """A socket that sends numbered messages and expects each to come back with the
     number that the server's own counter gave it: both directions are checked."""
 
-    def __init__(self, address, deflate, active):
-        self.ws = ws.WebSocket(address, "/ws/count", deflate=deflate)
+    def __init__(self, address, deflate, active, tls=None):
+        self.ws = ws.WebSocket(address, "/ws/count", deflate=deflate, tls=tls)
         self.ws.conn.sock.setblocking(False)
         self.active = active
         self.sent = self.got = 0
@@ -51,14 +53,21 @@ class Flow:
         if self.out:
             try:
                 self.out = self.out[self.ws.conn.sock.send(self.out):]
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 pass
 
     def receive(self):
-        data = self.ws.conn.sock.recv(65536)
-        if not data:
-            self.wrong = "closed after %d messages" % self.got
-        self.ws.conn.buf += data
+        while not self.wrong:
+            try:
+                data = self.ws.conn.sock.recv(65536)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return
+            if not data:
+                self.wrong = "closed after %d messages" % self.got
+            self.ws.conn.buf += data
+            self._look()
+
+    def _look(self):
         while not self.wrong:
             text = self._one()
             if text is None:
@@ -114,13 +123,24 @@ class Crowd(threading.Thread):
 
 
 class WsCase(RestartCase):
+    tls = None
+
+    def server(self, argv, env=None, **kw):
+        if self.tls:
+            crt, key = certs.make(self.dir)
+            env = {"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key, **(env or {})}
+        return super().server(argv, env=env, **kw)
+
+    def connect(self, where, **kw):
+        return super().connect(where, **{"tls": self.tls, **kw})
+
     def socket(self, srv, path, **kw):
-        w = ws.WebSocket(("127.0.0.1", srv.port), path, timeout=10 * SLOW, **kw)
+        w = ws.WebSocket(("127.0.0.1", srv.port), path, timeout=10 * SLOW, tls=self.tls, **kw)
         self.addCleanup(w.close_socket)
         return w
 
     def stream(self, srv, path):
-        s = ws.EventStream(("127.0.0.1", srv.port), path, timeout=10 * SLOW)
+        s = ws.EventStream(("127.0.0.1", srv.port), path, timeout=10 * SLOW, tls=self.tls)
         self.addCleanup(s.close)
         return s
 
@@ -134,7 +154,7 @@ class Moves(WsCase):
         self.put("1")
         srv = self.server(self.path("app"), env={"MOLT_SERVER_MAXCONNECTIONS": "5000"})
         address = ("127.0.0.1", srv.port)
-        flows = [Flow(address, i % 4 == 1, i % 2 == 0) for i in range(SOCKETS)]
+        flows = [Flow(address, i % 4 == 1, i % 2 == 0, self.tls) for i in range(SOCKETS)]
         for f in flows:
             self.addCleanup(f.ws.close_socket)
         pids = {srv.pid}
@@ -150,7 +170,8 @@ class Moves(WsCase):
         time.sleep(0.3)
         failure = crowd.stop()
         total = sum(f.got for f in flows)
-        print("%d sockets, %d restarts, %d messages each way" % (SOCKETS, RESTARTS, total),
+        print("%s%d sockets, %d restarts, %d messages each way" % (
+            "TLS: " if self.tls else "", SOCKETS, RESTARTS, total),
               flush=True)
         self.assertIsNone(failure)
         self.assertEqual([f.wrong for f in flows if f.wrong], [], srv.log()[-2000:])
@@ -207,6 +228,11 @@ class Moves(WsCase):
             w.send("y" * 500)
             self.assertEqual(w.recv(), "%d %s" % (i, "y" * 500))
             self.restarted(srv)
+
+
+class MovesTls(Moves):
+    """The same over TLS."""
+    tls = True
 
 
 class Stays(WsCase):
@@ -370,6 +396,11 @@ class Topics(WsCase):
         self.restarted(srv)
         self.publish(srv, "b", 30)
         self.assertEqual([int(s.next()["data"]) for _ in range(30)], list(range(1, 31)))
+
+
+class TopicsTls(Topics):
+    """The same over TLS."""
+    tls = True
 
 
 if __name__ == "__main__":
