@@ -60,7 +60,7 @@ class Prove(SupervisedCase):
         quiet = {name: os.environ.get(name, "") + ":handle_segv=0"
                  for name in ("ASAN_OPTIONS", "TSAN_OPTIONS")}
         srv = self.app(conf, address=None, listeners=2, env=quiet)
-        seen = self.prove("--control", self.control, "--path", "/pid", "--insecure")
+        seen = self.prove("--strict", "--control", self.control, "--path", "/pid", "--insecure")
         self.assertEqual({s["what"] for s in seen["skipped"]} - {"WebSockets"},
                          {"hangs", "rollback", "kill -9"})
         self.assertEqual(seen["restarts"]["done"], 6)
