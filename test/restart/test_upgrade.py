@@ -225,6 +225,8 @@ class PidOne(SupervisedCase):
         self.assertEqual(self.build(srv), "1")
         self.assertEqual(self.restart_api(srv.port).status, 200)
         self.assertEqual(self.build(srv), "2")
+        # The one before would take the service back, for it still drains.
+        self.assertTrue(eventually(lambda: len(srv.pids()) == 3))
         for pid in srv.pids():
             if pid not in (srv.proc.pid, first):
                 kill(pid)
