@@ -243,10 +243,11 @@ class Crashes(Base):
         a, b = free_ports(2)
 
         def write(*ports):
-            self.write("c.yaml", "server:\n  address: '%s'\n  bakeTime: 30s\n"
+            self.write("c.yaml", "server:\n  address: '%s'\n"
                        % ",".join("127.0.0.1:%d" % p for p in ports))
         write(a)
-        srv = self.supervised(self.path("c.yaml"), address=None)
+        srv = self.supervised(self.path("c.yaml"), address=None,
+                              env={"MOLT_SERVER_BAKETIME": "30s"})
         first = self.serving_pid(a)
         write(a, b)
         self.kill_gone(self.restarted(a))
