@@ -35,6 +35,7 @@ struct mo_predecessor {
 		char *why;	 /* owned; NULL: nothing asks for it */
 		bool by_hand;
 		bool mute;	 /* it need not be asked */
+		molt_time again; /* it was busy: not before this; 0 */
 		bool lives;	 /* the successor gives connections back */
 		double detected; /* ms, fine clock */
 		long given;	 /* connections that came back */

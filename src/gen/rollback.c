@@ -27,6 +27,7 @@
 
 #define EARLY (40 * MOLT_MS)
 #define MUTE (2 * MOLT_SECOND)
+#define AGAIN (500 * MOLT_MS)
 #define GONE_TIME (10 * MOLT_SECOND)
 
 /* Those whose successor gives back. */
@@ -75,7 +76,7 @@ static char *cause(mo_predecessor *p)
 	p->back.by_hand = by != NULL;
 	if (by)
 		return mo_fmt("asked for by %s", by);
-	if (!p->child.reports || mo_left(p->bake_end) == 0)
+	if (!p->child.reports || mo_left(p->bake_end) == 0 || mo_now() < p->back.again)
 		return NULL;
 	why = silence(p);
 	return why ? why : errors(p);
@@ -121,6 +122,7 @@ static void refuse(mo_predecessor *p)
 	free(p->child.asks_back);
 	p->child.asks_back = NULL;
 	mo_control_rolled_back(-EBUSY);
+	p->back.again = mo_now() + AGAIN;
 	free(p->back.why);
 	p->back.why = NULL;
 }

@@ -8,6 +8,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import certs  # noqa: E402
 import load  # noqa: E402
 import procs  # noqa: E402
 import test_ws  # noqa: E402
@@ -100,6 +101,25 @@ class ByHand(RollbackCase):
         self.assertEqual(report["reconnects"], 0, report)
         self.assertEqual(set(report["pids"]), seen)
         self.assertTrue(eventually(lambda: srv.pids() == [first], 5), srv.pids())
+
+    def test_https_connections_go_back_too(self):
+        crt, key = certs.make(self.dir)
+        srv = self.app(env=dict(BAKE, MOLT_SERVER_HTTPSCERTPATH=crt,
+                                MOLT_SERVER_HTTPSKEYPATH=key))
+        first = srv.pid
+        with load.Running(srv.port, "reused", 8, True, "get", timeout=10 * SLOW) as run:
+            for _ in range(3):
+                second = srv.restart()
+                time.sleep(0.3)
+                back = srv.mark()
+                answer = self.fetch(srv, "/rollback", tls=True)
+                self.assertEqual(answer.body, b"0\n")
+                srv.wait_log("generation 1 serves again", since=back)
+                self.assertTrue(procs.wait_gone(second, 5 * SLOW))
+                time.sleep(0.2)
+            report = run.finish()
+        self.assertEqual((report["failed"], report["reconnects"]), (0, 0), report)
+        self.assertEqual(srv.pids(), [first])
 
     def test_new_connections_are_never_refused(self):
         srv = self.app(env=BAKE)
