@@ -39,7 +39,7 @@ class Receipts(RestartCase):
         self.assertEqual(self.outcomes(srv), [("switched", 1), ("taken back", 1), ("failed", 1)])
 
     def test_the_end_of_an_old_generation_is_in_the_log_and_in_the_record(self):
-        srv = self.app()
+        srv = self.app(env={"MOLT_SERVER_BAKETIME": "0s"})
         first = srv.pid
         self.restarted(srv)
         drained = eventually(lambda: self.status(srv)["receipts"][0].get("drained"))
