@@ -43,15 +43,28 @@ static const char *restartable(void)
 	       "molt_server_set_graceful()";
 }
 
+/* Does its configuration count for the process?  One that was not started has none,
+ * and the library's own have the defaults. */
+static bool speaks(const molt_server *s)
+{
+	return !s->internal && s->state != MO_SERVER_NEW;
+}
+
 /* One server that does not want a check speaks for the process. */
 static void preflight(mo_preflight *checks)
 {
+	int64_t memory = INT64_MAX;
+
 	EACH_SERVER (s) {
+		if (!speaks(s))
+			continue;
 		checks->owner &= s->set.preflight_owner;
 		checks->descriptors &= s->set.preflight_descriptors;
-		if (!s->internal && s->set.preflight_memory < checks->memory)
-			checks->memory = s->set.preflight_memory;
+		if (s->set.preflight_memory < memory)
+			memory = s->set.preflight_memory;
 	}
+	if (memory != INT64_MAX)
+		checks->memory = memory;
 }
 
 static size_t listeners(mo_gen_listener *out, size_t max)
@@ -203,6 +216,8 @@ static bool stop(molt_time grace)
 		molt_time t = 0;                                                                   \
                                                                                                    \
 		EACH_SERVER (s) {                                                                  \
+			if (!speaks(s))                                                            \
+				continue;                                                          \
 			if (s->set.member < 0)                                                     \
 				return MOLT_FOREVER;                                               \
 			if (s->set.member > t)                                                     \
@@ -222,7 +237,7 @@ static int64_t max_generations(void)
 	int64_t least = INT64_MAX;
 
 	EACH_SERVER (s)
-		if (!s->internal && s->set.max_generations < least)
+		if (speaks(s) && s->set.max_generations < least)
 			least = s->set.max_generations;
 	return least;
 }

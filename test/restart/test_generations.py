@@ -136,6 +136,21 @@ class Generations(RestartCase):
         self.assertEqual(self.drained(srv, 1)["cut"], 1)
         self.assertTrue(procs.alive(pid3))
 
+    def test_a_server_that_was_not_started_has_no_say(self):
+        srv = self.app(env={"MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT": "200ms", "APP_LATE": "1",
+                            "ASAN_OPTIONS": "detect_leaks=0",
+                            "MOLT_SERVER_MAXGENERATIONS": "5",
+                            "MOLT_SERVER_BAKETIME": "0s",
+                            "MOLT_SERVER_PREFLIGHTMEMORY": "200"})
+        for _ in range(4):
+            self.hold(srv)
+            self.restarted(srv)
+        status = self.status(srv)
+        self.assertEqual(len(status["older_generations"]), 4)
+        found = status["receipts"][0]["preflight"]
+        own = procs.status_field(srv.pid, "RssAnon") * 1024
+        self.assertGreater(found["memory_needed"], 1.5 * own)
+
     def test_one_that_does_not_end_is_killed(self):
         srv = self.generation_app(maxgenerations="2")
         _, pid = self.hold(srv)
