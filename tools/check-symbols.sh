@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Names: the shared library exports molt_ symbols only, and every one that molt.h
-# declares; the static one defines no global symbol without molt_ or mo_.
+# declares; the static one defines no global symbol without molt_ or mo_; and nothing of
+# the fault switch is in a build without it.
 # Usage: tools/check-symbols.sh BUILD-FOLDER
 set -euo pipefail
 
@@ -25,4 +26,10 @@ complain "in molt.h but not exported" < <(comm -13 <(echo "$exported") <(echo "$
 complain "global without molt_ or mo_" < <(
 	nm -g --defined-only "$build/libmolt.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u |
 		grep -vE '^(molt_|mo_|__asan|__odr_asan|DW\.ref\.)' || true)
+# Faults on purpose are for test builds (meson -Dfaults=true) alone.
+if ! grep -q '"name": "faults", "value": true' "$build/meson-info/intro-buildoptions.json"; then
+	complain "of the fault switch, in a build without it" < <(
+		{ nm "$build/libmolt.a" 2>/dev/null | awk '{ print $NF }' | grep '^mo_fault'; \
+			grep -aoE 'MOLT_FAULT' "$build/libmolt.so"; } | sort -u || true)
+fi
 exit "$bad"

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
@@ -92,8 +93,10 @@ static int open_tail(mo_child *c, int *writing)
 int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0)
 {
 	int theirs = -1, writing = -1;
-	int rc = mo_wire_pair(&c->channel, &theirs);
+	int rc = MO_FAULT("step", "spawn", -1);
 
+	if (rc == 0)
+		rc = mo_wire_pair(&c->channel, &theirs);
 	if (rc == 0)
 		rc = open_tail(c, &writing);
 	if (rc == 0)
@@ -168,6 +171,15 @@ void mo_child_kill(mo_child *c)
 		kill(c->pid, SIGKILL);
 	while (!mo_child_reap(c))
 		mo_control_nap(1);
+}
+
+void mo_child_kill_stopped(mo_child *c)
+{
+	if (!mo_stopped_for(&c->stopped, c->pid, MO_STOPPED_TIME))
+		return;
+	mo_error("the successor (pid %d) is stopped and keeps others waiting: it is killed",
+		 (int)c->pid);
+	mo_child_kill(c);
 }
 
 char *mo_child_end(const mo_child *c, const char *when)
@@ -293,6 +305,7 @@ static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
 				     mo_strdup("a shutdown was asked for meanwhile"));
 	if (left == 0)
 		return -ETIMEDOUT;
+	mo_child_kill_stopped(c);
 	if (mo_child_reap(c))
 		return 1;
 	left = left > 50 || left < 0 ? 50 : left;

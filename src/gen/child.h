@@ -14,6 +14,7 @@
 
 #include "gen/budget.h"
 #include "gen/spawn.h"
+#include "gen/stopped.h"
 #include "gen/tail.h"
 #include "gen/wire.h"
 
@@ -42,6 +43,7 @@ typedef struct mo_child {
 	molt_time stuck; /* so long a loop of it had been blocked then */
 	/* Its answers to "withdraw". */
 	bool busy, withdrawing, withdrawn;
+	mo_stopped stopped;
 } mo_child;
 
 void mo_child_init(mo_child *c, const char *path);
@@ -57,6 +59,8 @@ void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd);
 /* true when it has ended; then it is reaped and c->status says how. */
 bool mo_child_reap(mo_child *c);
 void mo_child_kill(mo_child *c); /* and reaps it */
+/* Kills one that is stopped too long; to be called while it is waited for. */
+void mo_child_kill_stopped(mo_child *c);
 /* "it exited with status 1 before it was ready"; malloc'd. */
 char *mo_child_end(const mo_child *c, const char *when);
 bool mo_child_ended_well(const mo_child *c); /* with status 0 */

@@ -367,12 +367,26 @@ static int may_restart(const call *c)
 	return 0;
 }
 
+static void on_restart_asked(void *arg);
+
+static void ask_again(void *c)
+{
+	mo_co_sleep(2);
+	on_restart_asked(c);
+}
+
 static void on_restart_asked(void *arg)
 {
 	call *c = arg;
-	int rc = may_restart(c);
 	mo_taker *taker = c->taker;
+	int rc;
 
+	/* Our loops accept already, and this came before the last of them said so. */
+	if (state_now() == MO_GEN_NEW && mo_successor_committed()) {
+		mo_loop_spawn(g.loop, ask_again, c);
+		return;
+	}
+	rc = may_restart(c);
 	if (rc < 0) {
 		finish_call(c, rc);
 		return;

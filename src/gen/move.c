@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "gen/control.h"
 #include "gen/relay.h"
+#include "rt/park.h"
 
 _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
 
@@ -199,7 +199,7 @@ static int answer(int channel, json_t *body)
 		rc = mo_wire_send(channel, json_incref(body), NULL, 0);
 		if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET)
 			break;
-		mo_control_nap(1);
+		mo_co_sleep(1);
 	}
 	json_decref(body);
 	return rc;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
@@ -54,6 +55,7 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
 	mo_predecessor *p = mo_calloc(1, sizeof(*p));
 	mo_gen_info info;
 
+	MO_FAULT_ROLE("predecessor");
 	mo_control_info(&info);
 	p->host = host;
 	p->generation = (newest > info.generation ? newest : info.generation) + 1;
@@ -112,6 +114,9 @@ static int preflight(mo_predecessor *p)
 	if (!p->path)
 		return mo_child_fail(&p->child, -ENOENT,
 				     mo_strdup("the path of this program is not known"));
+	rc = MO_FAULT("step", "preflight", -1);
+	if (rc < 0)
+		return mo_child_fail(&p->child, rc, mo_strdup(strerror(-rc)));
 	rc = p->back_by ? mo_previous_program(&p->program, &why)
 			: mo_program_open(p->path, &p->program, &why);
 	if (rc == 0)
@@ -283,6 +288,7 @@ static int switch_over(mo_predecessor *p)
 	mo_predecessor_say("replaced");
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
+	(void)MO_FAULT("step", "switch", p->child.channel);
 	/* What has been counted since the offer; from here on we tell it as an elder. */
 	rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
@@ -153,6 +154,8 @@ static enum mo_drain_say while_draining(void *arg)
 	mo_predecessor *p = arg;
 	mo_gen_info info;
 
+	(void)MO_FAULT("step", "drain", p->child.channel);
+	mo_child_kill_stopped(&p->child);
 	move_connections(p);
 	mo_child_listen(&p->child);
 	mo_relay_tell_seen();
@@ -192,6 +195,7 @@ bool mo_predecessor_drain(mo_predecessor *p)
 
 	p->receipt->phase = MO_PHASE_DRAIN;
 	d = mo_drain_after_restart(p->host, while_draining, p);
+	(void)MO_FAULT("step", "end", p->child.channel);
 	stands_by = false;
 	if (d.back) {
 		if (!p->child.pid)

@@ -15,10 +15,12 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "gen/activate.h"
 #include "gen/notify.h"
+#include "gen/parent.h"
 #include "gen/successor.h"
 #include "gen/supervisor.h"
 #include "gen/upgrade.h"
@@ -183,8 +185,11 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	open_standard_streams();
 	start.argv = copy_vector(argv, NULL);
 	take_handover();
-	if (start.handover_fd >= 0)
+	if (start.handover_fd >= 0) {
+		MO_FAULT_ROLE("successor");
+		mo_parent_set(getppid());
 		mo_successor_report_log();
+	}
 	mo_activate_take();
 	mo_notify_take();
 	upgrade = mo_strdup(getenv(MO_UPGRADE_ENV));

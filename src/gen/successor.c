@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/activate.h"
@@ -19,10 +20,12 @@
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/offer.h"
+#include "gen/parent.h"
 #include "gen/previous.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
 #include "gen/start.h"
+#include "gen/stopped.h"
 #include "gen/state.h"
 #include "gen/takeover.h"
 #include "gen/tail.h"
@@ -36,6 +39,8 @@
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
 #define OBJECTION_TIME (100 * MOLT_MS)
+#define STANDBY_TIME (30 * MOLT_SECOND) /* a predecessor may be stopped after the switch */
+#define END_TIME MOLT_SECOND /* between the end of the channel and that of its owner */
 
 /* A listener on offer. */
 typedef struct offered {
@@ -54,6 +59,7 @@ static struct {
 	bool supervised;     /* the predecessor, by a supervisor that is not ours */
 	bool looked;         /* for somebody to take over from */
 	int kept;            /* listeners of an offer before this one */
+	bool committed;      /* it serves, or is about to */
 	bool main;           /* the service manager knows that we serve */
 	bool replaced;       /* the predecessor has been told that we have a successor */
 	_Atomic int channel; /* -1 when closed */
@@ -194,6 +200,7 @@ static int take_offer(mo_wire_msg *m, char **why)
 	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
 				s.by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
 				!s.by_supervisor);
+	mo_parent_set(m->pid);
 	take_offer_fds(m);
 	return 0;
 }
@@ -270,6 +277,7 @@ static int read_offer(int fd, char **why)
 	molt_time deadline = mo_deadline(OFFER_TIMEOUT);
 	int rc = 0;
 
+	(void)MO_FAULT("step", "begin", fd);
 	while (rc == 0) {
 		mo_wire_msg m;
 
@@ -350,6 +358,11 @@ mo_listener *mo_successor_take(const char *server, const char *text)
 	return NULL;
 }
 
+bool mo_successor_committed(void)
+{
+	return s.committed;
+}
+
 void mo_successor_count_bound(void)
 {
 	s.bound++;
@@ -410,22 +423,42 @@ static void heed_cancel(const mo_wire_msg *m)
 		called_off(mo_json_str(m->body, "why"));
 }
 
-/* 0: commit; 1: the predecessor is gone; -ECANCELED: we end. */
-static int await_commit(const mo_gen_host *host)
+/* Somebody else serves, and cannot tell us to. */
+static _Noreturn void leave(const char *why)
 {
-	int fd = atomic_load(&s.channel);
+	mo_error("this generation ends before it has served: %s", why);
+	mo_successor_failed(why);
+	_exit(1);
+}
 
+/* Waits for something to read.  0, or -ECANCELED: we end. */
+static int await_more(int fd)
+{
+	return mo_co_wait_fd(fd, UV_READABLE, MOLT_FOREVER) < 0 ? -ECANCELED : 0;
+}
+
+static bool is_passing(int rc)
+{
+	return rc == -ENOMEM || rc == -ENOBUFS;
+}
+
+/* 0: commit; 1: the channel has ended; -ECANCELED: we end. */
+static int await_commit(const mo_gen_host *host, int fd)
+{
 	for (;;) {
 		mo_wire_msg m;
 		int rc = mo_wire_recv(fd, &m);
 		bool commit;
 
-		if (rc == -EAGAIN) {
-			if (mo_co_wait_fd(fd, UV_READABLE, MOLT_FOREVER) < 0)
-				return -ECANCELED;
+		if (is_passing(rc))
+			mo_co_sleep(10);
+		if (rc == -EAGAIN && await_more(fd) < 0)
+			return -ECANCELED;
+		if (rc == -EAGAIN || is_passing(rc))
 			continue;
-		}
-		if (rc <= 0)
+		if (rc < 0)
+			leave("what came from the predecessor cannot be read");
+		if (rc == 0)
 			return 1;
 		take_record(&m);
 		heed_cancel(&m);
@@ -462,32 +495,48 @@ static void drop(mo_listener *l)
 		mo_listener_close(l);
 }
 
+static void take_its_place(void)
+{
+	const char *who = s.by_supervisor ? "supervisor" : "predecessor";
+
+	if (!mo_parent_ended(END_TIME))
+		leave("the channel to the predecessor is closed, but it lives");
+	s.orphan = true;
+	/* A supervisor that has started another program kills us within this. */
+	if (mo_uplink_is() && !s.by_supervisor)
+		mo_co_sleep(OBJECTION_TIME);
+	mo_warn("the %s is gone; this generation serves in its place", who);
+}
+
 int mo_successor_ready(const mo_gen_host *host)
 {
 	int fd = atomic_load(&s.channel), rc;
 
 	s.co = mo_co_self();
-	rc = mo_wire_send(fd, ready_message(host), NULL, 0) < 0 ? 1 : await_commit(host);
+	if (!s.by_supervisor)
+		mo_parent_watch(MO_STOPPED_TIME);
+	rc = mo_wire_send(fd, ready_message(host), NULL, 0);
+	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
+		leave("the predecessor cannot be told that it is ready");
+	rc = rc < 0 ? 1 : await_commit(host, fd);
 	if (rc < 0 || mo_control_shutdown_asked())
 		return -ECANCELED;
 	if (rc == 1 && s.by_path && s.supervised)
 		called_off("the running program ended before the switch, and its supervisor starts "
 			   "it again");
-	if (rc == 1) {
-		s.orphan = true;
-		/* A supervisor that has started another program kills us within this. */
-		if (mo_uplink_is() && !s.by_supervisor)
-			mo_co_sleep(OBJECTION_TIME);
-		mo_warn("the %s is gone; this generation serves in its place",
-			s.by_supervisor ? "supervisor" : "predecessor");
-	}
+	if (rc == 1)
+		take_its_place();
 	mo_log_set_observer(NULL);
 	restore_stderr();
 	if (!s.orphan)
 		mo_relay_up_open(fd);
 	s.before = host->answered();
 	mo_takeover_open();
+	s.committed = true;
+	if (!s.by_supervisor)
+		mo_parent_watch(STANDBY_TIME);
 	host->accept(true);
+	(void)MO_FAULT("step", "accept", fd);
 	mo_elders_watch(true);
 	while (s.listeners)
 		drop(unlink_offered(&s.listeners));
@@ -552,7 +601,7 @@ int mo_successor_hear_all(void)
 		mo_successor_hear(&m);
 		mo_wire_free(&m);
 	}
-	return rc == 1 || rc == -EAGAIN ? -EAGAIN : 0;
+	return rc == 1 || rc == -EAGAIN || is_passing(rc) ? -EAGAIN : 0;
 }
 
 /* So the predecessor knows that we live, and how well. */
@@ -597,6 +646,7 @@ void mo_successor_alone(void)
 {
 	int fd = atomic_load(&s.channel);
 
+	mo_parent_unwatch();
 	become_main(s.by_supervisor);
 	mo_relay_up_close(fd);
 	mo_previous_stands_by(-1);

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/kept.h"
@@ -64,6 +65,7 @@ static void on_end(const mo_process *p)
 {
 	bool was_starting = p->pid == mo_sup.starting;
 
+	(void)MO_FAULT("step", "reap", mo_sup.link);
 	if (!was_starting && p->pid != mo_sup.serving) {
 		if (p->candidate && mo_sup.retry_at && !mo_watched_candidate())
 			mo_sup_start_later();
@@ -159,11 +161,12 @@ static void take_signals(void)
 
 static int patience(void)
 {
-	molt_time next = mo_sup.retry_at, trial = mo_upgrade_deadline(), left = -1;
+	molt_time next = mo_sup.retry_at, trial = mo_upgrade_deadline();
+	molt_time left = mo_watched_count() ? MO_STOPPED_LOOK_MAX : -1;
 
 	if (trial && (!next || trial < next))
 		next = trial;
-	if (next)
+	if (next && (left < 0 || next - mo_now() < left))
 		left = next > mo_now() ? next - mo_now() : 0;
 	if (mo_watched_blind() && (left < 0 || left > LOOK_AGAIN))
 		left = LOOK_AGAIN;
@@ -228,6 +231,7 @@ static int live(void)
 		read_signals();
 		look_for_ends();
 		mo_upgrade_look();
+		mo_watched_kill_stopped();
 		if (mo_sup.killing)
 			mo_watched_kill_all();
 		if (mo_sup.retry_at && mo_now() >= mo_sup.retry_at && !mo_sup.stopping)
@@ -240,6 +244,7 @@ int mo_supervise(const char *path, const char *control_socket)
 {
 	int rc;
 
+	MO_FAULT_ROLE("supervisor");
 	mark_environment();
 	mo_sup.path = path;
 	mo_sup.exe = mo_strdup(path);
@@ -253,6 +258,7 @@ int mo_supervise(const char *path, const char *control_socket)
 
 int mo_supervise_on(void)
 {
+	MO_FAULT_ROLE("supervisor");
 	take_signals(); /* forgets who ended meanwhile */
 	look_for_ends();
 	return live();

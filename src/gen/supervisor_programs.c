@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/kept.h"
@@ -59,9 +60,11 @@ static int offer(void)
 int mo_sup_spawn(void)
 {
 	bool other = strcmp(mo_sup.exe, mo_sup.path) != 0;
-	int theirs, rc = mo_wire_pair(&mo_sup.channel, &theirs);
+	int theirs, rc = MO_FAULT("step", "start", -1);
 	pid_t pid;
 
+	if (rc == 0)
+		rc = mo_wire_pair(&mo_sup.channel, &theirs);
 	if (rc < 0)
 		return rc;
 	rc = mo_spawn(&mo_sup.program, other ? mo_sup.exe : NULL, STDERR_FILENO, theirs, &pid);
@@ -228,8 +231,9 @@ void mo_sup_read_channel(void)
 			mo_sup_close_channel();
 			return;
 		}
-		if (strcmp(m.type, "ready") == 0)
-			mo_wire_send(mo_sup.channel, json_pack("{s:s}", "type", "commit"), NULL, 0);
+		if (strcmp(m.type, "ready") == 0 &&
+		    mo_wire_send(mo_sup.channel, json_pack("{s:s}", "type", "commit"), NULL, 0) < 0)
+			kill(m.pid, SIGKILL); /* it would wait for ever; its end is dealt with */
 		done = strcmp(m.type, "serving") == 0;
 		mo_wire_free(&m);
 	}

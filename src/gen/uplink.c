@@ -15,13 +15,16 @@
 #include "gen/offer.h"
 #include "gen/start.h"
 #include "rt/park.h"
+#include "rt/timer.h"
 
 #define UPGRADE_TIME (20 * MOLT_SECOND)
+#define RETRY (50 * MOLT_MS)
 
 static struct {
 	int fd; /* open as long as the process lives */
 	int supervisor;
 	_Atomic bool broken; /* the last message was not taken */
+	mo_timer retry;
 } up = { .fd = -1 };
 
 void mo_uplink_take(int fd, int supervisor_pid)
@@ -60,26 +63,51 @@ static int tell(void *unused, json_t *body, const int *fds, int n)
 	return rc;
 }
 
+static mo_gen_listener all[MO_OFFER_MAX]; /* of the control thread */
+
 void mo_uplink_listeners(const mo_gen_host *h)
 {
-	static mo_gen_listener all[MO_OFFER_MAX]; /* of the control thread */
-
 	if (mo_uplink_is())
 		mo_offer_send(all, mo_offer_collect(h, all, MO_OFFER_MAX), tell, NULL);
 }
 
-void mo_uplink_serving(const mo_gen_host *h)
+static int tell_serving(const mo_gen_host *h)
+{
+	mo_gen_info info;
+	int rc = mo_offer_send(all, mo_offer_collect(h, all, MO_OFFER_MAX), tell, NULL);
+
+	mo_control_info(&info);
+	return rc < 0 ? rc
+		      : tell(NULL,
+			     json_pack("{s:s, s:i, s:s?}", "type", "serving", "generation",
+				       (int)info.generation, "exe", mo_start_get()->exe),
+			     NULL, 0);
+}
+
+/* A supervisor that has not heard of us would take the end of our predecessor for
+ * the end of the program. */
+static void tell_again(mo_timer *t)
 {
 	mo_gen_info info;
 
+	mo_control_info(&info);
+	if (info.state > MO_GEN_RESTARTING)
+		return;
+	if (tell_serving(mo_control_host()) < 0)
+		mo_timer_start(mo_control_loop(), t, RETRY);
+}
+
+void mo_uplink_serving(const mo_gen_host *h)
+{
+	int rc;
+
 	if (!mo_uplink_is())
 		return;
-	mo_control_info(&info);
-	mo_uplink_listeners(h);
-	tell(NULL,
-	     json_pack("{s:s, s:i, s:s?}", "type", "serving", "generation", (int)info.generation,
-		       "exe", mo_start_get()->exe),
-	     NULL, 0);
+	rc = tell_serving(h);
+	if (!up.retry.fn)
+		mo_timer_init(&up.retry, tell_again);
+	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
+		mo_timer_start(mo_control_loop(), &up.retry, RETRY);
 }
 
 void mo_uplink_starting(int predecessor_pid)

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 static mo_process *all;
@@ -157,6 +158,17 @@ char *mo_process_end(const mo_process *p)
 }
 
 /* ---- signals ------------------------------------------------------------------ */
+
+void mo_watched_kill_stopped(void)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!mo_stopped_for(&all[i].stopped, all[i].pid, MO_STOPPED_TIME))
+			continue;
+		mo_error("supervisor: pid %d is stopped and serves nobody: it is killed",
+			 (int)all[i].pid);
+		kill(all[i].pid, SIGKILL);
+	}
+}
 
 void mo_watched_signal(int number)
 {

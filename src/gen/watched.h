@@ -9,12 +9,15 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "gen/stopped.h"
+
 typedef struct mo_process {
 	pid_t pid;
 	int pidfd; /* or -1: an old kernel */
 	bool gone;
 	bool candidate; /* a successor that has not served yet */
 	bool doomed;	/* killed because it came too late */
+	mo_stopped stopped;
 	int status;	/* of waitpid(); -1: not known, another process reaped it */
 } mo_process;
 
@@ -35,6 +38,9 @@ void mo_watched_look(void);
 /* One of them, which is forgotten then; false: no more. */
 bool mo_watched_ended(mo_process *out);
 
+/* Kills those that a signal has stopped for too long: who waits for them waits for
+ * nothing.  To be called at least every MO_STOPPED_LOOK_MAX. */
+void mo_watched_kill_stopped(void);
 void mo_watched_signal(int number);
 /* Every child, watched or not; those below follow when they have become ours. */
 void mo_watched_kill_all(void);

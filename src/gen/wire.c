@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "net/secret.h"
 
 #ifndef SO_PEERPIDFD
@@ -90,22 +91,30 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 		char room[CMSG_SPACE(sizeof(int) * MO_WIRE_FDS)];
 	} control = { 0 };
 	char *text = json_dumps(body, JSON_COMPACT);
+	const char *type = mo_json_str(body, "type");
+	int fault = MO_FAULT("send", type, fd);
 	struct iovec iov;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	char *packet;
+	size_t size;
 	ssize_t sent;
 
 	MO_CHECK(n >= 0 && n <= MO_WIRE_FDS);
-	json_decref(body);
-	if (!text)
-		return -EINVAL;
-	iov.iov_len = packet_size(text, pieces, npieces);
-	if (iov.iov_len > MO_WIRE_MAX) {
+	if (!text || (fault < 0 && fault != MO_FAULT_SHORT)) {
 		free(text);
+		json_decref(body);
+		return text ? fault : -EINVAL;
+	}
+	size = packet_size(text, pieces, npieces);
+	if (size > MO_WIRE_MAX) {
+		free(text);
+		json_decref(body);
 		return -EMSGSIZE;
 	}
-	iov.iov_base = mo_secret_new(iov.iov_len);
-	fill_packet(iov.iov_base, text, pieces, npieces);
+	packet = mo_secret_new(size);
+	fill_packet(packet, text, pieces, npieces);
 	free(text);
+	iov = (struct iovec){ packet, fault == MO_FAULT_SHORT ? size / 2 : size };
 	if (n) {
 		size_t bytes = sizeof(int) * (size_t)n;
 
@@ -119,8 +128,10 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 	do
 		sent = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
-	n = sent < 0 ? -errno : 0;
-	mo_secret_free(iov.iov_base, iov.iov_len);
+	n = sent < 0 ? -errno : (size_t)sent < size ? -EIO : 0;
+	(void)MO_FAULT("sent", type, fd);
+	json_decref(body);
+	mo_secret_free(packet, size);
 	return n;
 }
 
@@ -158,9 +169,14 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 			    .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
 	json_t *type;
+	int fault = MO_FAULT_WAITING(fd);
 	ssize_t n;
 
 	*out = (mo_wire_msg){ 0 };
+	if (fault < 0) {
+		mo_secret_free(text, MO_WIRE_MAX);
+		return fault;
+	}
 	do
 		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
@@ -183,6 +199,10 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		return -EBADMSG;
 	}
 	out->type = json_string_value(type);
+	if (MO_FAULT("got", out->type, fd) < 0) { /* as if there was no room for descriptors */
+		mo_wire_free(out);
+		return -EBADMSG;
+	}
 	return 1;
 }
 

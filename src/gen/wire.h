@@ -83,7 +83,7 @@ int mo_wire_peer_pidfd(int fd);
 int mo_wire_pair(int *ours, int *theirs);
 
 /* Sends body (the reference is stolen) with n descriptors.  0, -EAGAIN,
- * -EPIPE, -EMSGSIZE ...  Never blocks when the socket does not. */
+ * -EPIPE, -EMSGSIZE, -EIO (it went in part) ...  Never blocks when the socket does not. */
 int mo_wire_send(int fd, json_t *body, const int *fds, int n);
 /* The same with bytes behind the object, in pieces. */
 int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_str *pieces,

@@ -107,6 +107,11 @@ class Names(Case):
                 if key != "adress":  # the example of a mistake
                     self.assertIn(key, keys, name)
 
+    def test_the_points_of_faults_are_those_of_the_grid(self):
+        points = r"\b(?:step|send|sent|get|got)\.[a-z]+\b"
+        self.assertEqual(set(re.findall(points, read("doc/faults.md"))),
+                         set(re.findall(points, read("test/restart/test_faults.py"))))
+
     def test_functions_exist(self):
         header = read("include/molt.h")
         for name, text in list(pages().items()) + [("man/libmolt.3", read("man/libmolt.3")),
