@@ -332,7 +332,7 @@ static int attach(mo_conn *c)
 /* Not yet watched. */
 static mo_conn *make(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_http_server *s)
 {
-	mo_conn *c = mo_calloc(1, sizeof(*c));
+	mo_conn *c = mo_calloc(1, offsetof(mo_conn, peer) + mo_addr_size(peer));
 
 	c->magic = MO_CONN_MAGIC;
 	c->home = home;
@@ -341,7 +341,7 @@ static mo_conn *make(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_
 	c->proto = &mo_protocol_h1;
 	c->stream = stream;
 	c->tls = stream->ops != &mo_stream_plain_ops;
-	c->peer = *peer;
+	mo_addr_copy(&c->peer, peer);
 	mo_list_init(&c->ready);
 	mo_list_append(&home->all, &c->node);
 	mo_timer_init(&c->timer, on_timer);

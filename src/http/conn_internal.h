@@ -97,17 +97,19 @@ struct mo_conn {
 	bool moved;     /* the successor has it */
 	_Atomic bool lost; /* upgraded: the client is gone; for any thread */
 	uint8_t before; /* MOVING: its state before */
-	mo_list node, ready;
 	mo_conns *home;
 	mo_http_server *server;
 	mo_http_count *count; /* of the server on this loop */
 	const mo_protocol *proto;
 	void *data; /* of the protocol */
 	mo_stream *stream;
+	/* Each request needs what stands above, and of what follows the timer and the
+	 * poll handle: the fewer cache lines the better. */
 	mo_timer timer;
-	size_t discarded; /* LINGER */
-	mo_addr peer;
 	uv_poll_t poll;
+	mo_list node, ready;
+	size_t discarded; /* LINGER */
+	mo_addr peer; /* last: no more of it than mo_addr_size() is there */
 };
 
 static inline mo_loop *mo_conn_loop(const mo_conn *c)

@@ -59,12 +59,12 @@ static void pack_one(mo_pack *p, mo_conn *c)
 	p->items[p->n++] = (mo_packed){ .conn = c,
 					.fd = c->stream->fd,
 					.server = c->server,
-					.peer = c->peer,
 					.left = time_left(c),
 					.bytes = c->proto->unread(c),
 					.protocol = c->proto->name,
 					.state = state_of(c),
 					.stream = c->stream->ops->pack(c->stream) };
+	mo_addr_copy(&p->items[p->n - 1].peer, &c->peer);
 	c->before = c->state;
 	c->state = MO_CONN_MOVING;
 	mo_conn_watch(c, 0);

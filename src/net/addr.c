@@ -129,6 +129,18 @@ void mo_addr_format(const mo_addr *a, char out[MO_ADDR_TEXT])
 	}
 }
 
+size_t mo_addr_size(const mo_addr *a)
+{
+	if (a->u.sa.sa_family == AF_INET || a->u.sa.sa_family == AF_INET6)
+		return offsetof(mo_addr, u) + sizeof(a->u.in6);
+	return sizeof(*a);
+}
+
+void mo_addr_copy(mo_addr *to, const mo_addr *from)
+{
+	memcpy(to, from, mo_addr_size(from));
+}
+
 int mo_addr_port(const mo_addr *a)
 {
 	if (a->u.sa.sa_family == AF_INET)

@@ -7,20 +7,22 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "molt.h"
 
 typedef struct mo_addr {
+	socklen_t len;
+	bool any; /* ":80": any family */
+	/* Last: where memory counts, what the family does not need is left away. */
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 		struct sockaddr_un un;
 	} u;
-	socklen_t len;
-	bool any; /* ":80": any family */
 } mo_addr;
 
 #define MO_ADDR_TEXT 160
@@ -35,6 +37,10 @@ void mo_addr_format(const mo_addr *a, char out[MO_ADDR_TEXT]);
 int mo_addr_port(const mo_addr *a); /* 0 for unix */
 /* "systemd:NAME": not to be bound. */
 bool mo_addr_is_passed(const char *text);
+/* The bytes of a that are in use, which is less than all but for a unix path; and
+ * a copy of those alone. */
+size_t mo_addr_size(const mo_addr *a);
+void mo_addr_copy(mo_addr *to, const mo_addr *from);
 /* Same family, address and port (or path, or name). */
 bool mo_addr_equal(const mo_addr *a, const mo_addr *b);
 bool mo_addr_is_loopback(const mo_addr *a); /* 127/8, ::1, ::ffff:127/104, unix */

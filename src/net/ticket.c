@@ -112,7 +112,9 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	OPENSSL_cleanse(&k, sizeof(k));
 	if (!ok)
 		return -1;
-	return at > 0 ? 2 : 1;
+	/* A client uses a ticket of TLS 1.3 once (RFC 8446 section 8.1, C.4): without a
+	 * new one it could resume every other connection only. */
+	return at > 0 || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 
 void mo_tickets_install(SSL_CTX *ctx)

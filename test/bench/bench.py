@@ -114,7 +114,7 @@ def main():
     p.add_argument("parts", nargs="*")
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--seconds", type=float, default=1.0)
-    args = p.parse_args()
+    args = p.parse_intermixed_args()
     if args.command == "parts":
         print("\n".join(all_parts()))
         return

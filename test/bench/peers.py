@@ -7,6 +7,7 @@ services.  The small answer is a fixed text where the peer can be told one (ngin
 HAProxy, Caddy), else a file of 13 bytes (h2o, lighttpd, Apache).
 """
 import os
+import re
 import shutil
 import subprocess
 
@@ -151,7 +152,7 @@ def haproxy(place, tls=False, text=TEXT, **_):
 
 
 def h2o_config(place, d, port, tls):
-    ssl = ("    ssl:\n      certificate-file: %s\n      key-file: %s\n" % (place.cert, place.key)
+    ssl = ("      ssl:\n        certificate-file: %s\n        key-file: %s\n" % (place.cert, place.key)
            if tls else "")
     return """num-threads: 1
 max-connections: %d
@@ -180,11 +181,11 @@ def h2o(place, tls=False, text=TEXT, **_):
     running = Running([need("h2o"), "-m", "master", "-c", d + "/h2o.conf"], port, d + "/log")
 
     def rewrite(new):
-        # Its file cache is the old process's, so the new one is told another folder.
-        os.makedirs(d + "/www2", exist_ok=True)
-        place.write(d + "/www2/hello", new)
+        # A folder of its own: the present process would serve a changed file at once.
+        www = place.folder("h2o-www")
+        place.write(www + "/hello", new)
         place.write(d + "/h2o.conf", h2o_config(place, d, port, tls).replace(
-            d + "/www\n", d + "/www2\n"))
+            d + "/www\n", www + "\n"))
     running.rewrite = rewrite
     return running
 
@@ -203,7 +204,7 @@ server.bind = "127.0.0.1"
 server.port = %d
 server.max-connections = %d
 server.max-fds = 20000
-server.max-keep-alive-requests = 0
+server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 75
 server.listen-backlog = 4096
 server.errorlog = "%s/error"
@@ -291,7 +292,13 @@ DocumentRoot %s/www
                               "/usr/lib/apache2/modules/mod_unixd.so")), port, d, secure))
     running = Running([need("apache2"), "-DFOREGROUND", "-f", d + "/apache.conf"], port,
                       d + "/log")
-    running.rewrite = lambda new: place.write(d + "/www/hello", new)
+    def rewrite(new):
+        www = place.folder("apache-www")
+        place.write(www + "/hello", new)
+        with open(d + "/apache.conf") as f:
+            config = re.sub(r'DocumentRoot \S+', "DocumentRoot " + www, f.read())
+        place.write(d + "/apache.conf", config)
+    running.rewrite = rewrite
     return running
 
 

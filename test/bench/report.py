@@ -104,17 +104,19 @@ def restart_table(found):
     lines = ["## Restarts", "",
              "Molt replaces its program; the peers only read a new configuration. *Serves after* is the time from the command to the "
              "first answer of the new generation that a client with new connections gets (median, longest).  The stalls are "
-             "seen by h2load with 32 kept connections and 1,280 requests a second in all, first undisturbed, then with a restart each second.", "",
-             "| | serves after, ms | p99.9 calm, ms | p99.9 restarting | longest calm, ms | longest restarting | failed |",
-             "|---|---|---|---|---|---|---|"]
+             "seen by `test/bench/paced_load.c` with 32 kept connections and 1,280 requests a second in all, by turns undisturbed and with "
+             "a restart each second (medians of three runs of 5 s). *Broken* counts requests whose connection broke, *reopened* connections that clients had to open again.", "",
+             "| | serves after, ms | p99.9 calm, ms | p99.9 restarting | longest calm, ms | longest restarting | broken | reopened |",
+             "|---|---|---|---|---|---|---|---|"]
     for name, r in found["serves"].items():
         s = found["stalls"].get(name, {})
         first = "failed" if "failed" in r else "%.1f (%.1f)" % (r["ms"], r["longest_ms"])
         if "calm" in s:
             rest = ["%.1f" % s[k][v] for v in ("p999_ms", "longest_ms")
-                    for k in ("calm", "restarting")] + [str(s["restarting"]["failed"])]
+                    for k in ("calm", "restarting")] + [
+                        str(s["restarting"][k]) for k in ("failed", "reopened")]
         else:
-            rest = ["failed" if "failed" in s else ""] * 5
+            rest = ["failed" if "failed" in s else ""] * 6
         lines.append("| %s | %s | %s |" % (NAMES[name], first, " | ".join(rest)))
     m = found.get("moving")
     if m:

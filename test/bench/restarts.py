@@ -7,19 +7,18 @@ next by the text of its small answer (Molt: by its process id).
 """
 import json
 import os
-import re
+import resource
 import signal
 import socket
 import statistics
 import subprocess
-import tempfile
 import time
 import urllib.request
 
 import peers
-from measure import LOAD_CPU, Failed, cpu_of, pids_of, pinned, reap
+from measure import LOAD_CPU, Failed, cpu_of, pids_of, pinned, program, reap
 
-CLIENTS, RATE, SECONDS = 32, 40, 8  # of the load while it restarts
+CLIENTS, RATE, SECONDS = 32, 40, 5  # of the load while it restarts
 EVERY = 1.0
 
 
@@ -107,24 +106,10 @@ def until_it_serves(place, name, count):
         reap()
 
 
-def latencies(path):
-    times, bad = [], 0
-    with open(path) as f:
-        for line in f:
-            _, status, us = line.split()[:3]
-            if status.startswith("2"):
-                times.append(int(us) / 1000)
-            else:
-                bad += 1
-    return sorted(times), bad
-
-
 def feel(name, server, restarts):
-    """h2load at a fixed rate, which a machine of two cores can bear, and meanwhile
-    a restart each second."""
-    log = tempfile.mktemp(prefix="h2load-", dir=os.path.dirname(server.log))
-    argv = pinned(LOAD_CPU, ["h2load", "--h1", "-t1", "-c", CLIENTS, "--rps", RATE, "-D", SECONDS,
-                             "--log-file", log, "http://127.0.0.1:%d/hello" % server.port])
+    """paced_load at a rate that a machine of two cores can bear, and meanwhile a
+    restart each second."""
+    argv = pinned(LOAD_CPU, [program("paced_load"), server.port, SECONDS, CLIENTS, RATE, "/hello"])
     load = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     time.sleep(1.5)
     for n in range(restarts):
@@ -133,19 +118,28 @@ def feel(name, server, restarts):
         HOW[name](server)
         time.sleep(EVERY)
     out, _ = load.communicate(timeout=SECONDS + 60)
-    times, bad = latencies(log)
-    if not times:
-        raise Failed("h2load: " + out.strip()[-200:])
-    failed = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", out)
-    return {"longest_ms": times[-1], "p999_ms": times[int(len(times) * 0.999)],
-            "answers": len(times), "failed": int(failed.group(1)) + bad if failed else None}
+    if load.returncode != 0:
+        raise Failed(out.strip()[-200:])
+    answers, broken, reopened, _, p999, longest = out.split()
+    return {"longest_ms": float(longest), "p999_ms": float(p999), "answers": int(answers),
+            "failed": int(broken), "reopened": int(reopened)}
 
 
-def stalls(place, name, restarts):
+def middle(found):
+    """Of several runs: medians of the times, sums of the counts."""
+    return {key: statistics.median(f[key] for f in found) if key.endswith("_ms")
+            else sum(f[key] for f in found) for key in found[0]}
+
+
+def stalls(place, name, restarts, repeat):
+    """Calm and restarting by turns: one hiccup of the machine is no result."""
     server = peers.MAKERS[name](place)
+    calm, busy = [], []
     try:
-        calm = feel(name, server, 0)
-        return {"calm": calm, "restarting": feel(name, server, restarts), "restarts": restarts}
+        for _ in range(repeat):
+            calm.append(feel(name, server, 0))
+            busy.append(feel(name, server, restarts))
+        return {"calm": middle(calm), "restarting": middle(busy), "restarts": restarts * repeat}
     finally:
         server.stop()
         reap()
@@ -156,6 +150,12 @@ def receipts(server):
         return json.load(f)["receipts"]
 
 
+def ended_children():
+    """Seconds that those have run which ended and were reaped, generations among them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def moving(place, count, repeat):
     """Connections moved per second of the phases in which they move, and the CPU
     time of a restart that moves none."""
@@ -163,9 +163,11 @@ def moving(place, count, repeat):
     kept, rates, cpus = [], [], []
     try:
         for _ in range(repeat):
-            before = server.cpu()
+            reap()
+            before = server.cpu() + ended_children()
             restart_and_wait(server)
-            cpus.append((cpu_of(pids_of(server.proc.pid)) - before) * 1000)
+            after = cpu_of(pids_of(server.proc.pid)) + ended_children()
+            cpus.append((after - before) * 1000)
         for _ in range(count):
             s = socket.create_connection(("127.0.0.1", server.port), 10)
             s.sendall(b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -236,11 +238,11 @@ def each(names, measure):
     return out
 
 
-def run(place, count=7, restarts=5, connections=8000, stalled=True):
+def run(place, count=7, restarts=3, repeat=3, connections=8000, stalled=True):
     found = {"serves": each(HOW, lambda name: until_it_serves(place, name, count)),
              "stalls": {}, "moving": None}
     if stalled:
-        found["stalls"] = each(HOW, lambda name: stalls(place, name, restarts))
-        found["moving"] = moving(place, connections, 3)
+        found["stalls"] = each(HOW, lambda name: stalls(place, name, restarts, repeat))
+        found["moving"] = moving(place, connections, 5)
     found["goals"] = goals_of(found)
     return found

@@ -54,6 +54,7 @@ static bool ask(SSL_CTX *ctx, int port, const char *request)
 	int fd = dial(port), n;
 
 	SSL_set_fd(ssl, fd);
+	SSL_set_tlsext_host_name(ssl, "localhost");
 	if (ticket)
 		SSL_set_session(ssl, ticket);
 	if (SSL_connect(ssl) != 1)

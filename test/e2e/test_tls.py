@@ -127,6 +127,19 @@ class Serving(Https):
         out = self.s_client(self.srv.port, "-sess_in", path, "-ign_eof", data=request)
         self.assertIn("Reused", out)
 
+    def test_each_resumption_gives_the_ticket_for_the_next(self):
+        path = os.path.join(self.directory(), "session")
+        request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        self.s_client(self.srv.port, "-sess_out", path, "-ign_eof", data=request)
+        for _ in range(5):
+            with open(path, "rb") as f:
+                before = f.read()
+            out = self.s_client(self.srv.port, "-sess_in", path, "-sess_out", path, "-ign_eof",
+                                data=request)
+            self.assertIn("Reused", out)
+            with open(path, "rb") as f:
+                self.assertNotEqual(f.read(), before)
+
     def test_plain_http_gets_a_400_in_plain_text(self):
         conn = self.connect(self.srv)
         conn.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -174,9 +174,29 @@ static void an_ipv4_client_of_an_ipv6_socket_shows_its_ipv4_address(void **state
 	assert_string_equal(ip, "192.0.2.7");
 }
 
+static void a_copy_takes_what_the_family_needs(void **state)
+{
+	static const char *const texts[] = { "127.0.0.1:80", "[::1]:443", ":80",
+					     "unix:/run/a.sock" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		mo_addr a, *small;
+		char text[MO_ADDR_TEXT];
+
+		assert_int_equal(mo_addr_parse(texts[i], &a), 0);
+		small = malloc(mo_addr_size(&a));
+		mo_addr_copy(small, &a);
+		mo_addr_format(small, text);
+		assert_string_equal(text, texts[i]);
+		assert_true(mo_addr_equal(small, &a));
+		free(small);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_copy_takes_what_the_family_needs),
 		cmocka_unit_test(every_form_is_read_and_written),
 		cmocka_unit_test(what_cannot_be_read_is_refused),
 		cmocka_unit_test(a_unix_path_has_a_limit),
