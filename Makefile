@@ -46,8 +46,8 @@ test-tsan: ## ThreadSanitizer: unit and short restart tests
 	@tools/install-deps --test
 	@$(RUN) tsan
 
-test-long: ## the promises at full size: a million requests, 15,000 connections (some minutes)
-	@tools/install-deps --test
+test-long: ## the promises at full size: a million requests, 15,000 connections, browsers (15 minutes)
+	@tools/install-deps --long
 	@$(RUN) long
 
 prove: all ## molt prove on the demo, nginx, HAProxy, h2o, lighttpd, Caddy; writes doc/proof.md (4 minutes)

@@ -1,0 +1,188 @@
+"""GnuTLS, Node and Chromium keep their HTTPS connection through restarts.  curl,
+openssl and Python are in test/restart/test_tls.py."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "restart")]
+import ws  # noqa: E402
+from case import SLOW, eventually, main  # noqa: E402
+from test_tls import TlsCase  # noqa: E402
+
+RESTARTS = 10
+
+NODE = """
+const https = require('https');
+const agent = new https.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+require('readline').createInterface({ input: process.stdin }).on('line', () => {
+  const req = https.get({ port: +process.argv[1], host: '127.0.0.1', path: '/pid', agent }, res => {
+    let text = '';
+    res.on('data', d => text += d);
+    res.on('end', () => console.log('pid ' + text.trim() + ' reused ' + req.reusedSocket));
+  });
+  req.on('error', e => console.log('failed ' + e.message));
+});
+"""
+
+
+def needs(name):
+    return unittest.skipUnless(shutil.which(name), name + " is not installed")
+
+
+class Talker:
+    """A client that is spoken to by lines."""
+
+    def __init__(self, argv):
+        self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT)
+        self.text = ""
+        self.grown = threading.Condition()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while True:
+            piece = os.read(self.proc.stdout.fileno(), 65536)
+            if not piece:
+                return
+            with self.grown:
+                self.text += piece.decode("latin-1")
+                self.grown.notify()
+
+    def say(self, text):
+        self.proc.stdin.write(text.encode())
+        self.proc.stdin.flush()
+
+    def wait(self, pattern, since=0):
+        end = time.monotonic() + 20 * SLOW
+        with self.grown:
+            while True:
+                found = re.search(pattern, self.text[since:])
+                if found:
+                    return found
+                left = end - time.monotonic()
+                if left < 0 or not self.grown.wait(left):
+                    raise AssertionError("no /%s/ in %s" % (pattern, self.text[since:][-3000:]))
+
+    def close(self):
+        if self.proc.poll() is None:
+            self.proc.kill()
+        self.proc.wait()
+        self.reader.join()
+        self.proc.stdin.close()
+        self.proc.stdout.close()
+
+
+class Others(TlsCase):
+    def talker(self, argv):
+        t = Talker(argv)
+        self.addCleanup(t.close)
+        return t
+
+    @needs("gnutls-cli")
+    def test_gnutls(self):
+        for priority in ("NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.2"):
+            srv = self.app()
+            t = self.talker(["gnutls-cli", "--no-ca-verification", "--priority", priority,
+                             "-p", str(srv.port), "127.0.0.1"])
+            t.wait("Handshake was completed")
+            for _ in range(RESTARTS):
+                since = len(t.text)
+                t.say("GET /id?id=mark HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertEqual(int(t.wait(r"mark (\d+) \d+\n", since).group(1)), srv.pid)
+                self.restarted(srv)
+            print("gnutls-cli, %s: one connection, %d restarts" % (priority, RESTARTS), flush=True)
+            t.close()
+
+    @needs("node")
+    def test_node(self):
+        srv = self.app()
+        t = self.talker(["node", "-e", NODE, str(srv.port)])
+        for i in range(RESTARTS):
+            since = len(t.text)
+            t.say("next\n")
+            found = t.wait(r"pid (\d+) reused (\w+)\n", since)
+            self.assertEqual((int(found.group(1)), found.group(2)),
+                             (srv.pid, "true" if i else "false"))
+            self.restarted(srv)
+        print("node: one connection, %d restarts" % RESTARTS, flush=True)
+
+
+class Browser:
+    """Headless Chromium, driven by its debugging protocol."""
+
+    def __init__(self, directory, url):
+        self.proc = subprocess.Popen(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--ignore-certificate-errors", "--remote-debugging-port=0",
+             "--user-data-dir=" + directory, url], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.ws = None
+        self.number = 0
+        self.attach(os.path.join(directory, "DevToolsActivePort"))
+
+    def attach(self, path):
+        end = time.monotonic() + 30 * SLOW
+        while not os.path.exists(path) or open_lines(path) < 2:
+            if time.monotonic() > end or self.proc.poll() is not None:
+                raise AssertionError("chromium does not start")
+            time.sleep(0.05)
+        with open(path) as f:
+            port = int(f.readline())
+        page = None
+        while not page:
+            text = subprocess.check_output(["curl", "-sS", "--noproxy", "*",
+                                            "http://127.0.0.1:%d/json/list" % port])
+            page = next((p for p in json.loads(text) if p["type"] == "page"), None)
+        path = "/" + page["webSocketDebuggerUrl"].split("/", 3)[3]
+        self.ws = ws.WebSocket(("127.0.0.1", port), path, timeout=30 * SLOW)
+
+    def evaluate(self, script):
+        self.number += 1
+        self.ws.send(json.dumps({"id": self.number, "method": "Runtime.evaluate", "params": {
+            "expression": script, "awaitPromise": True, "returnByValue": True}}))
+        while True:
+            message = json.loads(self.ws.recv())
+            if message.get("id") == self.number:
+                return message["result"]["result"].get("value")
+
+    def close(self):
+        if self.ws:
+            self.ws.close_socket()
+        self.proc.terminate()
+        self.proc.wait()
+
+
+def open_lines(path):
+    with open(path) as f:
+        return len(f.readlines())
+
+
+class Chromium(TlsCase):
+    @needs("chromium")
+    def test_chromium(self):
+        srv = self.app()
+        b = Browser(self.directory(), "https://127.0.0.1:%d/pid" % srv.port)
+        self.addCleanup(b.close)
+        self.assertTrue(eventually(lambda: b.evaluate("location.protocol") == "https:", 10))
+        fetch = "fetch('/pid', {cache: 'no-store'}).then(r => r.text())"
+        self.assertEqual(b.evaluate(fetch), "%d\n" % srv.pid)
+        before, mine = self.opened(srv), 0
+        for _ in range(RESTARTS):
+            new = self.restarted(srv)
+            mine += 2  # the order, and the look at who serves
+            self.assertEqual(b.evaluate(fetch), "%d\n" % new)
+        anew = self.opened(srv) - before - mine - 1
+        print("chromium: %d connections opened anew in %d restarts" % (anew, RESTARTS), flush=True)
+        self.assertEqual(anew, 0)
+
+
+if __name__ == "__main__":
+    main()
