@@ -386,6 +386,19 @@ MOLT_API const char *molt_req_cookie(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_client_ip(const molt_req *r); /* of the socket; "unix" */
 MOLT_API const char *molt_req_id(const molt_req *r);	    /* 16 hex digits      */
 MOLT_API bool molt_req_is_tls(const molt_req *r);
+/* What the TLS handshake of the request's connection told, also when that was in an
+ * earlier generation. */
+typedef enum molt_tls_fact {
+	MOLT_TLS_VERSION,     /* "TLSv1.3" */
+	MOLT_TLS_SUITE,	      /* "TLS_AES_128_GCM_SHA256" */
+	MOLT_TLS_SERVER_NAME, /* that the client asked for (RFC 6066 section 3) */
+	MOLT_TLS_ALPN,	      /* "http/1.1", when the client asked for it (RFC 7301) */
+	MOLT_TLS_SUBJECT,     /* of the client's certificate, RFC 4514: "CN=alice,O=a" */
+	MOLT_TLS_VERIFIED,    /* "ok" when there is such a certificate */
+	MOLT_TLS_SESSION,     /* id, hexadecimal */
+} molt_tls_fact;
+/* "" when it told nothing of that kind; NULL: no TLS.  Borrowed, for as long as r. [any] */
+MOLT_API const char *molt_req_tls(const molt_req *r, molt_tls_fact what);
 MOLT_API bool molt_req_gone(const molt_req *r);	    /* the client has disconnected */
 MOLT_API bool molt_req_draining(const molt_req *r); /* a restart or shutdown is waiting */
 MOLT_API void *molt_req_arg(const molt_req *r);	    /* arg given to molt_bind() */

@@ -64,6 +64,8 @@ typedef struct mo_exchange_ops {
 	 * is a body to read; -EFBIG: too much to keep; -EPIPE, -ETIMEDOUT: s stays the
 	 * caller's.  [parks] */
 	int (*suspend)(molt_req *r, struct mo_step *s);
+	/* enum mo_tls_fact of net/tls_facts.h.  NULL: no TLS. [any] */
+	const char *(*tls_fact)(const molt_req *r, int fact);
 } mo_exchange_ops;
 
 struct molt_req {

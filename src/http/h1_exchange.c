@@ -26,7 +26,15 @@ static bool h1_broken(const molt_req *r)
 	       MO_H1_PEER_LOST;
 }
 
+const char *mo_h1_tls_fact(const molt_req *r, int fact)
+{
+	mo_stream *s = ((mo_conn *)r->conn)->stream;
+
+	return s->ops->fact(s, fact);
+}
+
 static const mo_exchange_ops ops = {
+	.tls_fact = mo_h1_tls_fact,
 	.read = mo_h1_body_read,
 	.send = mo_h1_send,
 	.send_file = mo_h1_send_file,

@@ -153,6 +153,15 @@ static int prepare(struct tls_stream *t)
 	return err;
 }
 
+static const char *tls_fact(mo_stream *s, int fact)
+{
+	struct tls_stream *t = of(s);
+
+	if (!t->facts)
+		t->facts = mo_facts_of(t->ssl, &t->facts_len);
+	return mo_facts_get(t->facts, (enum mo_tls_fact)fact);
+}
+
 static int tls_handshake(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
@@ -161,8 +170,10 @@ static int tls_handshake(mo_stream *s)
 	if (err)
 		return err;
 	ret = SSL_accept(t->ssl);
-	if (ret == 1)
+	if (ret == 1) {
+		(void)tls_fact(s, 0); /* other threads may ask later */
 		return 0;
+	}
 	err = result(t, ret);
 	return err ? err : broken(t, -ECONNRESET);
 }
@@ -344,15 +355,6 @@ static bool tls_settled(mo_stream *s)
 		return false;
 	carry_pending(t);
 	return !SSL_has_pending(t->ssl);
-}
-
-static const char *tls_fact(mo_stream *s, int fact)
-{
-	struct tls_stream *t = of(s);
-
-	if (!t->facts)
-		t->facts = mo_facts_of(t->ssl, &t->facts_len);
-	return mo_facts_get(t->facts, (enum mo_tls_fact)fact);
 }
 
 static molt_str tls_pack(mo_stream *s)

@@ -228,6 +228,52 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
 	return 0;
 }
 
+/* Sessions are bound to what was asked of the client, too: a ticket does not outlive
+ * the authorities that let its client in. */
+static void bind_sessions_to(SSL_CTX *ctx, const char *ca)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE], piece[4096];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	BIO *file = BIO_new_file(ca, "r");
+	unsigned n = 0;
+	int got;
+
+	MO_CHECK(md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1);
+	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), digest, &n) == 1);
+	EVP_DigestUpdate(md, digest, n);
+	while (file && (got = BIO_read(file, piece, sizeof(piece))) > 0)
+		EVP_DigestUpdate(md, piece, (size_t)got);
+	BIO_free(file);
+	MO_CHECK(EVP_DigestFinal_ex(md, digest, &n) == 1);
+	EVP_MD_CTX_free(md);
+	MO_CHECK(SSL_CTX_set_session_id_context(ctx, digest, n) == 1);
+}
+
+int mo_tls_ask_clients(mo_tls *t, const char *ca, bool required, char **why)
+{
+	STACK_OF(X509_NAME) * names;
+	struct stat st;
+	int err = check_file(ca, "certificates of the clients' authorities", &st, why);
+
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	if (err)
+		return err;
+	ERR_clear_error();
+	names = SSL_load_client_CA_file(ca);
+	if (!names || SSL_CTX_load_verify_file(t->ctx, ca) != 1) {
+		*why = mo_fmt(
+			"the certificates of the clients' authorities in %s cannot be used: %s", ca,
+			openssl_reason());
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return -EINVAL;
+	}
+	bind_sessions_to(t->ctx, ca);
+	SSL_CTX_set_client_CA_list(t->ctx, names);
+	SSL_CTX_set_verify(
+		t->ctx, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+	return 0;
+}
+
 mo_tls *mo_tls_ref(mo_tls *t)
 {
 	MO_MAGIC_OK(t, TLS_MAGIC);

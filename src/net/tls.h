@@ -17,6 +17,10 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why);
 mo_tls *mo_tls_ref(mo_tls *t);
 void mo_tls_unref(mo_tls *t);                       /* NULL accepted */
 struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed */
+/* Before the first stream: clients are asked for a certificate of the authorities in
+ * the PEM file ca.  One that is not valid is refused; required: none, too.  Errors as
+ * mo_tls_new(). */
+int mo_tls_ask_clients(mo_tls *t, const char *ca, bool required, char **why);
 /* Before the first stream: its connections can move to another process, and change
  * their keys after key_limit records (TLS 1.3; at least 1). */
 void mo_tls_allow_handover(mo_tls *t, uint64_t key_limit);

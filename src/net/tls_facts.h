@@ -7,6 +7,7 @@
 
 #include "molt.h"
 
+/* The same as molt_tls_fact of molt.h. */
 enum mo_tls_fact {
 	MO_FACT_VERSION,  /* "TLSv1.3" */
 	MO_FACT_SUITE,    /* "TLS_AES_128_GCM_SHA256" */

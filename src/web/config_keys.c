@@ -63,6 +63,11 @@ static const mo_key keys[] = {
 	       "PEM file with the certificate and its chain. A named server does not inherit it."),
 	STRING("httpsKeyPath", MO_KEY_OWN, https_key, NULL,
 	       "PEM file with the private key. A named server does not inherit it."),
+	STRING("httpsClientCaPath", MO_KEY_OWN, https_client_ca, NULL,
+	       "PEM file with the authorities of client certificates: HTTPS clients are asked for one, "
+	       "and one that is not valid is refused. A named server does not inherit it."),
+	BOOL("httpsClientRequired", https_client_required, "false",
+	     "Refuse HTTPS clients without such a certificate."),
 	DURATION("readTimeout", MO_KEY_ZERO_NONE, read_timeout, "60s",
 		 "The whole request, head and body."),
 	DURATION("headerTimeout", MO_KEY_ZERO_NONE, header_timeout, "10s",

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "net/tls_facts.h"
 
 const char *molt_req_method(const molt_req *r)
 {
@@ -31,6 +32,12 @@ const char *molt_req_target(const molt_req *r)
 bool molt_req_is_tls(const molt_req *r)
 {
 	return mo_web_of(r)->req->tls;
+}
+
+const char *molt_req_tls(const molt_req *r, molt_tls_fact what)
+{
+	_Static_assert((int)MOLT_TLS_SESSION == (int)MO_FACT_SESSION, "one order of facts");
+	return r->tls ? r->ops->tls_fact(r, (int)what) : NULL;
 }
 
 bool molt_req_gone(const molt_req *r)

@@ -155,6 +155,9 @@ static int open_tls(molt_server *s, mo_endpoint *e)
 	if (!e->https)
 		return 0;
 	rc = mo_tls_new(cert, key, &e->tls, &why);
+	if (rc == 0 && s->set.https_client_ca)
+		rc = mo_tls_ask_clients(e->tls, s->set.https_client_ca,
+					s->set.https_client_required, &why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "HTTPS on %s: %s", e->text, why);
 	else if (s->set.tls_shed || (s->set.handover && s->set.tls_handover))

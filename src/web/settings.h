@@ -14,6 +14,8 @@ typedef struct mo_settings {
 	char *address;	  /* comma list */
 	char *https_addr; /* comma list; when NULL and a certificate is set, address is HTTPS */
 	char *https_cert, *https_key;
+	char *https_client_ca;
+	bool https_client_required;
 	char *server_agent;
 	char *server_root, *index_files;
 	bool index_folder;

@@ -85,8 +85,8 @@ class Memory(RestartCase):
         self.addCleanup(proc.terminate)
 
         def worker():
-            path = "/proc/%d/task/%d/children" % (proc.pid, proc.pid)
-            return open(path).read().split() if os.path.exists(path) else None
+            with open("/proc/%d/task/%d/children" % (proc.pid, proc.pid)) as f:
+                return f.read().split()
         pid = int(eventually(worker, 5)[0])
 
         def listens():

@@ -35,6 +35,12 @@ static void show(molt_req *r)
 	molt_res_printf(r, "method=%s\npath=%s\ntarget=%s\nhost=%s\nip=%s\ntls=%d\nid=%s\n",
 			molt_req_method(r), molt_req_path(r), molt_req_target(r), molt_req_host(r),
 			molt_req_client_ip(r), molt_req_is_tls(r), molt_req_id(r));
+	if (molt_req_is_tls(r))
+		molt_res_printf(
+			r, "version=%s\nsuite=%s\nsni=%s\nalpn=%s\nsubject=%s\nverified=%s\n",
+			molt_req_tls(r, MOLT_TLS_VERSION), molt_req_tls(r, MOLT_TLS_SUITE),
+			molt_req_tls(r, MOLT_TLS_SERVER_NAME), molt_req_tls(r, MOLT_TLS_ALPN),
+			molt_req_tls(r, MOLT_TLS_SUBJECT), molt_req_tls(r, MOLT_TLS_VERIFIED));
 	if (name)
 		molt_res_printf(
 			r, "query=%s\nheader=%s\ncookie=%s\n", or_dash(molt_req_query(r, "value")),

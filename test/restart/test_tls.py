@@ -198,7 +198,12 @@ class Bodies(TlsCase):
         answer = conn.request("POST", "/count", body=body)
         self.assertEqual(answer.body.split()[0], b"%d" % len(body))
         self.assertEqual(answer.body.split()[1], b"%d" % sum(body))
-        self.assertEqual(len(conn.request("GET", "/big?n=%d" % BYTES).body), BYTES)
+        conn.send(GET % "/big?n=%d" % BYTES)
+        head = conn.head()
+        self.assertEqual(head.get("content-length"), str(BYTES))
+        got, conn.buf = len(conn.buf), b""
+        while got < BYTES:
+            got += len(conn.sock.recv(min(1 << 20, BYTES - got)))
 
     def test_uploads_and_downloads_begun_after_a_move(self):
         srv = self.app(env=self.env)
@@ -254,6 +259,62 @@ class Clients(TlsCase):
                 self.assertEqual(conn.request("GET", "/pid").body, b"%d\n" % new)
         # What this test itself has asked: a restart, its check, and two statuses.
         self.assertLessEqual(self.opened(srv) - before, 3 * 2 + 2)
+
+
+class Facts(TlsCase):
+    def certificate_of(self, name):
+        """Of a client, signed by the authority ca.crt."""
+        if not os.path.exists(self.path("ca.crt")):
+            certs.make(self.dir, "ca", "authority")
+        key, csr, crt = (self.path(name + end) for end in (".key", ".csr", ".crt"))
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", csr,
+                        "-subj", "/O=molt/CN=" + name], **quiet)
+        subprocess.run(["openssl", "x509", "-req", "-in", csr, "-CA", self.path("ca.crt"),
+                        "-CAkey", self.path("ca.key"), "-CAcreateserial", "-out", crt,
+                        "-days", "2"], **quiet)
+        return crt, key
+
+    def client(self, *pair, version=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["http/1.1"])
+        if version:
+            context.maximum_version = version
+        if pair:
+            context.load_cert_chain(*pair)
+        return context
+
+    def test_what_the_handshake_told_is_known_in_later_processes(self):
+        pair = self.certificate_of("alice")
+        srv = self.app(env={"MOLT_SERVER_HTTPSCLIENTCAPATH": self.path("ca.crt")})
+        for version, name in ((ssl.TLSVersion.TLSv1_3, "TLSv1.3"),
+                              (ssl.TLSVersion.TLSv1_2, "TLSv1.2")):
+            known = self.connect(srv, tls=self.client(*pair, version=version))
+            unknown = self.connect(srv, tls=self.client(version=version))
+            for _ in range(3):
+                text = known.request("GET", "/show").body.decode()
+                self.assertIn("version=%s\n" % name, text)
+                self.assertIn("sni=localhost\nalpn=http/1.1\n"
+                              "subject=CN=alice,O=molt\nverified=ok\n", text)
+                text = unknown.request("GET", "/show").body.decode()
+                self.assertIn("subject=\nverified=\n", text)
+                self.restarted(srv)
+
+    def test_certificates_of_others_are_refused(self):
+        self.certificate_of("alice")
+        other = certs.make(self.directory(), "mallory", "mallory")
+        srv = self.app(env={"MOLT_SERVER_HTTPSCLIENTCAPATH": self.path("ca.crt"),
+                            "MOLT_SERVER_HTTPSCLIENTREQUIRED": "true"})
+        for pair in ((), other):
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                conn = self.connect(srv, tls=self.client(*pair))
+                conn.request("GET", "/show")
+        conn = self.connect(srv, tls=self.client(self.path("alice.crt"), self.path("alice.key")))
+        self.assertEqual(conn.request("GET", "/show").status, 200)
+        srv.stop()
 
 
 class Refused(TlsCase):
