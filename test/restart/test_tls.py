@@ -1,7 +1,9 @@
 """HTTPS connections that moved: what TLS promises goes on holding in the next
 processes.  Load is in test_load_https.py, WebSockets in test_ws.py."""
 import os
+import random
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -13,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import certs  # noqa: E402
 import procs  # noqa: E402
 from case import SHORT, SLOW, eventually, main  # noqa: E402
+from rawhttp import Broken  # noqa: E402
 from release import RestartCase  # noqa: E402
 
 GET = "GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -363,6 +366,47 @@ class TakenBack(TlsCase):
         self.assertTrue(moved.closed())
         third = self.restarted(srv)
         self.assertEqual(running.request("GET", "/pid").body, b"%d\n" % third)
+
+
+class Killed(TlsCase):
+    env = {"MOLT_SERVER_BAKETIME": "30s"}
+
+    def ask(self, conn):
+        """Is it still served?  A record that is not the next one fails the test: no
+        two processes may have sealed with one number."""
+        try:
+            conn.send(GET % "/pid")
+            return conn.answer().status == 200
+        except ssl.SSLEOFError:
+            return False
+        except ssl.SSLError as e:
+            self.fail("a wrong record: %s" % e)
+        except (Broken, ConnectionError):
+            return False
+
+    def test_a_successor_killed_while_it_is_given_connections(self):
+        srv = self.app()
+        conns = [self.connect(srv) for _ in range(300)]
+        lost = kept = 0
+        for _ in range(4 if SHORT else 12):
+            for conn in conns:
+                self.assertTrue(self.ask(conn))
+            old, since = srv.pid, srv.mark()
+            os.kill(old, signal.SIGUSR2)
+            time.sleep(random.uniform(0.002, 0.03) * SLOW)
+            child = eventually(lambda: [p for p in srv.pids() if p != old], 5, 0.001)[0]
+            os.kill(child, signal.SIGKILL)
+            eventually(lambda: srv.pids() == [old], 5)
+            srv.wait_log("serves again|restart failed", since=since)
+            for k, conn in enumerate(conns):
+                if self.ask(conn):
+                    kept += 1
+                else:
+                    lost += 1
+                    conn.close()
+                    conns[k] = self.connect(srv)
+        print("%d connections went with killed processes, %d were served on" % (lost, kept),
+              flush=True)
 
 
 class Secrets(TlsCase):
