@@ -395,8 +395,10 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 		rc = await(c, type, deadline, true, m);
 	if (rc != -ETIMEDOUT && rc != -EAGAIN)
 		return rc;
-	/* Whether it has taken what was sent can only be known when it is gone. */
+	/* Whether it has taken what was sent can only be known when it is gone: it may
+	 * have answered in the last moment. */
 	mo_child_kill(c);
-	return mo_child_fail(c, -ECHILD, mo_fmt("it was killed, for it did not answer for %lld ms",
-						(long long)silence));
+	rc = mo_child_fail(c, -ECHILD, mo_fmt("it was killed, for it did not answer for %lld ms",
+					      (long long)silence));
+	return await(c, type, mo_deadline(0), true, m) == 0 ? 0 : rc;
 }

@@ -57,6 +57,14 @@ static long mark_taken(mo_gen_batch *b, const json_t *answer)
 	return n;
 }
 
+/* We end before the answer came, and whether they were taken will not be known: they
+ * are closed here without one more byte, as both may believe to own them. */
+static void give_up(mo_gen_batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		b->conns[i].taken = true;
+}
+
 static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 {
 	molt_str pieces[MO_MOVE_PIECES * MO_GEN_BATCH];
@@ -66,6 +74,8 @@ static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 
 	rc = link->exchange(link->arg, describe(b, seen, fds, pieces), fds, (int)b->n, pieces,
 			    &answer);
+	if (rc == -ECANCELED)
+		give_up(b);
 	if (rc < 0)
 		return rc;
 	n = mark_taken(b, answer.body);

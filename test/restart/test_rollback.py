@@ -358,6 +358,17 @@ class ByHand(RollbackCase):
             srv.stop()
 
 
+class ByHandTls(RollbackCase):
+    """Over TLS: connections come back with their keys."""
+    tls = True
+    test_the_predecessor_serves_and_has_its_connections_again = \
+        ByHand.test_the_predecessor_serves_and_has_its_connections_again
+    test_a_running_request_is_finished_by_the_one_that_began_it = \
+        ByHand.test_a_running_request_is_finished_by_the_one_that_began_it
+    test_every_subscriber_gets_every_event_once = \
+        ByHand.test_every_subscriber_gets_every_event_once
+
+
 class Kept(RollbackCase):
     """The predecessor is gone: its program is kept."""
 
