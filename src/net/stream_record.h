@@ -1,4 +1,4 @@
-/* The record stream, inside: shared with stream_tls.c, which makes one of a
+/* The record stream, inside: stream_record.c and stream_record_in.c; and for stream_tls.c, which makes one of a
  * connection that sheds OpenSSL; and looked at by its unit test. */
 #ifndef MO_NET_STREAM_RECORD_H
 #define MO_NET_STREAM_RECORD_H
@@ -29,6 +29,13 @@ struct record_stream {
 	char *facts;
 	uint8_t *parcel; /* of pack() */
 };
+
+/* It is over: wipes the keys, drops what is buffered; returns err. */
+int mo_record_broken(struct record_stream *t, int err);
+/* The peer broke the rules: says which, once, and nothing after it.  -EPROTO. */
+int mo_record_fail(struct record_stream *t, int alert);
+ssize_t mo_record_read(mo_stream *s, void *buf, size_t n);
+bool mo_record_pending(const mo_stream *s);
 
 /* Owns fd, keys and facts (malloc'd, see tls_facts.h). */
 mo_stream *mo_stream_record(int fd, mo_tls_keys *keys, char *facts, size_t facts_len,
