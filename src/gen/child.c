@@ -400,5 +400,8 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 	mo_child_kill(c);
 	rc = mo_child_fail(c, -ECHILD, mo_fmt("it was killed, for it did not answer for %lld ms",
 					      (long long)silence));
-	return await(c, type, mo_deadline(0), true, m) == 0 ? 0 : rc;
+	if (await(c, type, mo_deadline(0), true, m) == 0)
+		return 0;
+	/* One that took over by path and cannot be reached may still wake up. */
+	return mo_child_reap(c) ? rc : -ECANCELED;
 }

@@ -57,8 +57,8 @@ static long mark_taken(mo_gen_batch *b, const json_t *answer)
 	return n;
 }
 
-/* We end before the answer came, and whether they were taken will not be known: they
- * are closed here without one more byte, as both may believe to own them. */
+/* The answer will not come, and whether they were taken cannot be known: they are
+ * closed here without one more byte, as both may believe to own them. */
 static void give_up(mo_gen_batch *b)
 {
 	for (size_t i = 0; i < b->n; i++)

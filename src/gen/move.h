@@ -22,8 +22,9 @@
 /* The giver sends through these, so that it need not know the transaction. */
 typedef struct mo_move_link {
 	void *arg;
-	/* Sends one message and waits for "took": 0 and *answer, or <0: the
-	 * successor is gone. */
+	/* Sends one message and waits for "took": 0 and *answer; -ECANCELED: no
+	 * answer came, but one may have been on its way; other <0: the successor
+	 * is gone, without an answer. */
 	int (*exchange)(void *arg, json_t *body, const int *fds, int n, const molt_str *pieces,
 			mo_wire_msg *answer);
 } mo_move_link;
