@@ -3,6 +3,7 @@ goals.  What cannot be computed, the explanations, is in notes.md and goes in as
 is."""
 import json
 import os
+import textwrap
 
 import peers
 import workloads
@@ -130,7 +131,8 @@ def growth_table(found):
     lines = ["## Growth", "", "CPU time per keep-alive request of Molt when one thing grows, relative to "
              "the column that says 1.00. All on one core, so more loops show what sharing costs, "
              "not what more cores bring.", ""]
-    for key, what in (("loops", "loops"), ("routes", "routes"), ("connections", "connections")):
+    for key, what in (("loops", "loops"), ("routes", "routes"), ("connections", "connections"),
+                      ("connections_floor", "connections, the floor")):
         row = found.get(key, {})
         if "failed" in row:
             lines.append("%s: failed (%s)." % (what, row["failed"]))
@@ -177,9 +179,30 @@ def print_goals(goals):
 
 
 def machine():
-    with open("/proc/cpuinfo") as f:
-        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "")
-    return "%s, %d cores, Linux %s" % (model, os.cpu_count(), os.uname().release.split("-")[0])
+    return "A machine of %d cores with Linux %s" % (os.cpu_count(),
+                                                   ".".join(os.uname().release.split(".")[:2]))
+
+
+def wrapped(text):
+    """Paragraphs and list items anew in lines of 130; tables and headings as they are."""
+    out, part = [], []
+
+    def flush():
+        if part:
+            indent = "  " if part[0].startswith("- ") else ""
+            out.append(textwrap.fill(" ".join(part), 130, subsequent_indent=indent,
+                                     break_long_words=False, break_on_hyphens=False))
+            part.clear()
+    for line in text.split("\n"):
+        if not line or line.startswith(("|", "#")):
+            flush()
+            out.append(line)
+        else:
+            if line.startswith("- "):
+                flush()
+            part.append(line.strip())
+    flush()
+    return "\n".join(out)
 
 
 def write(results):
@@ -197,7 +220,7 @@ def write(results):
         "load": about.get("load", ""),
         "versions": ", ".join("%s %s" % (NAMES[n], v) for n, v in peers.versions().items() if v)}
     with open(PAGE, "w") as f:
-        f.write(text.rstrip() + "\n")
+        f.write(wrapped(text).rstrip() + "\n")
     print("wrote " + os.path.normpath(PAGE))
 
 
