@@ -107,7 +107,7 @@ static void a_key_update_in_pieces_is_understood_and_stays_until_whole(void **st
 
 	begin_forging(1);
 	for (int i = 0; i < 4; i++) {
-		send_forged(22, "\x18\0\0\1\0" + i, 1);
+		send_forged(22, &"\x18\0\0\1\0"[i], 1);
 		assert_int_equal(s->ops->read(s, &c, 1), -EAGAIN);
 		assert_false(s->ops->settled(s));
 	}
