@@ -47,7 +47,7 @@ static json_t *row_of(const mo_crowd *k, const mo_load_count *c)
 
 	for (int f = 0; f < MO_FAULTS; f++)
 		if (c->failed[f])
-			json_object_set_new(kinds, mo_fault_name(f),
+			json_object_set_new(kinds, mo_fault_name((enum mo_fault)f),
 					    json_integer((json_int_t)c->failed[f]));
 	return json_pack("{s:s, s:i, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:f}", "name", k->name,
 			 "clients", (int)k->clients, "requests", (json_int_t)c->requests, "ok",
