@@ -31,8 +31,8 @@ what the kernel takes; what a server costs more is its own work.
 
 HOW = """## How it was measured
 
-- %(machine)s. The server is pinned to one core, the load generator (wrk, h2load; `test/bench/tls_load.c` for handshakes) to
-  another. Nothing leaves loopback.
+- %(machine)s. The server is pinned to one core, the load generator to another: wrk, `test/bench/tls_load.c`
+  for handshakes, `test/bench/paced_load.c` for restarts (h2load neither resumes nor opens again what a server closed). Nothing leaves loopback.
 - %(rounds)s. A ratio is taken within a round, so that what slows the machine for a while slows both.
 - Load average while it ran: %(load)s.
 - Each server: one worker, one thread (Caddy: one core; Apache: its 128 threads on one core), access log off, keep-alive without limit, its
