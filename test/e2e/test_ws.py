@@ -20,8 +20,8 @@ class WsCase(Case):
     def setUpClass(cls):
         cls.srv = cls.shared_server(program("test/programs/app"), env=cls.env)
 
-    def open(self, path="/ws/count", **kw):
-        w = ws.WebSocket(("127.0.0.1", self.srv.port), path, timeout=10 * SLOW, **kw)
+    def open(self, path="/ws/count", srv=None, **kw):
+        w = ws.WebSocket(("127.0.0.1", (srv or self.srv).port), path, timeout=10 * SLOW, **kw)
         self.addCleanup(w.close_socket)
         return w
 
@@ -291,8 +291,8 @@ class Tls(WsCase):
         directory = tempfile.mkdtemp(prefix="molt-test-")
         cls.addClassCleanup(shutil.rmtree, directory, True)
         crt, key = certs.make(directory)
-        cls.srv = cls.shared_server(program("test/programs/app"), env={
-            "MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key})
+        cls.env = {"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key}
+        cls.srv = cls.shared_server(program("test/programs/app"), env=cls.env)
 
     def test_messages(self):
         for path, head in (("/ws/count", "%d "), ("/ws/line", "")):
@@ -302,9 +302,19 @@ class Tls(WsCase):
                 w.send(data)
                 self.assertEqual(w.recv(), (head % i if head else "") + data)
 
-    def test_a_restart_closes_with_1012(self):
-        w = self.open(tls=True)
+    def test_a_restart_moves_what_can_save_itself(self):
+        w = self.open("/ws/count", tls=True)
+        w.send("before")
+        self.assertEqual(w.recv(), "1 before")
         self.srv.restart()
+        w.send("behind")
+        self.assertEqual(w.recv(), "2 behind")
+
+    def test_a_restart_closes_with_1012_what_does_not_move(self):
+        srv = self.server(program("test/programs/app"),
+                          env=dict(self.env, MOLT_SERVER_TLSHANDOVER="false"))
+        w = self.open("/ws/count", tls=True, srv=srv)
+        srv.restart()
         self.assertEqual(w.closed(5 * SLOW), 1012)
 
 
