@@ -24,8 +24,9 @@
  *   STOPPING    last connection gone, or deadline, ENDED
  *               or shutdown asked again
  *
- * Always: one restart at a time; a request for the same target joins it and
- * gets its outcome; another target is -EBUSY. */
+ * Who may ask for what, and hears what: request.h.
+ *
+ * Always: one restart at a time. */
 #ifndef MO_GEN_CONTROL_H
 #define MO_GEN_CONTROL_H
 
@@ -46,12 +47,6 @@ const mo_gen_host *mo_control_host(void);
  * its first one on. */
 void mo_control_serving(void);
 
-int mo_control_restart(const char *exe); /* see molt_restart() [any] [parks] */
-/* A process that is no child of ours takes over; owns t.  On the control thread. */
-struct mo_taker;
-void mo_control_take_over(struct mo_taker *t);
-/* See molt_rollback(); by: who asks, for the receipt. [any] [parks] */
-int mo_control_rollback(const char *by);
 int mo_control_shutdown(void);		 /* [any] */
 int mo_control_wait(void);		 /* see molt_wait(); not in a handler */
 void mo_control_stop(void);		 /* ends the thread; after wait; tests */
@@ -69,23 +64,22 @@ unsigned mo_control_generation(void); /* [any] */
 const char *mo_gen_state_name(enum mo_gen_state s);
 
 /* For the other files of gen, on the control thread. */
+enum mo_gen_state mo_control_state(void); /* [any] */
+void mo_control_end(int result); /* ENDED: wait() returns result */
+void mo_control_run_stop(void *unused); /* a coroutine: STOPPING, from its drain to the end */
+void mo_control_shutdown_now(void *unused); /* somebody asked */
 void mo_control_set_state(enum mo_gen_state s);
 void mo_control_set_identity(unsigned generation, int predecessor_pid, bool alive);
 void mo_control_set_successor(int pid);
 /* From SERVING to DRAINING, for the predecessor; false: not now. */
 bool mo_control_withdraw(void);
-/* Who asked in this process for a rollback that has not ended; NULL: nobody. */
-const char *mo_control_rollback_by(void);
-/* It has ended so: for everybody who asked in this process. */
-void mo_control_rolled_back(int result);
-/* The predecessor has gone for good: who asked it to serve again hears so. */
-void mo_control_no_predecessor(void);
 bool mo_control_shutdown_asked(void); /* how often: at least once */
 unsigned mo_control_shutdown_count(void);
 void mo_control_fire(enum molt_event e);
 /* Sleeps in a coroutine of the control loop, but not past the next request to
  * shut down or the next poke; one that came since the last nap ends it at once. */
 void mo_control_nap(molt_time ms);
+void mo_control_wake(void); /* ends a nap, or the next one */
 /* There may be something to do for who naps: a connection can move.  [any] */
 void mo_control_poke(void);
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/request.h"
 #include "gen/elders.h"
 #include "gen/move.h"
 #include "gen/predecessor_internal.h"
@@ -68,7 +69,7 @@ static char *silence(mo_predecessor *p)
 /* What asks for it now, as a sentence (malloc'd), or NULL. */
 static char *cause(mo_predecessor *p)
 {
-	const char *by = mo_control_rollback_by();
+	const char *by = mo_request_rollback_by();
 	char *why = NULL;
 
 	if (!by)
@@ -121,7 +122,7 @@ static void refuse(mo_predecessor *p)
 {
 	free(p->child.asks_back);
 	p->child.asks_back = NULL;
-	mo_control_rolled_back(-EBUSY);
+	mo_request_rolled_back(-EBUSY);
 	p->back.again = mo_now() + AGAIN;
 	free(p->back.why);
 	p->back.why = NULL;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/request.h"
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
 #include "rt/park.h"
@@ -90,7 +91,7 @@ static void meet(int fd)
 	if (strcmp(m.type, "takeover") != 0 || mo_json_int(m.body, "protocol") != MO_WIRE_PROTOCOL)
 		mo_taker_refuse(k, -EPROTO, "it speaks another handover protocol");
 	else
-		mo_control_take_over(k);
+		mo_request_takeover(k);
 	mo_wire_free(&m);
 }
 

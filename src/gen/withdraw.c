@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/control.h"
+#include "gen/request.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
 #include "gen/move.h"
@@ -63,7 +64,7 @@ static void withdraw(int channel)
 	w.asked = 0;
 	if (!mo_control_withdraw()) {
 		mo_successor_say("busy");
-		mo_control_rolled_back(-EBUSY);
+		mo_request_rolled_back(-EBUSY);
 		return;
 	}
 	w.state = WITHDRAWN;
@@ -92,7 +93,7 @@ static void give_back(int channel)
 	mo_relay_turn_down(channel);
 	mo_elders_offer_back(send_elder, &channel);
 	mo_control_host()->close_own();
-	mo_control_rolled_back(0);
+	mo_request_rolled_back(0);
 	mo_info("generation %u (pid %d) serves again; generation %u gives its connections back",
 		mo_control_generation() - 1, predecessor_pid(), mo_control_generation());
 }
@@ -133,7 +134,7 @@ void mo_withdraw_alone(void)
 	if (w.state != WITHDRAWN)
 		return;
 	serve_again();
-	mo_control_rolled_back(-ECHILD);
+	mo_request_rolled_back(-ECHILD);
 }
 
 /* One that took "withdrawn" and does not go on holds the service: it must not wake
@@ -142,7 +143,7 @@ void mo_withdraw_tick(void)
 {
 	if (w.asked && mo_left(w.asked) == 0) {
 		w.asked = 0;
-		mo_control_rolled_back(-ETIMEDOUT);
+		mo_request_rolled_back(-ETIMEDOUT);
 	}
 	if (w.state != WITHDRAWN || mo_left(w.deadline) > 0)
 		return;

@@ -31,7 +31,7 @@ void mo_withdraw_tick(void);
 #define MO_WITHDRAW_TICK (100 * MOLT_MS)
 bool mo_withdraw_gives(void);
 
-/* Asks the predecessor to serve again.  0: mo_control_rolled_back() will tell. */
+/* Asks the predecessor to serve again.  0: mo_request_rolled_back() will tell. */
 int mo_withdraw_ask(int channel, const char *by);
 /* The predecessor is gone: this generation serves again when it had stopped. */
 void mo_withdraw_alone(void);

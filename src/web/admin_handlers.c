@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "gen/control.h"
+#include "gen/request.h"
 #include "gen/previous.h"
 #include "gen/uplink.h"
 #include "web/admin.h"
@@ -312,7 +313,7 @@ void mo_admin_on_rollback(molt_req *r)
 	by_restart = json_is_object(to) && !json_object_get(to, "until");
 	json_decref(to);
 	mo_info("admin: rollback asked by %s", molt_req_client_ip(r));
-	err = mo_control_rollback(molt_req_server(r)->internal ? "the control socket"
+	err = mo_request_rollback(molt_req_server(r)->internal ? "the control socket"
 							       : molt_fmt(r, "the admin API (%s)",
 									  molt_req_client_ip(r)));
 	if (!err)

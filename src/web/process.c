@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/request.h"
 #include "gen/elders.h"
 #include "gen/preflight.h"
 #include "gen/previous.h"
@@ -357,12 +358,12 @@ const mo_gen_host *mo_process_host(void)
 
 int molt_restart(const char *exe)
 {
-	return mo_control_restart(exe);
+	return mo_request_restart(exe);
 }
 
 int molt_rollback(void)
 {
-	return mo_control_rollback("the program");
+	return mo_request_rollback("the program");
 }
 
 int molt_shutdown(void)

@@ -1,0 +1,265 @@
+/* What the predecessor, or a supervisor, offers to this process: read before the
+ * program's own start-up, taken by its servers; see successor.h for the steps. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/activate.h"
+#include "gen/control.h"
+#include "gen/elders.h"
+#include "gen/offer.h"
+#include "gen/parent.h"
+#include "gen/previous.h"
+#include "gen/start.h"
+#include "gen/state.h"
+#include "gen/successor_internal.h"
+#include "gen/takeover.h"
+#include "gen/uplink.h"
+#include "net/ticket.h"
+
+#define OFFER_TIMEOUT (10 * MOLT_SECOND)
+
+static mo_successor *const self = &mo_successor_self;
+
+/* The next message, blocking; set-up runs on the program's own thread. */
+static int next_message(int fd, molt_time deadline, mo_wire_msg *m)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int rc = mo_wire_recv(fd, m);
+
+		if (rc != -EAGAIN)
+			return rc;
+		if (mo_left(deadline) == 0)
+			return -ETIMEDOUT;
+		poll(&p, 1, (int)mo_left(deadline));
+	}
+}
+
+/* From a supervisor: its link.  From a predecessor: the real standard error, the
+ * reading end of ours, and the link when there is a supervisor. */
+static void take_offer_fds(mo_wire_msg *m)
+{
+	int link = self->by_supervisor ? 0 : 2;
+
+	if (self->by_path)
+		return;
+	if (!self->by_supervisor) {
+		self->stderr_fd = m->fds[0];
+		self->tail_fd = m->fds[1];
+		m->fds[0] = m->fds[1] = -1;
+	}
+	if (m->nfds > link) {
+		mo_uplink_take(m->fds[link], (int)mo_json_int(m->body, "supervisor"));
+		m->fds[link] = -1;
+		mo_uplink_starting((int)mo_json_int(m->body, "pid"));
+	}
+}
+
+static int take_offer(mo_wire_msg *m, char **why)
+{
+	self->by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
+	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
+	    m->nfds < (self->by_path         ? 0
+		       : self->by_supervisor ? 1
+					     : 2)) {
+		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
+			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
+		return -EPROTO;
+	}
+	self->supervised = json_is_true(json_object_get(m->body, "supervised"));
+	if (!self->by_path) {
+		mo_start_set_exe(mo_json_str(m->body, "exe"));
+		mo_start_get()->control_socket =
+			mo_strdup(json_string_value(json_object_get(m->body, "control_socket")));
+	}
+	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
+				self->by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
+				!self->by_supervisor);
+	mo_parent_set(m->pid);
+	take_offer_fds(m);
+	return 0;
+}
+
+static void add_offered(void *unused, const char *server, mo_listener *l)
+{
+	mo_offered *o = mo_calloc(1, sizeof(*o)), **at = &self->listeners;
+
+	(void)unused;
+	*o = (mo_offered){ .server = mo_strdup(server), .listener = l };
+	while (*at)
+		at = &(*at)->next;
+	*at = o;
+	self->adopted++;
+}
+
+/* One message of the offer: 1 when it was the last. */
+static int take_message(mo_wire_msg *m, char **why)
+{
+	if (strcmp(m->type, "offer") == 0)
+		return take_offer(m, why);
+	if (strcmp(m->type, "refused") == 0) {
+		*why = mo_fmt("the program that runs (pid %lld) refuses the takeover: %s",
+			      mo_json_int(m->body, "pid"), mo_json_str(m->body, "why"));
+		return -EBUSY;
+	}
+	if (strcmp(m->type, "listeners") == 0)
+		return mo_offer_unpack(m, add_offered, NULL, why);
+	if (strcmp(m->type, "previous") == 0)
+		mo_previous_take(m);
+	if (strcmp(m->type, "tickets") == 0)
+		mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
+	if (strcmp(m->type, "state") == 0 && mo_state_arrive(m) < 0) {
+		*why = mo_strdup("the state that was offered is not whole");
+		return -EPROTO;
+	}
+	mo_successor_take_record(m);
+	if (strcmp(m->type, "elders") == 0)
+		return mo_elders_arrive(m);
+	if (strcmp(m->type, "offered") != 0)
+		return 0; /* of a newer version */
+	if (mo_json_int(m->body, "listeners") == self->adopted - self->kept)
+		return 1;
+	*why = mo_fmt("%lld listeners were announced, %d came", mo_json_int(m->body, "listeners"),
+		      self->adopted - self->kept);
+	return -EPROTO;
+}
+
+/* A process that is killed closes one descriptor after the other. */
+static void await_end(int fd)
+{
+	struct pollfd p = { .fd = mo_wire_peer_pidfd(fd), .events = POLLIN };
+
+	if (p.fd < 0)
+		return;
+	poll(&p, 1, (int)MOLT_SECOND);
+	close(p.fd);
+}
+
+/* The whole offer, once; it says why not. */
+static int read_offer(int fd, char **why)
+{
+	molt_time deadline = mo_deadline(OFFER_TIMEOUT);
+	int rc = 0;
+
+	(void)MO_FAULT("step", "begin", fd);
+	while (rc == 0) {
+		mo_wire_msg m;
+
+		rc = next_message(fd, deadline, &m);
+		if (rc == 1) {
+			rc = take_message(&m, why);
+			mo_wire_free(&m);
+		} else if (rc == 0 &&
+			   (self->by_path ? self->supervised : mo_start_get()->supervised)) {
+			/* The listeners are the supervisor's to give. */
+			*why = mo_strdup("the predecessor is gone before its offer was complete");
+			return -EPIPE;
+		} else if (rc == 0) {
+			/* It died: what it did not give is bound anew, when its own
+			 * descriptors are closed. */
+			await_end(fd);
+			mo_warn("the predecessor is gone before its offer was complete");
+			rc = 1;
+		} else {
+			*why = mo_fmt("no complete offer came from the predecessor: %s",
+				      strerror(-rc));
+			rc = -EPROTO;
+		}
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* From whoever serves at the path of a takeover, if anybody does. */
+static int take_over(char **why)
+{
+	int fd, before = atomic_load(&self->channel), rc = mo_takeover_join(&fd, why);
+
+	self->looked = mo_takeover_wanted();
+	if (rc <= 0)
+		return rc;
+	self->begun = self->by_path = true;
+	self->kept = self->adopted;
+	atomic_store(&self->channel, fd);
+	if (before >= 0)
+		close(before); /* to a supervisor, which hears of us by its link */
+	return read_offer(fd, why);
+}
+
+int mo_successor_begin(char **why)
+{
+	int fd = mo_start_get()->handover_fd;
+
+	if (!self->begun && fd >= 0) {
+		self->offer = read_offer(fd, &self->offer_why);
+		self->begun = true;
+		atomic_store(&self->channel, fd);
+	}
+	if (self->offer == 0 && !self->looked && (fd < 0 || self->by_supervisor))
+		self->offer = take_over(&self->offer_why);
+	if (self->offer < 0)
+		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));
+	return self->offer;
+}
+
+static mo_listener *unlink_offered(mo_offered **at)
+{
+	mo_offered *o = *at;
+	mo_listener *l = o->listener;
+
+	*at = o->next;
+	free(o->server);
+	free(o);
+	return l;
+}
+
+mo_listener *mo_successor_take(const char *server, const char *text)
+{
+	for (mo_offered **at = &self->listeners; *at; at = &(*at)->next)
+		if (strcmp((*at)->server, server) == 0 && strcmp((*at)->listener->text, text) == 0)
+			return unlink_offered(at);
+	for (mo_offered **at = &self->listeners; *at; at = &(*at)->next)
+		if (mo_listener_matches((*at)->listener, text))
+			return unlink_offered(at);
+	return NULL;
+}
+
+int mo_offered_left(void)
+{
+	int n = 0;
+
+	for (mo_offered *o = self->listeners; o; o = o->next)
+		n++;
+	return n;
+}
+
+json_t *mo_offered_names(void)
+{
+	json_t *list = json_array();
+
+	for (mo_offered *o = self->listeners; o; o = o->next)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "server", o->server, "text",
+						      o->listener->text));
+	return list;
+}
+
+/* A listener that nobody wants now. */
+static void drop(mo_listener *l)
+{
+	if (mo_addr_is_passed(l->text))
+		mo_activate_keep(l);
+	else
+		mo_listener_close(l);
+}
+
+void mo_offered_drop(void)
+{
+	while (self->listeners)
+		drop(unlink_offered(&self->listeners));
+}

@@ -1,0 +1,352 @@
+/* Requests to restart, to take over, to go back; see request.h. */
+#include "gen/request.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "gen/control.h"
+#include "gen/notify.h"
+#include "gen/predecessor.h"
+#include "gen/previous.h"
+#include "gen/receipt.h"
+#include "gen/start.h"
+#include "gen/successor.h"
+#include "gen/takeover.h"
+#include "rt/park.h"
+#include "rt/pool.h"
+
+/* Someone who asked for a restart or a rollback and waits for its outcome. */
+typedef struct call {
+	struct call *next;
+	void (*ask)(void *call); /* on the control thread */
+	char *target;            /* absolute; NULL: the same file */
+	mo_taker *taker;         /* who asked by a takeover, until it is under way */
+	int result;
+	mo_loop *loop; /* of the waiting coroutine, or NULL: */
+	mo_park park;
+	sem_t sem;   /* the waiting thread */
+	bool nobody; /* by a signal: freed when done */
+} call;
+
+/* Of the control thread alone. */
+static struct {
+	call *calls;     /* joined to the running restart */
+	char *back_by;   /* the running restart goes back; who asked for it */
+	call *rollbacks; /* their target is who asks */
+	char *target;
+	bool takeover; /* the running restart is one */
+} g;
+
+/* ---- restart ---------------------------------------------------------- */
+
+static void wake_call(void *arg)
+{
+	call *c = arg;
+
+	mo_park_wake(&c->park, 0);
+}
+
+static void finish_call(call *c, int result)
+{
+	c->result = result;
+	if (c->taker)
+		mo_taker_refuse(c->taker, result,
+				result == -EBUSY ? "it is being restarted, replaced or shut down"
+						 : "restarts are off there (graceful)");
+	if (c->nobody) {
+		free(c->target);
+		free(c);
+	} else if (c->loop) {
+		mo_loop_post(c->loop, wake_call, c);
+	} else {
+		sem_post(&c->sem);
+	}
+}
+
+static void finish_list(call **list, int result)
+{
+	while (*list) {
+		call *c = *list;
+
+		*list = c->next;
+		finish_call(c, result);
+	}
+}
+
+static void finish_calls(int result)
+{
+	finish_list(&g.calls, result);
+	free(g.target);
+	free(g.back_by);
+	g.target = g.back_by = NULL;
+	g.takeover = false;
+}
+
+static void notify_failed(void)
+{
+	json_t *last = mo_receipts_last();
+
+	mo_notify_failed(mo_control_generation(),
+			 json_string_value(json_object_get(last, "reason")));
+	json_decref(last);
+}
+
+/* The coroutine of one restart, from request to the end of this process or back
+ * to serving. */
+static void run_restart(void *taker)
+{
+	mo_predecessor *p;
+	int rc;
+
+	mo_info("server reloading");
+	mo_notify_reloading();
+	p = mo_predecessor_new(mo_control_host(), g.target, taker, g.back_by);
+	rc = mo_predecessor_run(p);
+	if (rc < 0) {
+		mo_control_set_successor(0);
+		mo_predecessor_free(p);
+		if (mo_control_shutdown_asked()) {
+			mo_control_set_state(MO_GEN_STOPPING);
+			finish_calls(rc);
+			mo_control_run_stop(NULL);
+			return;
+		}
+		mo_control_set_state(MO_GEN_SERVING);
+		notify_failed();
+		finish_calls(rc);
+		return;
+	}
+	mo_control_set_state(MO_GEN_DRAINING);
+	mo_control_fire(MOLT_ON_RESTART);
+	mo_control_fire(MOLT_ON_DRAIN);
+	finish_calls(0);
+	if (mo_predecessor_drain(p)) {
+		mo_predecessor_free(p);
+		finish_list(&g.rollbacks, -ENOENT);
+		mo_control_end(0);
+		return;
+	}
+	finish_list(&g.rollbacks, 0);
+	/* It serves again, unless a shutdown was asked for on the way back. */
+	if (mo_control_shutdown_asked() && mo_control_state() == MO_GEN_SERVING) {
+		mo_control_set_state(MO_GEN_STOPPING);
+		mo_loop_spawn(mo_control_loop(), mo_control_run_stop, NULL);
+	}
+	mo_predecessor_receive(p);
+	mo_predecessor_free(p);
+}
+
+static bool same_target(const call *c)
+{
+	if (c->taker || g.takeover || g.back_by)
+		return false;
+	return c->target && g.target ? strcmp(c->target, g.target) == 0 : c->target == g.target;
+}
+
+static int may_restart(const call *c)
+{
+	enum mo_gen_state s = mo_control_state();
+	const char *why;
+
+	if (s == MO_GEN_RESTARTING) {
+		bool same = same_target(c);
+
+		if (!same)
+			mo_warn("restart refused: a %s is under way",
+				g.takeover ? "takeover" : "restart");
+		return same ? 1 : -EBUSY;
+	}
+	if (s != MO_GEN_SERVING) {
+		mo_warn("restart refused: this generation is %s", mo_gen_state_name(s));
+		return -EBUSY;
+	}
+	why = mo_control_host()->restartable();
+	if (why) {
+		mo_warn("restart refused: %s", why);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+static void on_restart_asked(void *arg);
+
+static void ask_again(void *c)
+{
+	mo_co_sleep(2);
+	on_restart_asked(c);
+}
+
+static void on_restart_asked(void *arg)
+{
+	call *c = arg;
+	mo_taker *taker = c->taker;
+	int rc;
+
+	/* Our loops accept already, and this came before the last of them said so. */
+	if (mo_control_state() == MO_GEN_NEW && mo_successor_committed()) {
+		mo_loop_spawn(mo_control_loop(), ask_again, c);
+		return;
+	}
+	rc = may_restart(c);
+	if (rc < 0) {
+		finish_call(c, rc);
+		return;
+	}
+	c->next = g.calls;
+	g.calls = c;
+	if (rc == 1)
+		return; /* joined */
+	c->taker = NULL;
+	g.takeover = taker != NULL;
+	g.target = mo_strdup(c->target);
+	mo_control_set_state(MO_GEN_RESTARTING);
+	mo_loop_spawn(mo_control_loop(), run_restart, taker);
+}
+
+static call *call_new(char *target)
+{
+	call *c = mo_calloc(1, sizeof(*c));
+
+	c->target = target;
+	return c;
+}
+
+void mo_request_takeover(mo_taker *t)
+{
+	call *c = call_new(NULL);
+
+	c->nobody = true;
+	c->taker = t;
+	mo_info("takeover asked by %s (pid %d)", t->exe, t->pid);
+	on_restart_asked(c);
+}
+
+/* On the loop of a handler, inside its coroutine. */
+static void ask_in_coroutine(void *arg)
+{
+	call *c = arg;
+
+	c->loop = mo_loop_self();
+	mo_loop_post(mo_control_loop(), c->ask, c);
+	mo_park_wait(&c->park, MOLT_FOREVER);
+}
+
+/* Asks on the control thread, and waits for the outcome.  Owns target. */
+static int ask_and_wait(void (*ask)(void *call), char *target)
+{
+	call *c = call_new(target);
+	int rc;
+
+	c->ask = ask;
+	if (mo_co_self() || mo_on_pool_thread()) {
+		mo_on_loop(ask_in_coroutine, c);
+	} else {
+		sem_init(&c->sem, 0, 0);
+		mo_loop_post(mo_control_loop(), ask, c);
+		while (sem_wait(&c->sem) < 0)
+			continue;
+		sem_destroy(&c->sem);
+	}
+	rc = c->result;
+	free(c->target);
+	free(c);
+	return rc;
+}
+
+int mo_request_restart(const char *exe)
+{
+	if (!mo_control_loop())
+		return -ENOTSUP;
+	if (mo_loop_self() == mo_control_loop())
+		return -EDEADLK;
+	return ask_and_wait(on_restart_asked, exe && exe[0] ? mo_start_resolve(exe) : NULL);
+}
+
+/* ---- rollback --------------------------------------------------------- */
+
+/* Nobody stands by: the previous program is started like any other. */
+static int start_previous(call *c)
+{
+	char *path = mo_previous_path();
+	int rc = path ? may_restart(c) : -ENOENT;
+
+	free(path);
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		g.back_by = mo_strdup(c->target);
+		mo_control_set_state(MO_GEN_RESTARTING);
+		mo_loop_spawn(mo_control_loop(), run_restart, NULL);
+	}
+	c->next = g.calls;
+	g.calls = c;
+	return 0;
+}
+
+static void on_rollback_asked(void *arg)
+{
+	call *c = arg;
+	enum mo_gen_state s = mo_control_state();
+	int rc = -EBUSY;
+
+	if (s == MO_GEN_SERVING)
+		rc = mo_successor_ask_back(c->target);
+	else if (s == MO_GEN_DRAINING && mo_predecessor_stands_by())
+		rc = 0;
+	if (rc == -ENOENT && (rc = start_previous(c)) == 0)
+		return;
+	if (rc < 0) {
+		mo_warn("rollback refused: %s",
+			rc == -EBUSY ? "not in this state" : "there is nothing to go back to");
+		finish_call(c, rc);
+		return;
+	}
+	c->next = g.rollbacks;
+	g.rollbacks = c;
+	mo_control_wake();
+}
+
+int mo_request_rollback(const char *by)
+{
+	if (!mo_control_loop())
+		return -ENOENT;
+	if (mo_loop_self() == mo_control_loop())
+		return -EDEADLK;
+	return ask_and_wait(on_rollback_asked, mo_strdup(by));
+}
+
+const char *mo_request_rollback_by(void)
+{
+	return g.rollbacks ? g.rollbacks->target : NULL;
+}
+
+void mo_request_rolled_back(int result)
+{
+	finish_list(&g.rollbacks, result);
+}
+
+void mo_request_no_predecessor(void)
+{
+	call *list = g.rollbacks;
+
+	g.rollbacks = NULL;
+	while (list) {
+		call *c = list;
+
+		list = c->next;
+		on_rollback_asked(c);
+	}
+}
+
+/* By a signal: nobody waits. */
+void mo_request_by_signal(void)
+{
+	call *c = call_new(NULL);
+
+	c->nobody = true;
+	on_restart_asked(c);
+}
