@@ -177,6 +177,8 @@ class Takeover(Base):
         with load.Running(self.port, "reused", 4, mix="get", timeout=20 * SLOW) as run:
             bad = self.bad("never_ready")
             self.assertEqual(bad.exit_code(), -signal.SIGKILL)
+            # Until the running one knows of that end, another one is told to wait.
+            self.assertTrue(eventually(lambda: len(self.receipts()) == 1))
             self.write("busy_address", "127.0.0.1:%d" % self.port)  # that one is offered
             self.write("busy_address", self.occupied())
             bad = self.bad("cannot_bind")
@@ -190,7 +192,8 @@ class Takeover(Base):
                          ("takeover", "failed", "INIT"))
         self.assertIn("it was not ready within", hung["reason"])
         self.assertIn("in use", unbound["reason"])
-        self.assertTrue(eventually(lambda: procs.descriptors(pid) == before))
+        # A connection of ours may have been among them.
+        self.assertTrue(eventually(lambda: procs.descriptors(pid).items() <= before.items()))
         self.ours(self.one())
 
     def occupied(self):
