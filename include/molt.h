@@ -580,9 +580,9 @@ MOLT_API int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout);
  *   run again
  *
  * While it waits it is a running request; a client that leaves ends it, and no step
- * runs.  It stays in its generation, and is finished there, when it is over TLS, has
- * more than 48 KiB in all, the server has no_handover, or the next program has not
- * bound the step.  What still waits when the drain or shutdown ends gets 503, or a cut
+ * runs.  It stays in its generation, and is finished there, when its connection does
+ * not move (no_handover, no_tls_handover, some TLS 1.2 suites), it has more than 48 KiB
+ * in all, or the next program has not bound the step.  What still waits when the drain or shutdown ends gets 503, or a cut
  * answer when it has begun. */
 
 enum { MOLT_STATE_MAX = 32 * 1024 };

@@ -63,7 +63,16 @@ size_t mo_h1_head_bound(const mo_h1_req *q)
 	return n;
 }
 
-static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status)
+/* What the program says itself goes before the configured name. */
+static bool has_server_field(const mo_out_field *f)
+{
+	while (f && !mo_str_eq_ci(f->name, MO_STR("Server")))
+		f = f->next;
+	return f != NULL;
+}
+
+static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status,
+		       const mo_out_field *fields)
 {
 	molt_str server = server_field(s);
 
@@ -80,7 +89,7 @@ static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status)
 	}
 	p = put(p, mo_loop_http_date(l), 29);
 	p = PUT(p, "\r\n");
-	if (server.len > 0)
+	if (server.len > 0 && !has_server_field(fields))
 		p = put_field(p, "Server", 6, server.ptr, server.len);
 	return p;
 }
@@ -89,7 +98,7 @@ char *mo_h1_head_put(char *p, const mo_h1_req *q)
 {
 	const molt_req *r = &q->r;
 
-	p = put_start(p, r->loop, r->server, r->status);
+	p = put_start(p, r->loop, r->server, r->status, r->out_fields);
 	for (const mo_out_field *f = r->out_fields; f; f = f->next)
 		p = put_field(p, f->name.ptr, f->name.len, f->value.ptr, f->value.len);
 	if (q->framing == MO_H1_LENGTH) {
@@ -166,7 +175,7 @@ void mo_h1_head_decide(mo_h1_req *q, size_t n, bool last)
 size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text)
 {
 	const char *reason = mo_status_text(status);
-	char *p = put_start(out, mo_conn_loop(c), c->server, status);
+	char *p = put_start(out, mo_conn_loop(c), c->server, status, NULL);
 
 	p = PUT(p, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
 	if (text.len == 0)

@@ -208,6 +208,11 @@ class Sizes(Timed):
         self.assertEqual(self.fetch(srv).get("server"), "Molt test")
         self.assertIsNone(self.fetch(self.app()).get("server"))
 
+    def test_a_server_field_of_the_program_goes_before_the_configured_one(self):
+        srv = self.app(serverAgent="Molt test")
+        answer = self.fetch(srv, "/set-header?name=server&value=mine")
+        self.assertEqual(answer.all("server"), ["mine"])
+
 
 class Leftovers(Timed):
     def test_abandoned_connections_are_all_given_back(self):

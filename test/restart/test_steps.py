@@ -413,15 +413,26 @@ class Ends(StepCase):
 
 
 class Tls(StepCase):
-    def test_steps_work_and_stay(self):
+    def through_a_restart(self, query, **env):
         crt, key = certs.make(self.dir)
-        srv = self.app(env={"MOLT_SERVER_HTTPSCERTPATH": crt, "MOLT_SERVER_HTTPSKEYPATH": key})
+        srv = self.app(env=dict(env, MOLT_SERVER_HTTPSCERTPATH=crt, MOLT_SERVER_HTTPSKEYPATH=key))
         old = srv.pid
-        conn = self.begin(srv, "/step/pids?ms=1000&mode=stream", tls=True)
+        conn = self.begin(srv, "/step/pids?ms=1000" + query, tls=True)
         answer = self.fetch(srv, "/debug/admin/restart", "POST", tls=True)
         self.assertEqual(answer.status, 200, answer)
-        pids = self.pids_of(conn.answer())
-        self.assertEqual((len(pids), pids[0]), (2, old))
+        return old, srv.pid, self.pids_of(conn.answer())
+
+    def test_the_second_half_of_a_buffered_answer_is_of_the_new_program(self):
+        old, new, pids = self.through_a_restart("")
+        self.assertEqual(pids, [old, new])
+
+    def test_the_second_half_of_a_streamed_answer_is_of_the_new_program(self):
+        old, new, pids = self.through_a_restart("&mode=stream")
+        self.assertEqual(pids, [old, new])
+
+    def test_it_stays_when_https_does_not_move(self):
+        old, _, pids = self.through_a_restart("", MOLT_SERVER_TLSHANDOVER="false")
+        self.assertEqual(pids, [old, old])
 
 
 if __name__ == "__main__":
