@@ -208,7 +208,7 @@ static int offer(mo_predecessor *p)
 	if (rc == 0)
 		rc = send_state(p);
 	if (rc == 0)
-		rc = mo_previous_offer(p->child.channel);
+		rc = mo_previous_offer(send_part, p);
 	if (rc == 0)
 		rc = mo_offer_send(all, n, send_part, p);
 	if (rc == 0)

@@ -37,16 +37,16 @@ static bool started_by_script(void)
 	return script;
 }
 
-int mo_previous_offer(int channel)
+int mo_previous_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg)
 {
 	const mo_start *start = mo_start_get();
 	int fd = start->exe_fd, n = fd >= 0 && start->exe && !started_by_script() ? 1 : 0;
 
-	return mo_wire_send(channel,
-			    json_pack("{s:s, s:i, s:i, s:s?, s:s}", "type", "previous",
-				      "generation", (int)mo_control_generation(), "pid",
-				      (int)getpid(), "exe", start->exe, "build", start->build),
-			    &fd, n);
+	return send(arg,
+		    json_pack("{s:s, s:i, s:i, s:s?, s:s}", "type", "previous", "generation",
+			      (int)mo_control_generation(), "pid", (int)getpid(), "exe",
+			      start->exe, "build", start->build),
+		    &fd, n);
 }
 
 /* ---- the successor ---------------------------------------------------------------- */

@@ -14,7 +14,7 @@
 #include "gen/wire.h"
 
 /* Tells a successor what it could go back to: this program. */
-int mo_previous_offer(int channel);
+int mo_previous_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg);
 
 /* In the successor: the message "previous" of its offer. */
 void mo_previous_take(mo_wire_msg *m);

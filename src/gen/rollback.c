@@ -19,11 +19,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/request.h"
 #include "gen/elders.h"
 #include "gen/move.h"
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
+#include "gen/request.h"
 #include "rt/park.h"
 
 #define EARLY (40 * MOLT_MS)

@@ -1,4 +1,5 @@
 /* The running generation's side of a takeover by path; see takeover.h. */
+#include "gen/request.h"
 #include "gen/takeover.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/request.h"
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
 #include "rt/park.h"

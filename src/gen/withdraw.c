@@ -1,4 +1,5 @@
 /* The successor's side of a rollback; see withdraw.h for its states. */
+#include "gen/request.h"
 #include "gen/withdraw.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/control.h"
-#include "gen/request.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
 #include "gen/move.h"
