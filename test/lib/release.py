@@ -5,7 +5,7 @@ import random
 import shutil
 import socket
 
-from case import Case, program
+from case import Case, eventually, program
 
 BUILDS = {"1": "test/programs/app", "2": "test/programs/app2"}
 
@@ -54,6 +54,17 @@ class RestartCase(Case):
             f.write(data)
         os.chmod(self.path(name), mode)
         return self.path(name)
+
+    def newest_receipt(self, srv):
+        """Of the restart that made the serving generation, or of one that it refused.  It
+        comes to a successor a moment after the answer to who asked."""
+        def there():
+            status = self.status(srv)
+            first = (status["receipts"] or [None])[0]
+            return first if first and first["generation"] >= status["generation"] - 1 else None
+        found = eventually(there, 3)
+        self.assertTrue(found, self.status(srv)["receipts"])
+        return found
 
     def app(self, *argv, env=None, **kw):
         """Starts DIR/app, build 1 unless it is there already."""

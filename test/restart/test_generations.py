@@ -147,7 +147,7 @@ class Generations(RestartCase):
             self.restarted(srv)
         status = self.status(srv)
         self.assertEqual(len(status["older_generations"]), 4)
-        found = status["receipts"][0]["preflight"]
+        found = self.newest_receipt(srv)["preflight"]
         own = procs.status_field(srv.pid, "RssAnon") * 1024
         self.assertGreater(found["memory_needed"], 1.5 * own)
 

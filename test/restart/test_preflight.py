@@ -69,7 +69,7 @@ class Preflight(RestartCase):
     def test_what_was_found_is_in_the_receipt(self):
         srv = self.app()
         self.restarted(srv)
-        found = self.status(srv)["receipts"][0]["preflight"]
+        found = self.newest_receipt(srv)["preflight"]
         self.assertGreater(found["memory_needed"], 100 * 1024)
         self.assertGreater(found["memory_free"], found["memory_needed"])
         self.assertGreater(found["descriptors"], 5)

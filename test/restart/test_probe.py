@@ -43,7 +43,7 @@ class Probe(RestartCase):
     def test_a_good_answer_lets_it_take_over(self):
         srv = self.probed(probe="GET /health 200, HEAD /pid 200, GET /nothing 404")
         self.restarted(srv)
-        receipt = self.status(srv)["receipts"][0]
+        receipt = self.newest_receipt(srv)
         self.assertEqual([(p["server"], p["probe"], p["status"]) for p in receipt["probes"]],
                          [("default", "GET /health 200", 200), ("default", "HEAD /pid 200", 200),
                           ("default", "GET /nothing 404", 404)])
@@ -52,7 +52,7 @@ class Probe(RestartCase):
     def test_without_probes_there_is_no_such_phase(self):
         srv = self.app()
         self.restarted(srv)
-        self.assertNotIn("PROBE", self.phases(self.status(srv)["receipts"][0]))
+        self.assertNotIn("PROBE", self.phases(self.newest_receipt(srv)))
 
     def test_a_wrong_status(self):
         srv = self.probed("503")

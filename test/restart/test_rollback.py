@@ -1,5 +1,6 @@
 """Back to the generation before: by hand, under load, with every connection, and
 by whoever may ask; what cannot be rolled back is refused with the reason."""
+import errno
 import json
 import os
 import signal
@@ -413,14 +414,23 @@ class Kept(RollbackCase):
             self.assertEqual(self.build(srv), build)
             self.assertTrue(eventually(lambda: len(srv.pids()) == 1, 5))
 
+    def write_over(self, name, data):
+        """False while a thread of a process that has ended still runs the file."""
+        try:
+            with open(self.path(name), "r+b") as f:
+                f.write(data)
+        except OSError as e:
+            self.assertEqual(e.errno, errno.ETXTBSY)
+            return False
+        return True
+
     def test_a_program_at_another_path_that_was_written_over_in_place_is_refused(self):
         srv = self.app(env={"MOLT_SERVER_BAKETIME": "0s"})
         first = srv.pid
         other = self.put("2", "other")
         second = self.restarted(srv, other)
         self.assertTrue(procs.wait_gone(first, 5 * SLOW))
-        with open(self.path("app"), "r+b") as f:
-            f.write(b"#!/bin/sh\nexit 1\n")
+        self.assertTrue(eventually(lambda: self.write_over("app", b"#!/bin/sh\nexit 1\n")))
         self.assertTrue(eventually(
             lambda: self.status(srv)["rollback"]["how"] == "program", 3))
         answer = self.admin(srv, "rollback")
