@@ -12,6 +12,7 @@
 
 #define EACH_LOOK (100 * 1000 * 1000) /* ns */
 #define PATIENCE (30 * MOLT_SECOND)
+#define LATE (5 * MOLT_SECOND) /* a receipt follows to the new generation after the switch */
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -59,7 +60,7 @@ int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 			return rc;
 		json_decref(*last);
 		*last = find_receipt(a.body, id);
-		over = !*last || is_over(a.body, *last);
+		over = *last ? is_over(a.body, *last) : mo_now() - begun > LATE;
 		if (!over && mo_progress_is(c))
 			mo_progress_line(
 				"generation %" PRId64 " finishes its requests, %" PRId64 " s",

@@ -173,13 +173,22 @@ void mo_child_kill(mo_child *c)
 		mo_control_nap(1);
 }
 
+/* Owns why, which is better than how it ended. */
+static void kill_for(mo_child *c, char *why)
+{
+	mo_child_kill(c);
+	free(c->why);
+	c->why = why;
+	c->killed = true;
+}
+
 void mo_child_kill_stopped(mo_child *c)
 {
 	if (!mo_stopped_for(&c->stopped, c->pid, MO_STOPPED_TIME))
 		return;
 	mo_error("the successor (pid %d) is stopped and keeps others waiting: it is killed",
 		 (int)c->pid);
-	mo_child_kill(c);
+	kill_for(c, mo_fmt("it was killed, for it was stopped for %d ms", MO_STOPPED_TIME));
 }
 
 char *mo_child_end(const mo_child *c, const char *when)
@@ -397,9 +406,8 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 		return rc;
 	/* Whether it has taken what was sent can only be known when it is gone: it may
 	 * have answered in the last moment. */
-	mo_child_kill(c);
-	rc = mo_child_fail(c, -ECHILD, mo_fmt("it was killed, for it did not answer for %lld ms",
-					      (long long)silence));
+	kill_for(c, mo_fmt("it was killed, for it did not answer for %lld ms", (long long)silence));
+	rc = -ECHILD;
 	if (await(c, type, mo_deadline(0), true, m) == 0)
 		return 0;
 	/* One that took over by path and cannot be reached may still wake up. */

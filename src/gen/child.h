@@ -26,6 +26,7 @@ typedef struct mo_child {
 	int pidfd;	  /* foreign: or -1 */
 	int status;	  /* of waitpid, when reaped */
 	bool status_known;
+	bool killed;	/* by us, for what why says */
 	bool committed; /* it was told to serve */
 	const char *when; /* "while ...", for the sentence about its end; or NULL */
 	int channel;	/* to it; -1 */

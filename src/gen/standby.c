@@ -75,6 +75,8 @@ static void drop_listeners(const mo_predecessor *p)
 /* Whoever noticed its end first did not know that it has served. */
 static void tell_end(mo_predecessor *p, const char *when)
 {
+	if (p->child.killed)
+		return;
 	free(p->child.why);
 	p->child.why = mo_child_end(&p->child, when);
 }

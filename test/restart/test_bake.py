@@ -251,7 +251,7 @@ class Mute(RestartCase):
         self.assertEqual(self.serving_pid(srv), first)
         receipt = self.status(srv)["receipts"][0]
         self.assertEqual(receipt["outcome"], "taken back")
-        self.assertIn(text, receipt["reason"])
+        self.assertRegex(receipt["reason"], text)
         self.assertEqual(receipt["signal"], 9)
         self.assertLess(receipt["rollback"]["accepting_ms"], 50 * SLOW)
 
@@ -260,7 +260,8 @@ class Mute(RestartCase):
         first = srv.pid
         second = self.restarted(srv)
         os.kill(second, signal.SIGSTOP)
-        self.taken_back(srv, first, "it has said nothing for")
+        # The connection of who asked for the restart may be on its way to it.
+        self.taken_back(srv, first, "it has said nothing for|it did not answer for")
         self.assertTrue(procs.wait_gone(second, 3 * SLOW))
         self.restarted(srv)
 
