@@ -22,7 +22,7 @@ install: all ## install header, library, pkg-config file and manual (PREFIX, DES
 	@meson install -C $(BUILD)
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
-test: ## every test, with gcc, clang and the sanitizers (about 10 minutes)
+test: ## every test, with gcc, clang and the sanitizers (about 15 minutes)
 	@tools/install-deps --test
 	@$(RUN)
 
