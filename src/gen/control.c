@@ -29,7 +29,6 @@ static struct {
 	pthread_cond_t changed;
 	mo_gen_info info;
 	int wait_result;
-	bool started;
 	struct {
 		enum molt_event event;
 		void (*fn)(void *);
