@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/digits.h"
 #include "base/mem.h"
 
 void mo_buf_reserve(mo_buf *b, size_t more)
@@ -49,13 +50,8 @@ void mo_buf_putc(mo_buf *b, char c)
 
 void mo_buf_u64(mo_buf *b, uint64_t value)
 {
-	char digits[20], *p = digits + sizeof(digits);
-
-	do {
-		*--p = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	mo_buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+	mo_buf_reserve(b, MO_DECIMAL_MAX);
+	b->len = (size_t)(mo_put_u64(b->data + b->len, value) - b->data);
 }
 
 void mo_buf_vfmt(mo_buf *b, const char *fmt, va_list ap)

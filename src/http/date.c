@@ -7,10 +7,10 @@
  *   fixed     Sun, 06 Nov 1994 08:49:37 GMT
  *   rfc850    Sunday, 06-Nov-94 08:49:37 GMT
  *   asctime   Sun Nov  6 08:49:37 1994 */
-#include <stdio.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/str.h"
 #include "http/range.h"
 
@@ -214,17 +214,34 @@ time_t mo_date_parse(molt_str s)
 	return (time_t)clamped(t);
 }
 
+static char *put_text(char *p, const char *text, size_t n)
+{
+	memcpy(p, text, n);
+	return p + n;
+}
+
 void mo_date_format(time_t t, char out[30])
 {
 	int64_t second = clamped(t), number = second / 86400;
 	int in_day = (int)(second % 86400);
-	char line[96];
 	calendar c;
+	char *p = out;
 
 	calendar_from_days(number, &c);
-	snprintf(line, sizeof(line), "%.3s, %02d %s %04d %02d:%02d:%02d GMT",
-		 days[(number + 4) % 7], c.day, months[c.month - 1], c.year, in_day / 3600,
-		 in_day / 60 % 60, in_day % 60);
-	memcpy(out, line, 29);
-	out[29] = '\0';
+	p = put_text(p, days[(number + 4) % 7], 3);
+	p = put_text(p, ", ", 2);
+	p = mo_put_2digits(p, (unsigned)c.day);
+	*p++ = ' ';
+	p = put_text(p, months[c.month - 1], 3);
+	*p++ = ' ';
+	p = mo_put_2digits(p, (unsigned)c.year / 100);
+	p = mo_put_2digits(p, (unsigned)c.year);
+	*p++ = ' ';
+	p = mo_put_2digits(p, (unsigned)in_day / 3600);
+	*p++ = ':';
+	p = mo_put_2digits(p, (unsigned)in_day / 60 % 60);
+	*p++ = ':';
+	p = mo_put_2digits(p, (unsigned)in_day % 60);
+	p = put_text(p, " GMT", 4);
+	*p = '\0';
 }

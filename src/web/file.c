@@ -29,7 +29,8 @@
 typedef struct answer {
 	molt_req *r;
 	int fd;
-	const char *type; /* of the file */
+	const char *type; /* of the file; outlives the answer */
+	time_t now;
 	molt_time max_age;
 	mo_file_facts facts;
 	mo_file_plan plan;
@@ -63,7 +64,7 @@ static bool has_conditions(const molt_req *r)
 	return false;
 }
 
-static void make_plan(answer *a, time_t now)
+static void make_plan(answer *a)
 {
 	molt_req *r = a->r;
 	bool head = mo_str_eq(r->method, MO_STR("HEAD"));
@@ -80,18 +81,25 @@ static void make_plan(answer *a, time_t now)
 				  .if_range = header(r, "If-Range"),
 				  .range = header(r, "Range"),
 				  .head = head };
-	mo_file_plan_make(&c, &a->facts, now, &a->plan);
+	mo_file_plan_make(&c, &a->facts, a->now, &a->plan);
 }
 
 /* ---- the head ---- */
+
+/* A field whose name is for ever and whose value is not. */
+static void set(molt_req *r, molt_str name, molt_str value)
+{
+	value.ptr = mo_arena_strndup(&r->arena, value.ptr, value.len);
+	mo_res_set_kept(r, name, value);
+}
 
 static void set_validators(const answer *a)
 {
 	char date[30], cache[48];
 
 	mo_date_format(a->facts.modified, date);
-	mo_res_set(a->r, "ETag", a->facts.etag);
-	mo_res_set(a->r, "Last-Modified", date);
+	set(a->r, MO_STR("ETag"), mo_str(a->facts.etag));
+	set(a->r, MO_STR("Last-Modified"), mo_strn(date, sizeof(date) - 1));
 	if (a->max_age > 0 && !mo_res_get(a->r, "Cache-Control")) {
 		snprintf(cache, sizeof(cache), "max-age=%" PRId64, a->max_age / MOLT_SECOND);
 		mo_res_set(a->r, "Cache-Control", cache);
@@ -103,8 +111,11 @@ static void set_head(const answer *a, const char *type)
 	set_validators(a);
 	if (a->plan.status == 206)
 		a->r->status = 206;
-	mo_res_set(a->r, "Content-Type", type);
-	mo_res_set(a->r, "Accept-Ranges", "bytes");
+	if (type == a->type)
+		mo_res_set_type(a->r, mo_str(type));
+	else
+		mo_res_set(a->r, "Content-Type", type);
+	mo_res_set_kept(a->r, MO_STR("Accept-Ranges"), MO_STR("bytes"));
 	if (a->content_range[0])
 		mo_res_set(a->r, "Content-Range", a->content_range);
 }
@@ -243,7 +254,7 @@ static void answer_now(void *arg)
 	molt_req *r = a->r;
 
 	r->out.len = 0;
-	make_plan(a, (time_t)(mo_wall() / MOLT_SECOND));
+	make_plan(a);
 	switch (a->plan.status) {
 	case 206:
 		if (a->plan.nranges == 1)
@@ -280,7 +291,8 @@ int mo_file_answer(molt_req *r, int fd, const struct stat *st, const char *name,
 	a.type = mo_res_get(r, "Content-Type");
 	if (!a.type)
 		a.type = mo_mime_type(mo_str(name));
-	mo_file_facts_from(st, (time_t)(mo_wall() / MOLT_SECOND), &a.facts);
+	a.now = (time_t)(mo_wall() / MOLT_SECOND);
+	mo_file_facts_from(st, a.now, &a.facts);
 	mo_on_loop(answer_now, &a);
 	if (a.rc < 0)
 		web->failed = a.rc;

@@ -19,10 +19,12 @@
 #include "base/buf.h"
 #include "http/range.h"
 
+#define MO_ETAG_MAX 72u
+
 typedef struct mo_file_facts {
 	uint64_t size;
 	time_t modified; /* never in the future */
-	char etag[64];   /* strong, with its quotes */
+	char etag[MO_ETAG_MAX]; /* strong, with its quotes */
 } mo_file_facts;
 void mo_file_facts_from(const struct stat *st, time_t now, mo_file_facts *out);
 

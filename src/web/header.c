@@ -117,12 +117,15 @@ void mo_res_set(molt_req *r, const char *name, const char *value)
 		append(r, copy(r, mo_str(name)), copied);
 }
 
+void mo_res_set_kept(molt_req *r, molt_str name, molt_str value)
+{
+	if (!r->out_fields || !replace(r, name, value))
+		append(r, name, value);
+}
+
 void mo_res_set_type(molt_req *r, molt_str type)
 {
-	static const molt_str name = { "Content-Type", 12 };
-
-	if (!r->out_fields || !replace(r, name, type))
-		append(r, name, type);
+	mo_res_set_kept(r, MO_STR("Content-Type"), type);
 }
 
 bool mo_res_has_type(const molt_req *r)

@@ -12,7 +12,8 @@ bool mo_is_field_value(const char *s); /* no control bytes but the tab */
 void mo_res_set(molt_req *r, const char *name, const char *value);
 void mo_res_add(molt_req *r, const char *name, const char *value);
 const char *mo_res_get(const molt_req *r, const char *name);
-/* Content-Type, of a text that outlives the request: nothing is copied. */
+/* The same of texts that outlive the request, or lie in its arena: nothing is copied. */
+void mo_res_set_kept(molt_req *r, molt_str name, molt_str value);
 void mo_res_set_type(molt_req *r, molt_str type);
 bool mo_res_has_type(const molt_req *r);
 

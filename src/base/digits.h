@@ -1,0 +1,62 @@
+/* Numbers as text, written where the caller has room.  Here, because an answer's head
+ * and a line of the access log hold a dozen of them: printf() would take longer than
+ * all the rest of a small request. */
+#ifndef MO_BASE_DIGITS_H
+#define MO_BASE_DIGITS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define MO_DECIMAL_MAX 20u /* bytes of the longest number */
+#define MO_HEX_MAX 16u
+
+/* The last two decimal digits of n, always both. */
+static inline char *mo_put_2digits(char *p, unsigned n)
+{
+	p[0] = (char)('0' + n / 10 % 10);
+	p[1] = (char)('0' + n % 10);
+	return p + 2;
+}
+
+static inline char *mo_put_3digits(char *p, unsigned n)
+{
+	p[0] = (char)('0' + n / 100 % 10);
+	return mo_put_2digits(p + 1, n);
+}
+
+/* Decimal; returns the end, without a NUL. */
+static inline char *mo_put_u64(char *p, uint64_t n)
+{
+	char digits[MO_DECIMAL_MAX], *d = digits + sizeof(digits);
+	size_t len;
+
+	if (n < 10) {
+		*p = (char)('0' + n);
+		return p + 1;
+	}
+	do {
+		*--d = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	len = (size_t)(digits + sizeof(digits) - d);
+	memcpy(p, d, len);
+	return p + len;
+}
+
+/* Hexadecimal in lower case, exactly that many digits. */
+static inline char *mo_put_hex_digits(char *p, uint64_t n, int digits)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (int i = digits - 1; i >= 0; i--, n >>= 4)
+		p[i] = hex[n & 15];
+	return p + digits;
+}
+
+/* ... and as many as it takes. */
+static inline char *mo_put_hex(char *p, uint64_t n)
+{
+	return mo_put_hex_digits(p, n, n ? (67 - __builtin_clzll(n)) / 4 : 1);
+}
+
+#endif
