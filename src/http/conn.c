@@ -299,6 +299,7 @@ static void on_events(mo_conn *c, int events)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	mo_conn *c = poll->data;
+	mo_conns *home = c->home;
 
 	MO_MAGIC_OK(c, MO_CONN_MAGIC);
 	if (status < 0) { /* libuv has stopped the handle */
@@ -306,7 +307,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		c->watched = 0;
 		events = -1;
 	}
+	mo_loop_arrival(home->loop);
+	/* TLS may have been sent a record that holds nothing of a request. */
+	home->announced = c->tls ? NULL : c;
 	on_events(c, events);
+	home->announced = NULL;
 }
 
 static void refuse_descriptor(mo_http_server *s, int err)

@@ -71,6 +71,9 @@ extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse, mo_pro
 /* The connections of one loop: its slot MO_SLOT_HTTP. */
 typedef struct mo_conns {
 	mo_loop *loop;
+	/* The plain connection whose event is handled, as long as none of its requests
+	 * has begun: what is read is what the system had announced. */
+	const mo_conn *announced;
 	mo_list all;       /* mo_conn.node */
 	mo_list moving;    /* mo_conn.node of those that are MOVING */
 	mo_list ready;     /* mo_conn.ready: those that asked for a turn */
@@ -115,6 +118,17 @@ struct mo_conn {
 static inline mo_loop *mo_conn_loop(const mo_conn *c)
 {
 	return c->home->loop;
+}
+
+/* A request begins.  One that the system did not announce may have been sent just
+ * now, and one behind another is to find what that has done. */
+static inline void mo_conn_request_begins(const mo_conn *c)
+{
+	mo_conns *home = c->home;
+
+	if (home->announced != c)
+		mo_loop_new_moment(home->loop);
+	home->announced = NULL;
 }
 
 mo_conns *mo_conns_of(mo_loop *l);

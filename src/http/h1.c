@@ -130,6 +130,7 @@ static enum next next_request(mo_conn *c)
 		refuse(c, n < 0 ? -n : 431, (molt_str){ 0 });
 		return NEXT_REFUSED;
 	}
+	mo_conn_request_begins(c);
 	q = mo_h1_exchange_new(c, &head, fields);
 	h->head_began = 0;
 	mo_h1_consume(c, head.size);

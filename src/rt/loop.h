@@ -29,6 +29,8 @@ typedef struct mo_loop {
 	uint32_t magic;
 	int index; /* 0, 1 ...; the control loop: -1 */
 	uv_loop_t uv;
+	unsigned moment;           /* see mo_loop_arrival() */
+	unsigned arrivals;         /* of this turn */
 	mo_chunk_cache chunks;     /* for arenas of this loop */
 	mo_timers timers;          /* coarse deadlines, see timer.h */
 	void *slot[MO_LOOP_SLOTS]; /* of the upper layers; they free theirs */
@@ -62,6 +64,22 @@ typedef struct mo_turn_task {
 void mo_turn_task_init(mo_turn_task *t, void (*fn)(mo_turn_task *t));
 /* On the loop's thread.  One that is asked for already is done once. */
 void mo_loop_end_turn(mo_loop *l, mo_turn_task *t);
+
+/* A moment is a part of a turn: what is handled in it had begun to arrive before it
+ * began.  So what is looked up in a moment is new enough for all that is handled in
+ * it.  Each turn begins one, and so does whoever reads what may have come since. */
+static inline void mo_loop_new_moment(mo_loop *l)
+{
+	l->moment++;
+}
+
+/* An event of a descriptor, as libuv gives them.  After 1,024 of them libuv asks the
+ * system for more within the turn; some are of descriptors that nobody counts. */
+static inline void mo_loop_arrival(mo_loop *l)
+{
+	if (++l->arrivals > 256)
+		mo_loop_new_moment(l);
+}
 
 /* Spare buffers of MO_LOOP_BUFFER bytes; only on the loop's thread. */
 char *mo_loop_buffer_get(mo_loop *l);

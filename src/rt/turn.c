@@ -4,8 +4,8 @@
  *   libuv's phase    here
  *   timers           wakes fill the ready queue
  *   idle             the queue is run
- *   prepare          the tasks of the turn's end are done; turn becomes odd: in
- *                    the poll phase
+ *   prepare          the tasks of the turn's end are done, a new moment begins;
+ *                    turn becomes odd: in the poll phase
  *   poll, callbacks  wakes fill the ready queue
  *   check            turn becomes even; the queue is run
  *
@@ -90,9 +90,12 @@ static void run_tasks(struct mo_loop_private *p)
 
 static void on_prepare(uv_prepare_t *h)
 {
-	struct mo_loop_private *p = loop_of(h)->p;
+	mo_loop *l = loop_of(h);
+	struct mo_loop_private *p = l->p;
 
 	run_tasks(p);
+	mo_loop_new_moment(l);
+	l->arrivals = 0;
 	beat(p);
 }
 

@@ -4,10 +4,10 @@
  * checks every step of the resolution (openat2, RESOLVE_BENEATH), so there is no
  * time between a check and its use.
  *
- * The root is opened by its path each time: a release that is switched by
- * replacing a symbolic link ("current") is served from the next request on, and
- * no request can see half of each, since it resolves below one descriptor.  That
- * costs about a microsecond. */
+ * The root is opened by its path each time, or once for requests that came together
+ * (shared_root.c): a release that is switched by replacing a symbolic link
+ * ("current") is served from the next request on, and no request can see half of
+ * each, since it resolves below one descriptor. */
 #include "web/beneath.h"
 
 #include <errno.h>
@@ -96,7 +96,7 @@ int mo_walk_beneath(int root, const char *path, int flags)
 }
 
 #ifdef SYS_openat2
-static int resolve_beneath(int root, const char *path, int flags)
+int mo_open_below(int root, const char *path, int flags)
 {
 	static _Atomic bool missing;
 	struct open_how how = { .flags = (unsigned)(flags | EXTRA_FLAGS),
@@ -119,19 +119,24 @@ static int resolve_beneath(int root, const char *path, int flags)
 	return mo_walk_beneath(root, path, flags);
 }
 #else
-static int resolve_beneath(int root, const char *path, int flags)
+int mo_open_below(int root, const char *path, int flags)
 {
 	return mo_walk_beneath(root, path, flags);
 }
 #endif
 
+int mo_open_root(const char *root)
+{
+	return open_at(AT_FDCWD, root, DIRECTORY_FLAGS);
+}
+
 int mo_open_beneath(const char *root, const char *path, int flags)
 {
-	int dir = open_at(AT_FDCWD, root, DIRECTORY_FLAGS), fd;
+	int dir = mo_open_root(root), fd;
 
 	if (dir < 0)
 		return dir;
-	fd = resolve_beneath(dir, path, flags);
+	fd = mo_open_below(dir, path, flags);
 	close(dir);
 	return fd;
 }

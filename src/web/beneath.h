@@ -11,7 +11,11 @@
  * without openat2(2) none is followed behind root. */
 int mo_open_beneath(const char *root, const char *path, int flags);
 
-/* The same from an open directory, step by step without openat2(2); for systems
+/* Its two halves: the root's descriptor, and opening below it. */
+int mo_open_root(const char *root);
+int mo_open_below(int root, const char *path, int flags);
+
+/* The second half step by step without openat2(2); for systems
  * that lack it, and for tests. */
 int mo_walk_beneath(int root, const char *path, int flags);
 

@@ -26,6 +26,7 @@
 #include "web/file.h"
 #include "web/listing.h"
 #include "web/request.h"
+#include "web/shared_root.h"
 
 #define DEFAULT_INDEX "index.html,index.htm"
 #define MAX_INDEX 16
@@ -76,10 +77,17 @@ static void refuse(molt_req *r, const char *path, int err)
 	molt_res_error(r, mo_static_status(err), NULL);
 }
 
-/* Opens path and tells what it is; -errno. */
-static int open_file(const static_root *root, const char *path, struct stat *st)
+/* Middleware may just have switched what is below the root, for this very request. */
+static bool may_share(const molt_req *r)
 {
-	int fd = mo_open_beneath(root->dir, path, MO_FILE_FLAGS);
+	return mo_web_of(r)->group->nchain == 0;
+}
+
+/* Opens path and tells what it is; -errno. */
+static int open_file(molt_req *r, const static_root *root, const char *path, struct stat *st)
+{
+	int fd = may_share(r) ? mo_open_beneath_shared(root->dir, path, MO_FILE_FLAGS)
+			      : mo_open_beneath(root->dir, path, MO_FILE_FLAGS);
 
 	if (fd >= 0 && fstat(fd, st) < 0) {
 		int err = -errno;
@@ -107,7 +115,7 @@ static bool answer_index(molt_req *r, const static_root *root, const char *path)
 	for (unsigned i = 0; i < root->nindex; i++) {
 		char *name = molt_fmt(r, "%s%s", path, root->index[i]);
 		struct stat st;
-		int fd = open_file(root, name, &st);
+		int fd = open_file(r, root, name, &st);
 
 		if (fd == -ENOENT)
 			continue;
@@ -180,7 +188,7 @@ static void serve(molt_req *r)
 		molt_res_error(r, 404, NULL);
 		return;
 	}
-	fd = open_file(root, path, &st);
+	fd = open_file(r, root, path, &st);
 	if (fd < 0) {
 		refuse(r, path, fd);
 		return;

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -367,6 +368,81 @@ class Changing(Static):
         self.assertEqual(conn.request("GET", "/x.txt").body, b"two")
         os.unlink(current)
         self.assertEqual(conn.request("GET", "/x.txt").status, 404)
+
+    def releases(self):
+        """A server of the link "current", and a function that makes the next release."""
+        top = self.directory()
+        current = os.path.join(top, "current")
+
+        def release(n):
+            os.mkdir(os.path.join(top, str(n)))
+            with open(os.path.join(top, str(n), "x.txt"), "w") as f:
+                f.write(str(n))
+            os.symlink(str(n), current + ".new")
+            os.rename(current + ".new", current)
+            return b"%d" % n
+
+        release(0)
+        srv = self.server(program("test/programs/app"), env={
+            "MOLT_SERVER_SERVERROOT": current, "MOLT_SERVER_LOOPS": "1"})
+        return srv, release, top
+
+    def test_a_switch_is_seen_at_once_while_others_keep_the_server_busy(self):
+        srv, release, _ = self.releases()
+        over = threading.Event()
+        wrong = []
+
+        def keep_busy():
+            conns = [self.connect(srv) for _ in range(8)]
+            while not over.is_set():
+                for conn in conns:
+                    conn.send("GET /x.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+                wrong.extend(a for a in (conn.answer() for conn in conns) if a.status != 200)
+
+        threads = [threading.Thread(target=keep_busy) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            conn = self.connect(srv)
+            for n in range(1, 301):
+                text = release(n)
+                self.assertEqual(conn.request("GET", "/x.txt").body, text)
+                self.assertEqual(self.fetch(srv, "/x.txt").body, text)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(wrong, [])
+
+    def test_requests_in_a_row_see_a_switch_between_their_answers(self):
+        srv, release, _ = self.releases()
+        conn = self.connect(srv)
+        for n in range(1, 50):
+            text = release(n)
+            conn.send("GET /x.txt HTTP/1.1\r\nHost: a\r\n\r\n" * 4)
+            for _ in range(4):
+                self.assertEqual(conn.answer().body, text)
+
+    def test_a_server_that_sleeps_holds_nothing_of_its_files(self):
+        srv, _, top = self.releases()
+        conns = [self.connect(srv) for _ in range(8)]
+        for _ in range(10):
+            for conn in conns:
+                conn.send("GET /x.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+            for conn in conns:
+                self.assertEqual(conn.answer().status, 200)
+        fds = "/proc/%d/fd" % srv.pid
+
+        def held():
+            paths = []
+            for fd in os.listdir(fds):
+                try:
+                    paths.append(os.readlink(os.path.join(fds, fd)))
+                except OSError:
+                    pass  # closed meanwhile
+            return [p for p in paths if p.startswith(top)]
+
+        self.assertTrue(eventually(lambda: not held()), held())
 
 
 class Listing(Static):

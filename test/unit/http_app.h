@@ -11,7 +11,8 @@
  *   /late    answers after its deadline
  *   /flood   flushes pieces until that fails
  *   /parts   the parts of the head     /defer   has a deferred call that sleeps
- *   /nostack asks for more stack than there is */
+ *   /nostack asks for more stack than there is
+ *   /moment  the number of the loop's moment */
 #ifndef HTTP_APP_H
 #define HTTP_APP_H
 
@@ -209,6 +210,8 @@ static void app_handle(molt_req *r)
 	} else if (strcmp(path, "/defer") == 0) {
 		mo_arena_defer(&r->arena, deferred_sleep, r);
 		out_puts(r, "deferred\n");
+	} else if (strcmp(path, "/moment") == 0) {
+		mo_buf_fmt(&r->out, "%u\n", r->loop->moment);
 	} else if (strcmp(path, "/flood") == 0) {
 		serve_flood(r);
 	} else {
@@ -265,7 +268,7 @@ static void on_loop(void (*fn)(void *), void *arg)
 	sem_destroy(&c.done);
 }
 
-static void set_limits(void *arg)
+static inline void set_limits(void *arg)
 {
 	srv.http.lim = *(mo_http_limits *)arg;
 }

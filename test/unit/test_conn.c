@@ -342,6 +342,51 @@ static void pipelines_and_large_bodies_work_over_tls(void **state)
 	end_tls(ssl);
 }
 
+static void wait_for(void *arg)
+{
+	while (sem_wait(arg) < 0)
+		continue;
+}
+
+static unsigned long hear_tls_moment(SSL *ssl)
+{
+	char text[1024], *body = NULL;
+	int n = 0;
+
+	while (!body || !strchr(body, '\n')) {
+		int k = SSL_read(ssl, text + n, (int)sizeof(text) - 1 - n);
+
+		assert_true(k > 0);
+		n += k;
+		text[n] = '\0';
+		body = strstr(text, "\r\n\r\n");
+		body = body ? body + 4 : NULL;
+	}
+	return strtoul(body, NULL, 10);
+}
+
+/* What was announced may have been a record that holds nothing of a request. */
+static void a_request_over_tls_has_a_moment_of_its_own(void **state)
+{
+	static const char ask[] = "GET /moment HTTP/1.1\r\nHost: a\r\n\r\n";
+	SSL *a = dial_tls(), *b = dial_tls();
+	unsigned long first;
+	sem_t s;
+
+	for (int i = 0; i < 2; i++) {
+		sem_init(&s, 0, 0);
+		assert_true(mo_loop_post(srv.loop, wait_for, &s));
+		tls_say(a, ask);
+		tls_say(b, ask);
+		usleep(20000);
+		sem_post(&s);
+		first = hear_tls_moment(a);
+		assert_true(hear_tls_moment(b) != first);
+	}
+	end_tls(a);
+	end_tls(b);
+}
+
 static void files_and_slow_readers_work_over_tls(void **state)
 {
 	SSL *ssl = dial_tls();
@@ -437,6 +482,7 @@ int main(void)
 		SERVED(cut_shows_that_the_answer_broke_off),
 		SERVED_TLS(requests_are_answered_over_tls),
 		SERVED_TLS(pipelines_and_large_bodies_work_over_tls),
+		SERVED_TLS(a_request_over_tls_has_a_moment_of_its_own),
 		SERVED_TLS(files_and_slow_readers_work_over_tls),
 		SERVED_TLS(a_silent_handshake_ends_with_the_header_timeout),
 		SERVED_TLS(plain_http_on_a_tls_port_is_told_so),
