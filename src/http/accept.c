@@ -159,7 +159,7 @@ mo_acceptor *mo_acceptor_new(mo_loop *l, mo_listener *listener, mo_tls *tls, mo_
 	a->poll.data = a;
 	a->home = mo_conns_of(l);
 	a->listener = listener;
-	a->tls = tls ? mo_tls_ref(tls) : NULL;
+	a->tls = tls ? mo_tls_copy(tls) : NULL;
 	a->server = s;
 	mo_timer_init(&a->timer, on_hold_timer);
 	mo_list_append(&a->home->acceptors, &a->node);
@@ -192,7 +192,7 @@ void mo_acceptor_free(mo_acceptor *a)
 		return;
 	mo_acceptor_pause(a);
 	mo_list_remove(&a->node);
-	mo_tls_unref(a->tls);
+	mo_tls_free(a->tls);
 	a->magic = 0;
 	uv_close((uv_handle_t *)&a->poll, acceptor_closed);
 }

@@ -258,6 +258,16 @@ void mo_conn_linger(mo_conn *c)
 
 /* ---- the beginning ---- */
 
+void mo_conn_shed(mo_conn *c)
+{
+	mo_stream *before = c->stream;
+
+	if (!c->sheds)
+		return;
+	c->stream = mo_stream_tls_shed(before);
+	c->sheds = c->stream == before; /* it could not be done now */
+}
+
 static void serve(mo_conn *c)
 {
 	c->state = MO_CONN_IDLE;
@@ -271,8 +281,7 @@ static void handshake_ready(mo_conn *c)
 	int rc = c->stream->ops->handshake(c->stream);
 
 	if (rc == 0) {
-		if (c->server->lim.tls_shed)
-			c->stream = mo_stream_tls_shed(c->stream);
+		c->sheds = c->server->lim.tls_shed;
 		serve(c);
 		/* The first request may have come with the last flight. */
 		c->proto->on_ready(c, UV_READABLE);

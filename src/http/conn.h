@@ -38,7 +38,7 @@ void mo_conns_fini(mo_loop *l); /* all connections must be closed */
 
 /* One listening socket as one loop sees it. */
 typedef struct mo_acceptor mo_acceptor;
-/* Starts paused.  tls may be NULL (referenced).  On the loop's thread.  NULL,
+/* Starts paused.  tls may be NULL (copied).  On the loop's thread.  NULL,
  * and logged, when the loop cannot watch it. */
 mo_acceptor *mo_acceptor_new(mo_loop *l, mo_listener *listener, mo_tls *tls, mo_http_server *s);
 /* After pause() returns this loop accepts nothing more; the queue is left for

@@ -92,6 +92,7 @@ struct mo_conn {
 	uint8_t state;   /* enum mo_conn_state */
 	uint8_t watched; /* the events that the poll handle waits for */
 	bool tls;
+	bool sheds; /* it still has OpenSSL's state, to be freed */
 	bool polled; /* the poll handle exists */
 	bool fresh;  /* mo_conn_accepted() looks at it, and frees it when it is closed */
 	bool finished; /* LINGER: our end has been closed */
@@ -152,6 +153,9 @@ void mo_conn_offer(mo_conn *c);
 void mo_conn_watch(mo_conn *c, int events);
 /* Calls proto->on_turn() in the next turn of the loop, once. */
 void mo_conn_later(mo_conn *c);
+/* Frees OpenSSL's state if the server sheds it (tlsShed) and nothing is under way.  When
+ * no exchange runs: other threads may ask one for what its handshake told. */
+void mo_conn_shed(mo_conn *c);
 /* (Re)starts the connection's deadline. */
 void mo_conn_deadline(mo_conn *c, molt_time ms);
 /* Says that no more will come, discards what the client still sends (RFC 9112

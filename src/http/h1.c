@@ -37,7 +37,7 @@ static void all_sent(mo_conn *c)
 /* TLS says that this is the end; for TCP the close says it. */
 static void close_politely(mo_conn *c)
 {
-	if (c->tls)
+	if (c->tls && !c->stream->parted)
 		(void)c->stream->ops->finish(c->stream);
 	mo_conn_close(c);
 }
@@ -66,8 +66,10 @@ static bool send_gathered(mo_conn *c)
 {
 	mo_h1 *h = mo_h1_of(c);
 	size_t before = mo_h1_gathered(h);
-	int rc = mo_h1_flush(c);
+	int rc;
 
+	c->stream->last = h->closing && !h->req && !h->reset && !h->cut;
+	rc = mo_h1_flush(c);
 	if (rc == 0) {
 		all_sent(c);
 		return true;
@@ -182,6 +184,7 @@ static void settle(mo_conn *c)
 		return;
 	}
 	if (mo_h1_unread(h) == 0 && c->state != MO_CONN_IDLE) {
+		mo_conn_shed(c); /* not sooner: one that ends with its answer saves nothing by it */
 		c->state = MO_CONN_IDLE;
 		mo_conn_deadline(c, lim->idle_timeout);
 	} else if (mo_h1_unread(h) > 0 && c->state != MO_CONN_HEAD) {

@@ -105,5 +105,6 @@ void mo_h1_upgrade_end(mo_h1_req *q)
 	h->req = NULL;
 	if (!h->driving)
 		free(h); /* else the driver, below on the stack, does */
+	mo_conn_shed(c);
 	c->proto->alone(c);
 }

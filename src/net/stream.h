@@ -56,6 +56,10 @@ struct mo_stream {
 	/* Set by the caller around a write: more follows at once, so that the kernel
 	 * may wait with a segment that is not full. */
 	bool more;
+	/* Set by the caller around a write: nothing follows but the end, which TLS then
+	 * says together with these bytes. */
+	bool last;
+	bool parted; /* that end has left: finish() has only the socket's to tell */
 };
 
 mo_stream *mo_stream_plain(int fd); /* owns fd */

@@ -127,7 +127,7 @@ static int may_write(const struct record_stream *t)
 {
 	if (t->state == MO_RECORD_BROKEN)
 		return -ECONNRESET;
-	return t->closing ? -EPIPE : 0;
+	return t->closing && t->owed == 0 ? -EPIPE : 0;
 }
 
 /* Sends the sealed record; its content counts when all of it has left. */
@@ -139,7 +139,16 @@ static ssize_t send_record(struct record_stream *t)
 	if (err)
 		return err;
 	t->owed = 0;
+	t->base.parted = t->closing;
 	return (ssize_t)n;
+}
+
+static void say_goodbye(struct record_stream *t)
+{
+	static const uint8_t close_notify[2] = { 1, MO_ALERT_CLOSE_NOTIFY };
+
+	seal_small(t, MO_TLS_ALERT, close_notify, sizeof(close_notify));
+	t->closing = true;
 }
 
 static ssize_t record_writev(mo_stream *s, const struct iovec *iov, int count)
@@ -147,12 +156,14 @@ static ssize_t record_writev(mo_stream *s, const struct iovec *iov, int count)
 	struct record_stream *t = of(s);
 	mo_tls_source from = { iov, count, 0 };
 	size_t n = 0;
+	bool last;
 	int err = may_write(t);
 
 	if (err)
 		return err;
-	for (int i = 0; i < count && n < MO_TLS_PLAIN; i++)
-		n += iov[i].iov_len < MO_TLS_PLAIN ? iov[i].iov_len : MO_TLS_PLAIN;
+	for (int i = 0; i < count && n <= MO_TLS_PLAIN; i++)
+		n += iov[i].iov_len <= MO_TLS_PLAIN ? iov[i].iov_len : MO_TLS_PLAIN + 1;
+	last = s->last && n <= MO_TLS_PLAIN;
 	if (n < t->owed) /* not the same data again: they were sealed already */
 		return mo_record_broken(t, -EPIPE);
 	if (n == 0 || t->owed > 0)
@@ -161,6 +172,8 @@ static ssize_t record_writev(mo_stream *s, const struct iovec *iov, int count)
 	update_keys(t);
 	t->out_end += (uint32_t)mo_tls_seal(&t->rec, MO_TLS_DATA, &from, n, output_room(t, n));
 	t->owed = (uint32_t)n;
+	if (last)
+		say_goodbye(t);
 	return send_record(t);
 }
 
@@ -200,20 +213,18 @@ static int record_handshake(mo_stream *s)
 
 static int record_finish(mo_stream *s)
 {
-	static const uint8_t close_notify[2] = { 1, MO_ALERT_CLOSE_NOTIFY };
 	struct record_stream *t = of(s);
 	int err;
 
 	if (t->state != MO_RECORD_OPEN)
 		return t->state == MO_RECORD_FINISHED ? 0 : -ECONNRESET;
-	if (!t->closing) {
-		seal_small(t, MO_TLS_ALERT, close_notify, sizeof(close_notify));
-		t->closing = true;
-	}
+	if (!t->closing)
+		say_goodbye(t);
 	err = flush(t);
 	if (err)
 		return err;
 	t->state = MO_RECORD_FINISHED;
+	s->parted = true;
 	return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
@@ -303,26 +314,50 @@ static const mo_stream_ops record_ops = {
 	.close = record_close,
 };
 
-mo_stream *mo_stream_record(int fd, mo_tls_keys *keys, char *facts, size_t facts_len,
-			    uint64_t key_limit)
+static void put_input(struct record_stream *t, molt_str plain, molt_str raw)
+{
+	if (plain.len + raw.len == 0)
+		return;
+	t->in_cap = t->end = (uint32_t)(plain.len + raw.len);
+	t->at = t->plain_end = (uint32_t)plain.len;
+	t->in = mo_malloc(t->in_cap);
+	if (plain.len)
+		memcpy(t->in, plain.ptr, plain.len);
+	if (raw.len)
+		memcpy(t->in + plain.len, raw.ptr, raw.len);
+}
+
+static void put_output(struct record_stream *t, molt_str sealed)
+{
+	if (sealed.len == 0)
+		return;
+	t->out_end = (uint32_t)sealed.len;
+	t->out = mo_malloc(sealed.len);
+	memcpy(t->out, sealed.ptr, sealed.len);
+}
+
+mo_stream *mo_stream_record(int fd, const mo_tls_parcel *p, char *facts, uint64_t key_limit)
 {
 	struct record_stream *t = mo_calloc(1, sizeof(*t));
 
 	t->base = (mo_stream){ .ops = &record_ops, .fd = fd, .want = UV_READABLE };
-	t->keys = keys;
-	mo_tls_record_init(&t->rec, keys);
+	t->keys = p->keys;
+	mo_tls_record_init(&t->rec, p->keys);
 	t->facts = facts;
-	t->facts_len = (uint32_t)facts_len;
+	t->facts_len = (uint32_t)p->facts.len;
 	t->key_limit = key_limit;
+	t->ended = p->ended;
+	t->strange = p->strange;
+	t->owed = (uint32_t)p->owed;
+	put_input(t, p->plain, p->raw);
+	put_output(t, p->sent);
 	return &t->base;
 }
 
 mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit)
 {
-	struct record_stream *t;
 	mo_tls_parcel p;
 	char *facts;
-	mo_stream *s;
 
 	if (packed.len == 0)
 		return mo_stream_plain(fd);
@@ -330,24 +365,7 @@ mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit)
 		return NULL;
 	facts = mo_malloc(p.facts.len);
 	memcpy(facts, p.facts.ptr, p.facts.len);
-	s = mo_stream_record(fd, p.keys, facts, p.facts.len, key_limit);
-	t = of(s);
-	t->ended = p.ended;
-	t->strange = p.strange;
-	t->owed = (uint32_t)p.owed;
-	if (p.plain.len + p.raw.len) {
-		t->in_cap = t->end = (uint32_t)(p.plain.len + p.raw.len);
-		t->at = t->plain_end = (uint32_t)p.plain.len;
-		t->in = mo_malloc(t->in_cap);
-		memcpy(t->in, p.plain.ptr, p.plain.len);
-		memcpy(t->in + p.plain.len, p.raw.ptr, p.raw.len);
-	}
-	if (p.sent.len) {
-		t->out_end = (uint32_t)p.sent.len;
-		t->out = mo_malloc(p.sent.len);
-		memcpy(t->out, p.sent.ptr, p.sent.len);
-	}
-	return s;
+	return mo_stream_record(fd, &p, facts, key_limit);
 }
 
 bool mo_stream_can_unpack(molt_str packed)

@@ -4,6 +4,7 @@
 #define MO_NET_STREAM_RECORD_H
 
 #include "net/stream.h"
+#include "net/tls_parcel.h"
 #include "net/tls_record.h"
 
 enum mo_record_state { MO_RECORD_OPEN, MO_RECORD_FINISHED, MO_RECORD_BROKEN };
@@ -37,8 +38,8 @@ int mo_record_fail(struct record_stream *t, int alert);
 ssize_t mo_record_read(mo_stream *s, void *buf, size_t n);
 bool mo_record_pending(const mo_stream *s);
 
-/* Owns fd, keys and facts (malloc'd, see tls_facts.h). */
-mo_stream *mo_stream_record(int fd, mo_tls_keys *keys, char *facts, size_t facts_len,
-			    uint64_t key_limit);
+/* Goes on with what is in the parcel.  Owns fd, its keys and facts, which are those of
+ * the parcel in memory of their own. */
+mo_stream *mo_stream_record(int fd, const mo_tls_parcel *p, char *facts, uint64_t key_limit);
 
 #endif

@@ -8,9 +8,8 @@
  *   OPEN    finish() took effect          -> FINISHED (reads go on)
  *   BROKEN  every call                    -> BROKEN (-ECONNRESET): OpenSSL must not be asked again
  *
- * It goes on without OpenSSL, here (tlsShed) or in another process, when that holds
- * nothing of it: no record half read or half written, nothing read and not taken
- * (which is carried then), no handshake message under way.
+ * How it goes on without OpenSSL, here (tlsShed) or in another process, is in
+ * stream_tls_move.c.
  *
  * The error queue of OpenSSL belongs to the thread: it is emptied before each
  * call, so that no connection sees the error of another one. */
@@ -26,31 +25,11 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "net/secret.h"
-#include "net/stream_record.h"
+#include "net/stream_tls.h"
 #include "net/tls.h"
 #include "net/tls_facts.h"
-#include "net/tls_harvest.h"
-#include "net/tls_parcel.h"
 
 #define RECORD 16384u /* the most that one TLS record carries */
-
-enum state { NEW, OPEN, FINISHED, BROKEN };
-
-struct tls_stream {
-	mo_stream base; /* first: a stream turned plain is freed by plain's close() */
-	SSL *ssl;       /* NULL once plain */
-	enum state state;
-	bool got_http;
-	bool blocked;            /* OpenSSL holds a record that has not left */
-	mo_tls_harvest *harvest; /* NULL: the connection stays */
-	uint64_t key_limit;      /* records written until a KeyUpdate */
-	char *facts;             /* NULL: not asked for yet */
-	size_t facts_len;
-	uint8_t *carry; /* out of OpenSSL, not yet taken; NULL: none */
-	size_t carry_at, carry_end;
-	uint8_t *parcel; /* of pack() */
-	size_t parcel_size;
-};
 
 static struct tls_stream *of(mo_stream *s)
 {
@@ -59,15 +38,13 @@ static struct tls_stream *of(mo_stream *s)
 
 static int broken(struct tls_stream *t, int err)
 {
-	t->state = BROKEN;
+	t->state = MO_TLS_BROKEN;
 	return err;
 }
 
 /* What a failed OpenSSL call means.  The only 0 is close_notify. */
 static int result(struct tls_stream *t, int ret)
 {
-	int saved = errno;
-
 	switch (SSL_get_error(t->ssl, ret)) {
 	case SSL_ERROR_WANT_READ:
 		t->base.want = UV_READABLE;
@@ -78,7 +55,7 @@ static int result(struct tls_stream *t, int ret)
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	case SSL_ERROR_SYSCALL:
-		return broken(t, saved ? -saved : -ECONNRESET);
+		return broken(t, t->wire.error ? -t->wire.error : -ECONNRESET);
 	default:
 		/* TCP ended without close_notify: what came may have been cut. */
 		if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
@@ -93,11 +70,12 @@ static bool is_letter(char c)
 	return c >= 'a' && c <= 'z';
 }
 
-static void free_tls(struct tls_stream *t)
+void mo_tls_stream_drop(struct tls_stream *t)
 {
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	t->ssl = NULL;
+	mo_tls_wire_free(&t->wire);
 	mo_tls_harvest_free(t->harvest);
 	t->harvest = NULL;
 	free(t->facts);
@@ -110,7 +88,7 @@ static void free_tls(struct tls_stream *t)
 
 static void become_plain(struct tls_stream *t)
 {
-	free_tls(t);
+	mo_tls_stream_drop(t);
 	t->got_http = true;
 	t->base.ops = &mo_stream_plain_ops;
 }
@@ -135,7 +113,7 @@ static int look_at_first_byte(struct tls_stream *t)
 		become_plain(t);
 		return -EPROTO;
 	}
-	t->state = OPEN;
+	t->state = MO_TLS_OPEN;
 	return 0;
 }
 
@@ -144,16 +122,16 @@ static int prepare(struct tls_stream *t)
 {
 	int err = 0;
 
-	if (t->state == BROKEN)
+	if (t->state == MO_TLS_BROKEN)
 		return -ECONNRESET;
-	if (t->state == NEW)
+	if (t->state == MO_TLS_NEW)
 		err = look_at_first_byte(t);
 	ERR_clear_error();
-	errno = 0;
+	t->wire.drained = false;
 	return err;
 }
 
-static const char *tls_fact(mo_stream *s, int fact)
+const char *mo_tls_stream_fact(mo_stream *s, int fact)
 {
 	struct tls_stream *t = of(s);
 
@@ -162,20 +140,44 @@ static const char *tls_fact(mo_stream *s, int fact)
 	return mo_facts_get(t->facts, (enum mo_tls_fact)fact);
 }
 
+int mo_tls_stream_flush(struct tls_stream *t)
+{
+	int err = mo_tls_wire_flush(&t->wire);
+
+	if (err == -EAGAIN)
+		t->base.want = UV_WRITABLE;
+	return err == 0 || err == -EAGAIN ? err : broken(t, err);
+}
+
+/* The tickets of TLS 1.3 may leave with the answer to a request that is here already. */
+static bool may_wait(const struct tls_stream *t)
+{
+	return SSL_version(t->ssl) == TLS1_3_VERSION && mo_tls_wire_ready(&t->wire);
+}
+
 static int tls_handshake(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
-	int ret, err = prepare(t);
+	int ret, err = prepare(t), sent;
 
 	if (err)
 		return err;
+	t->wire.gather = true; /* a flight leaves whole */
 	ret = SSL_accept(t->ssl);
-	if (ret == 1) {
-		(void)tls_fact(s, 0); /* other threads may ask later */
-		return 0;
-	}
-	err = result(t, ret);
-	return err ? err : broken(t, -ECONNRESET);
+	t->wire.gather = false;
+	err = ret == 1 ? 0 : result(t, ret);
+	if (ret != 1 && err == 0)
+		err = broken(t, -ECONNRESET);
+	sent = err || !may_wait(t) ? mo_tls_wire_flush(&t->wire) : 0;
+	if (err && err != -EAGAIN)
+		return err;
+	if (sent == -EAGAIN)
+		t->base.want = UV_WRITABLE;
+	if (sent)
+		return sent == -EAGAIN ? sent : broken(t, sent);
+	if (err == 0)
+		(void)mo_tls_stream_fact(s, 0); /* other threads may ask later */
+	return err;
 }
 
 static size_t take_carried(struct tls_stream *t, void *buf, size_t n)
@@ -192,46 +194,123 @@ static size_t take_carried(struct tls_stream *t, void *buf, size_t n)
 	return n;
 }
 
+/* What came before a fault is given out; the next call tells of it. */
+static ssize_t tell_or_keep(struct tls_stream *t, size_t got, int err)
+{
+	t->fault = got > 0 ? err : 0;
+	return got > 0 ? (ssize_t)got : err;
+}
+
+static int tell_fault(struct tls_stream *t)
+{
+	int err = t->fault ? t->fault : -ECONNRESET;
+
+	t->fault = 0;
+	return err;
+}
+
+/* What was kept for an answer (or, of a handshake, could not be sent) leaves before
+ * anything is waited for. */
+static int wait_for_more(struct tls_stream *t)
+{
+	int err = t->owed == 0 ? mo_tls_stream_flush(t) : 0;
+
+	if (err == 0 || SSL_is_init_finished(t->ssl))
+		t->base.want = UV_READABLE;
+	return err == 0 ? -EAGAIN : err;
+}
+
+/* Records that are here are read before the socket is asked for more, so that less
+ * than n bytes mean that no whole record is left. */
 static ssize_t tls_read(mo_stream *s, void *buf, size_t n)
 {
 	struct tls_stream *t = of(s);
-	size_t got;
-	int ret, err = prepare(t);
+	size_t got = 0, more;
+	int ret = 1, err;
 
 	if (n == 0)
 		return -EINVAL; /* 0 would read as the end of the stream */
+	if (t->state == MO_TLS_BROKEN)
+		return tell_fault(t);
+	err = prepare(t);
 	if (err)
 		return err;
 	if (t->carry)
-		return (ssize_t)take_carried(t, buf, n);
-	ret = SSL_read_ex(t->ssl, buf, n, &got);
-	return ret == 1 ? (ssize_t)got : result(t, ret);
+		got = take_carried(t, buf, n);
+	while (ret == 1 && got < n && (got == 0 || mo_tls_wire_ready(&t->wire))) {
+		ret = SSL_read_ex(t->ssl, (char *)buf + got, n - got, &more);
+		got += ret == 1 ? more : 0;
+	}
+	mo_tls_wire_tidy(&t->wire);
+	err = ret == 1 ? 0 : result(t, ret);
+	if (err && err != -EAGAIN)
+		return tell_or_keep(t, got, err);
+	if (got > 0)
+		return (ssize_t)got;
+	if (err == -EAGAIN)
+		return wait_for_more(t);
+	t->end_told = true;
+	return 0;
 }
 
 /* RFC 8446 section 5.5: no key is used for more records than is safe. */
 static void update_keys(struct tls_stream *t)
 {
-	if (t->harvest && !t->blocked && SSL_version(t->ssl) == TLS1_3_VERSION &&
+	if (t->harvest && SSL_version(t->ssl) == TLS1_3_VERSION &&
 	    t->harvest->keys->write.seq >= t->key_limit && SSL_is_init_finished(t->ssl))
 		(void)SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
 }
 
-/* Writes at most one record.  After -EAGAIN OpenSSL holds that record already
- * encrypted, and the next call must bring the same bytes, or more. */
-static ssize_t write_record(struct tls_stream *t, const void *p, size_t n)
+/* Sends what was sealed; the content of its last record counts when all has left. */
+static ssize_t send_record(struct tls_stream *t)
 {
-	size_t done;
-	int ret, err = prepare(t);
+	size_t n = t->owed;
+	int err = mo_tls_stream_flush(t);
 
 	if (err)
 		return err;
-	if (t->state == FINISHED)
-		return -EPIPE;
+	t->owed = 0;
+	t->base.parted = t->closing;
+	return (ssize_t)n;
+}
+
+static int may_write(struct tls_stream *t)
+{
+	int err = prepare(t);
+
+	if (err)
+		return err;
+	return t->state == MO_TLS_FINISHED || (t->closing && t->owed == 0) ? -EPIPE : 0;
+}
+
+static void say_goodbye(struct tls_stream *t)
+{
+	t->closing = true;
+	(void)SSL_shutdown(t->ssl);
+}
+
+/* Writes at most one record.  After -EAGAIN it waits, sealed, and the next call must
+ * bring the same bytes, or more. */
+static ssize_t write_record(struct tls_stream *t, const void *p, size_t n)
+{
+	bool last = t->base.last && n <= RECORD;
+	size_t done;
+	int ret, err = may_write(t);
+
+	if (err)
+		return err;
+	if (t->owed > 0)
+		return n < t->owed ? broken(t, -EPIPE) : send_record(t);
 	update_keys(t);
+	t->wire.gather = last;
 	ret = SSL_write_ex(t->ssl, p, n < RECORD ? n : RECORD, &done);
-	t->blocked = ret != 1;
-	if (ret == 1)
-		return (ssize_t)done;
+	if (ret == 1 && last)
+		say_goodbye(t);
+	t->wire.gather = false;
+	if (ret == 1) {
+		t->owed = done;
+		return send_record(t);
+	}
 	err = result(t, ret);
 	return err ? err : broken(t, -EPIPE);
 }
@@ -271,6 +350,11 @@ static ssize_t tls_sendfile(mo_stream *s, int file, off_t *off, size_t n)
 
 	if (n == 0)
 		return 0;
+	if (of(s)->owed > 0) { /* was read and sealed */
+		r = write_record(of(s), NULL, n);
+		*off += r > 0 ? r : 0;
+		return r;
+	}
 	record = mo_malloc(RECORD);
 	do {
 		r = pread(file, record, n < RECORD ? n : RECORD, *off);
@@ -290,20 +374,22 @@ static ssize_t tls_sendfile(mo_stream *s, int file, off_t *off, size_t n)
 static int tls_finish(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
-	int ret, err;
+	int err;
 
-	if (t->state == BROKEN)
+	if (t->state == MO_TLS_BROKEN)
 		return -ECONNRESET;
-	if (t->state == FINISHED)
+	if (t->state == MO_TLS_FINISHED)
 		return 0;
-	if (t->state == OPEN && SSL_is_init_finished(t->ssl)) {
+	if (t->state == MO_TLS_OPEN && SSL_is_init_finished(t->ssl)) {
 		prepare(t);
-		ret = SSL_shutdown(t->ssl);
-		err = ret < 0 ? result(t, ret) : 0;
+		if (!t->closing)
+			say_goodbye(t);
+		err = mo_tls_stream_flush(t);
 		if (err)
 			return err;
 	}
-	t->state = FINISHED;
+	t->state = MO_TLS_FINISHED;
+	s->parted = true;
 	return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
@@ -311,86 +397,22 @@ static bool tls_pending(const mo_stream *s)
 {
 	const struct tls_stream *t = (const struct tls_stream *)(const void *)s;
 
-	return t->state != BROKEN && (t->carry || SSL_pending(t->ssl) > 0);
-}
-
-/* ---- going on without OpenSSL ---- */
-
-static bool tls_movable(const mo_stream *s)
-{
-	const struct tls_stream *t = (const struct tls_stream *)(const void *)s;
-
-	return t->harvest && t->state == OPEN && SSL_is_init_finished(t->ssl) &&
-	       mo_tls_harvest_complete(t->harvest, t->ssl);
-}
-
-/* Takes what is opened and not yet read out of OpenSSL: at most one record. */
-static void carry_pending(struct tls_stream *t)
-{
-	size_t n = (size_t)SSL_pending(t->ssl), got = 0;
-
-	if (n == 0 || t->carry)
-		return;
-	t->carry = mo_malloc(n);
-	ERR_clear_error();
-	if (SSL_read_ex(t->ssl, t->carry, n, &got) != 1)
-		got = 0;
-	t->carry_at = 0;
-	t->carry_end = got;
-	if (got == 0) {
-		free(t->carry);
-		t->carry = NULL;
-	}
-}
-
-static bool tls_settled(mo_stream *s)
-{
-	struct tls_stream *t = of(s);
-
-	if (!tls_movable(s) || t->blocked || SSL_get_shutdown(t->ssl) ||
-	    SSL_get_state(t->ssl) != TLS_ST_OK)
-		return false;
-	/* "RH": between records; the head of one may be read when nothing is pending. */
-	if (strcmp(SSL_rstate_string(t->ssl), "RH") != 0)
-		return false;
-	carry_pending(t);
-	return !SSL_has_pending(t->ssl);
-}
-
-static molt_str tls_pack(mo_stream *s)
-{
-	struct tls_stream *t = of(s);
-	mo_tls_parcel p = { .keys = mo_tls_harvest_keys(t->harvest, t->ssl) };
-
-	MO_CHECK(!t->parcel);
-	p.facts.ptr = tls_fact(s, 0);
-	p.facts.len = t->facts_len;
-	if (t->carry)
-		p.plain = (molt_str){ (char *)t->carry + t->carry_at, t->carry_end - t->carry_at };
-	t->parcel_size = mo_parcel_size(&p);
-	t->parcel = mo_secret_new(t->parcel_size);
-	mo_parcel_write(&p, t->parcel);
-	return (molt_str){ (char *)t->parcel, t->parcel_size };
-}
-
-static void tls_unpacked(mo_stream *s)
-{
-	struct tls_stream *t = of(s);
-
-	mo_secret_free(t->parcel, t->parcel_size);
-	t->parcel = NULL;
+	if (t->state == MO_TLS_BROKEN)
+		return t->fault != 0;
+	return t->carry || SSL_pending(t->ssl) > 0 || mo_tls_wire_ready(&t->wire) ||
+	       (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN && !t->end_told);
 }
 
 static void tls_close(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
 
-	free_tls(t);
+	mo_tls_stream_drop(t);
 	close(s->fd);
 	free(t);
 }
 
-static const mo_stream_ops tls_ops = {
+const mo_stream_ops mo_stream_tls_ops = {
 	.name = "tls",
 	.read = tls_read,
 	.writev = tls_writev,
@@ -398,53 +420,50 @@ static const mo_stream_ops tls_ops = {
 	.handshake = tls_handshake,
 	.finish = tls_finish,
 	.pending = tls_pending,
-	.movable = tls_movable,
-	.settled = tls_settled,
-	.pack = tls_pack,
-	.unpacked = tls_unpacked,
-	.fact = tls_fact,
+	.movable = mo_tls_stream_movable,
+	.settled = mo_tls_stream_settled,
+	.pack = mo_tls_stream_pack,
+	.unpacked = mo_tls_stream_unpacked,
+	.fact = mo_tls_stream_fact,
 	.close = tls_close,
 };
 
+/* Only TLS 1.2 has nonces that are not known from the number of the record. */
+static void on_sent(void *arg, const uint8_t *p, size_t n)
+{
+	struct tls_stream *t = arg;
+
+	if (SSL_version(t->ssl) == TLS1_2_VERSION)
+		mo_tls_harvest_sent(t->harvest, p, n);
+}
+
 mo_stream *mo_stream_tls(int fd, mo_tls *tls)
 {
-	struct tls_stream *t;
+	struct tls_stream *t = mo_calloc(1, sizeof(*t));
 	SSL *ssl = SSL_new(mo_tls_context(tls));
+	BIO *bio = ssl ? mo_tls_wire_bio(&t->wire) : NULL;
 
-	if (!ssl || SSL_set_fd(ssl, fd) != 1) {
+	if (!bio) {
 		SSL_free(ssl);
 		ERR_clear_error();
 		close(fd);
+		free(t);
 		return NULL;
 	}
+	SSL_set_bio(ssl, bio, bio);
 	SSL_set_accept_state(ssl);
-	t = mo_calloc(1, sizeof(*t));
-	t->base.ops = &tls_ops;
+	t->base.ops = &mo_stream_tls_ops;
 	t->base.fd = fd;
 	t->base.want = UV_READABLE;
+	t->wire.fd = fd;
 	t->ssl = ssl;
 	t->key_limit = mo_tls_key_limit(tls);
-	if (t->key_limit)
+	if (t->key_limit) {
 		t->harvest = mo_tls_harvest_new(ssl);
+		t->wire.watch = on_sent;
+		t->wire.arg = t;
+	}
 	return &t->base;
-}
-
-mo_stream *mo_stream_tls_shed(mo_stream *s)
-{
-	struct tls_stream *t = of(s);
-	mo_tls_keys *keys;
-	mo_stream *r;
-
-	if (s->ops != &tls_ops || !tls_settled(s) || t->carry)
-		return s;
-	keys = mo_tls_harvest_keys(t->harvest, t->ssl);
-	t->harvest->keys = NULL;
-	(void)tls_fact(s, 0);
-	r = mo_stream_record(s->fd, keys, t->facts, t->facts_len, t->key_limit);
-	t->facts = NULL;
-	free_tls(t);
-	free(t);
-	return r;
 }
 
 bool mo_stream_tls_got_http(const mo_stream *s)

@@ -89,6 +89,18 @@ static int use_mac(EVP_MAC_CTX *mac, key *k)
 	return EVP_MAC_CTX_set_params(mac, params);
 }
 
+/* Found once: by its name OpenSSL would look for it at each ticket. */
+static struct {
+	pthread_once_t once;
+	EVP_CIPHER *cipher;
+} fetched = { .once = PTHREAD_ONCE_INIT };
+
+static void fetch(void)
+{
+	fetched.cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	MO_CHECK(fetched.cipher);
+}
+
 /* OpenSSL's contract: 1 use it, 2 use it and give a new ticket, 0 no such key
  * (a full handshake), -1 failed. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
@@ -100,13 +112,13 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	if (seal) {
 		k = sealing_key();
 		memcpy(name, k.name, sizeof(k.name));
-		ok = RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 &&
-		     EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, k.cipher, iv) == 1;
+		ok = RAND_bytes(iv, EVP_CIPHER_get_iv_length(fetched.cipher)) == 1 &&
+		     EVP_EncryptInit_ex(cipher, fetched.cipher, NULL, k.cipher, iv) == 1;
 	} else {
 		at = opening_key(name, &k);
 		if (at < 0)
 			return 0;
-		ok = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, k.cipher, iv) == 1;
+		ok = EVP_DecryptInit_ex(cipher, fetched.cipher, NULL, k.cipher, iv) == 1;
 	}
 	ok = ok && use_mac(mac, &k) == 1;
 	OPENSSL_cleanse(&k, sizeof(k));
@@ -119,6 +131,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 
 void mo_tickets_install(SSL_CTX *ctx)
 {
+	pthread_once(&fetched.once, fetch);
 	MO_CHECK(SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) == 1);
 }
 

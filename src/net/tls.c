@@ -1,4 +1,4 @@
-/* TLS contexts: one per certificate and key, read once at start and shared by
+/* TLS contexts: one per certificate and key, read once at start and copied for
  * every loop; see tls.h.  OpenSSL's error queue is empty when a function here
  * returns.  The key's contents and pass phrases never reach a message. */
 #include "net/tls.h"
@@ -7,7 +7,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +17,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/ticket.h"
-#include "net/tls_harvest.h"
 
 #define TLS_MAGIC 0x746c7363u
 
@@ -28,9 +26,10 @@
 
 struct mo_tls {
 	uint32_t magic;
-	atomic_uint refs;
 	SSL_CTX *ctx;
 	uint64_t key_limit;
+	unsigned char bound[EVP_MAX_MD_SIZE]; /* what sessions are bound to */
+	unsigned nbound;
 };
 
 /* The oldest reason in OpenSSL's queue, which is the cause of the others, as
@@ -184,7 +183,7 @@ static SSL_CTX *new_context(void)
 	MO_CHECK(SSL_CTX_set_cipher_list(ctx, CIPHERS) == 1);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      SSL_MODE_RELEASE_BUFFERS);
+				      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	/* Sessions live in tickets, whose keys are the process's. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	mo_tickets_install(ctx);
@@ -194,14 +193,19 @@ static SSL_CTX *new_context(void)
 	return ctx;
 }
 
-/* A ticket of one certificate is refused with another. */
-static void bind_sessions(SSL_CTX *ctx)
+/* A ticket is refused where sessions are bound to something else. */
+static void bind_sessions(mo_tls *t)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
+	MO_CHECK(SSL_CTX_set_session_id_context(t->ctx, t->bound, t->nbound) == 1);
+}
 
-	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), digest, &n) == 1);
-	MO_CHECK(SSL_CTX_set_session_id_context(ctx, digest, n) == 1);
+static mo_tls *wrap(SSL_CTX *ctx)
+{
+	mo_tls *t = mo_calloc(1, sizeof(*t));
+
+	t->magic = TLS_MAGIC;
+	t->ctx = ctx;
+	return t;
 }
 
 int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
@@ -220,33 +224,30 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
 		SSL_CTX_free(ctx);
 		return err;
 	}
-	bind_sessions(ctx);
-	*out = mo_calloc(1, sizeof(**out));
-	(*out)->magic = TLS_MAGIC;
-	(*out)->ctx = ctx;
-	atomic_init(&(*out)->refs, 1);
+	*out = wrap(ctx);
+	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), (*out)->bound,
+			     &(*out)->nbound) == 1);
+	bind_sessions(*out);
 	return 0;
 }
 
 /* Sessions are bound to what was asked of the client, too: a ticket does not outlive
  * the authorities that let its client in. */
-static void bind_sessions_to(SSL_CTX *ctx, const char *ca)
+static void bind_sessions_to(mo_tls *t, const char *ca)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE], piece[4096];
+	unsigned char piece[4096];
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	BIO *file = BIO_new_file(ca, "r");
-	unsigned n = 0;
 	int got;
 
 	MO_CHECK(md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1);
-	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), digest, &n) == 1);
-	EVP_DigestUpdate(md, digest, n);
+	EVP_DigestUpdate(md, t->bound, t->nbound);
 	while (file && (got = BIO_read(file, piece, sizeof(piece))) > 0)
 		EVP_DigestUpdate(md, piece, (size_t)got);
 	BIO_free(file);
-	MO_CHECK(EVP_DigestFinal_ex(md, digest, &n) == 1);
+	MO_CHECK(EVP_DigestFinal_ex(md, t->bound, &t->nbound) == 1);
 	EVP_MD_CTX_free(md);
-	MO_CHECK(SSL_CTX_set_session_id_context(ctx, digest, n) == 1);
+	bind_sessions(t);
 }
 
 int mo_tls_ask_clients(mo_tls *t, const char *ca, bool required, char **why)
@@ -267,28 +268,52 @@ int mo_tls_ask_clients(mo_tls *t, const char *ca, bool required, char **why)
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
 		return -EINVAL;
 	}
-	bind_sessions_to(t->ctx, ca);
+	bind_sessions_to(t, ca);
+	SSL_CTX_clear_mode(t->ctx, SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_client_CA_list(t->ctx, names);
 	SSL_CTX_set_verify(
 		t->ctx, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
 	return 0;
 }
 
-mo_tls *mo_tls_ref(mo_tls *t)
+/* What mo_tls_ask_clients() has told of clients. */
+static void copy_clients(SSL_CTX *to, const SSL_CTX *from)
 {
-	MO_MAGIC_OK(t, TLS_MAGIC);
-	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
-	return t;
+	STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(from);
+
+	if (SSL_CTX_get_verify_mode(from) == SSL_VERIFY_NONE)
+		return;
+	SSL_CTX_clear_mode(to, SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(from));
+	SSL_CTX_set_client_CA_list(to, SSL_dup_CA_list(names));
+	SSL_CTX_set_verify(to, SSL_CTX_get_verify_mode(from), NULL);
 }
 
-void mo_tls_unref(mo_tls *t)
+mo_tls *mo_tls_copy(const mo_tls *t)
+{
+	SSL_CTX *ctx = new_context();
+	STACK_OF(X509) *chain = NULL;
+	mo_tls *copy;
+
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	SSL_CTX_get0_chain_certs(t->ctx, &chain);
+	MO_CHECK(SSL_CTX_use_cert_and_key(ctx, SSL_CTX_get0_certificate(t->ctx),
+					  SSL_CTX_get0_privatekey(t->ctx), chain, 1) == 1);
+	copy_clients(ctx, t->ctx);
+	copy = wrap(ctx);
+	copy->key_limit = t->key_limit;
+	copy->nbound = t->nbound;
+	memcpy(copy->bound, t->bound, t->nbound);
+	bind_sessions(copy);
+	return copy;
+}
+
+void mo_tls_free(mo_tls *t)
 {
 	if (!t)
 		return;
 	MO_MAGIC_OK(t, TLS_MAGIC);
-	if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	SSL_CTX_free(t->ctx);
+	SSL_CTX_free(t->ctx); /* its streams hold it, too */
 	t->magic = 0;
 	free(t);
 }
@@ -304,7 +329,6 @@ void mo_tls_allow_handover(mo_tls *t, uint64_t key_limit)
 	MO_MAGIC_OK(t, TLS_MAGIC);
 	MO_CHECK(key_limit > 0);
 	t->key_limit = key_limit;
-	mo_tls_harvest_context(t->ctx);
 }
 
 uint64_t mo_tls_key_limit(const mo_tls *t)

@@ -7,15 +7,17 @@
 
 #include "net/stream.h"
 
-typedef struct mo_tls mo_tls; /* reference counted, [any] thread */
+typedef struct mo_tls mo_tls;
 struct ssl_ctx_st;
 
 /* Reads a PEM chain and key.  *why gets a sentence (malloc'd) that names the
  * file and what is wrong: missing, not readable, no PEM, expired (a warning
  * through the log only), key does not fit.  -ENOENT, -EACCES, -EINVAL. */
 int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why);
-mo_tls *mo_tls_ref(mo_tls *t);
-void mo_tls_unref(mo_tls *t);                       /* NULL accepted */
+/* The same certificate, key and rules for another thread: the streams of one mo_tls
+ * belong to one thread (see tls_harvest.h), and share nothing with those of another. */
+mo_tls *mo_tls_copy(const mo_tls *t);
+void mo_tls_free(mo_tls *t);                        /* NULL accepted; its streams go on */
 struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed */
 /* Before the first stream: clients are asked for a certificate of the authorities in
  * the PEM file ca.  One that is not valid is refused; required: none, too.  Errors as

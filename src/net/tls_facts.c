@@ -42,12 +42,15 @@ static void add_subject(mo_buf *b, const SSL *ssl)
 
 static void add_session(mo_buf *b, const SSL *ssl)
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned n = 0;
 	const unsigned char *id =
 		SSL_get0_session(ssl) ? SSL_SESSION_get_id(SSL_get0_session(ssl), &n) : NULL;
 
-	for (unsigned i = 0; i < n; i++)
-		mo_buf_fmt(b, "%02x", id[i]);
+	for (unsigned i = 0; i < n; i++) {
+		mo_buf_putc(b, digits[id[i] >> 4]);
+		mo_buf_putc(b, digits[id[i] & 15]);
+	}
 	mo_buf_putc(b, '\0');
 }
 

@@ -59,11 +59,9 @@ static void on_secret(const SSL *ssl, const char *line)
 		h->read_secret = read_hex(secret + 1, h->keys->read.secret, s->hash_len);
 	else if (strncmp(line, server, sizeof(server) - 1) == 0)
 		h->write_secret = read_hex(secret + 1, h->keys->write.secret, s->hash_len);
-}
-
-void mo_tls_harvest_context(SSL_CTX *ctx)
-{
-	SSL_CTX_set_keylog_callback(ctx, on_secret);
+	else
+		return;
+	SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), NULL);
 }
 
 /* ---- numbers ------------------------------------------------------------------ */
@@ -82,10 +80,12 @@ static void on_message(int write, int version, int type, const void *data, size_
 	} else if (type == SSL3_RT_HANDSHAKE && !is_v12(ssl)) {
 		const mo_tls_suite *s = suite_of(ssl);
 
-		if (p[0] == FINISHED)
+		if (p[0] == FINISHED) {
 			side->seq = 0;
-		else if (p[0] == KEY_UPDATE && s)
+			SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), on_secret);
+		} else if (p[0] == KEY_UPDATE && s) {
 			mo_tls_side_step(s, side);
+		}
 	}
 }
 
@@ -105,7 +105,7 @@ static void record_passed(mo_tls_harvest *h)
 	h->have = 0;
 }
 
-static void watch_bytes(mo_tls_harvest *h, const uint8_t *p, size_t n)
+void mo_tls_harvest_sent(mo_tls_harvest *h, const uint8_t *p, size_t n)
 {
 	while (n > 0) {
 		if (h->have < 5 || (h->have < sizeof(h->head) && h->left > 0)) {
@@ -126,29 +126,16 @@ static void watch_bytes(mo_tls_harvest *h, const uint8_t *p, size_t n)
 	}
 }
 
-static long on_bio(BIO *b, int oper, const char *data, size_t len, int argi, long argl, int ret,
-		   size_t *done)
-{
-	mo_tls_harvest *h = (mo_tls_harvest *)(void *)BIO_get_callback_arg(b);
-
-	if (oper == (BIO_CB_WRITE | BIO_CB_RETURN) && ret > 0 && done)
-		watch_bytes(h, (const uint8_t *)data, *done);
-	return ret;
-}
-
 /* ---- one connection ------------------------------------------------------------- */
 
 mo_tls_harvest *mo_tls_harvest_new(SSL *ssl)
 {
 	mo_tls_harvest *h = mo_calloc(1, sizeof(*h));
-	BIO *bio = SSL_get_wbio(ssl);
 
 	h->keys = mo_tls_keys_new();
 	SSL_set_app_data(ssl, h);
 	SSL_set_msg_callback(ssl, on_message);
 	SSL_set_msg_callback_arg(ssl, h);
-	BIO_set_callback_arg(bio, (char *)h);
-	BIO_set_callback_ex(bio, on_bio);
 	return h;
 }
 

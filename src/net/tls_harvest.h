@@ -2,6 +2,11 @@
  * callbacks while it works: the two traffic secrets (keylog), the two numbers of
  * records (message callback), and for TLS 1.2 the nonce of the last record.
  *
+ * The keylog callback belongs to the context, and OpenSSL makes a line of text of each
+ * secret before it calls it.  So it is there only from a Finished until the one secret
+ * that comes with it has been told, which is within one call of OpenSSL: a context and
+ * its connections belong to one thread (mo_tls_copy()).
+ *
  *   event of OpenSSL                     what it means here
  *   keylog CLIENT/SERVER_TRAFFIC_..._0   the secret of what is read / written
  *   head of a record                     one more of that direction
@@ -29,11 +34,11 @@ typedef struct mo_tls_harvest {
 	bool nonce_known;
 } mo_tls_harvest;
 
-/* Every connection of ctx can be harvested from then on. */
-void mo_tls_harvest_context(SSL_CTX *ctx);
-/* Before the handshake, when ssl has its socket; ssl is freed before h. */
+/* Before the handshake; ssl is freed before h. */
 mo_tls_harvest *mo_tls_harvest_new(SSL *ssl);
 void mo_tls_harvest_free(mo_tls_harvest *h); /* wipes; NULL is accepted */
+/* TLS 1.2: these bytes leave for the client, all of them from the first on. */
+void mo_tls_harvest_sent(mo_tls_harvest *h, const uint8_t *p, size_t n);
 /* After the handshake: can the connection go on without OpenSSL? */
 bool mo_tls_harvest_complete(const mo_tls_harvest *h, const SSL *ssl);
 /* Completes the keys, which stay h's.  When OpenSSL holds nothing of the connection. */

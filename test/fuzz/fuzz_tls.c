@@ -114,7 +114,9 @@ static mo_buf run(unsigned suite, const mo_buf *wire, unsigned seed, bool pieces
 
 	MO_CHECK(copy && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
 	memcpy(copy, facts, sizeof(facts));
-	s = mo_stream_record(fd[0], keys_of(suite), copy, sizeof(facts), LIMIT);
+	s = mo_stream_record(
+		fd[0], &(mo_tls_parcel){ .keys = keys_of(suite), .facts = { copy, sizeof(facts) } },
+		copy, LIMIT);
 	for (size_t at = 0; at < wire->len && end == 0;) {
 		size_t left = wire->len - at, len = pieces ? 1 + next_number(&seed, 400) : left;
 

@@ -150,7 +150,7 @@ static inline int setup(void **state)
 
 static inline int teardown(void **state)
 {
-	mo_tls_unref(tls);
+	mo_tls_free(tls);
 	SSL_CTX_free(client_ctx);
 	unlink(cert);
 	unlink(key);

@@ -456,7 +456,7 @@ static int all_setup(void **state)
 static int all_teardown(void **state)
 {
 	SSL_CTX_free(client_ctx);
-	mo_tls_unref(tls);
+	mo_tls_free(tls);
 	unlink(cert);
 	unlink(key);
 	rmdir(dir);

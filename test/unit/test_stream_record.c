@@ -241,52 +241,99 @@ static void what_was_sealed_and_not_sent_moves_too(void **state)
 	}
 }
 
-/* While OpenSSL holds half a record, its connection stays. */
-static void half_a_record_in_openssl_keeps_it_there(void **state)
+/* OpenSSL is given whole records only, so it holds none of this. */
+static void half_a_record_that_came_moves_too(void **state)
 {
-	static uint8_t wire[1000];
-	char buf[100];
-	BIO *out;
-	int n;
+	for (size_t i = 0; i < KINDS; i++) {
+		static uint8_t wire[1000];
+		char buf[100];
+		BIO *out;
+		int n;
 
-	begin_pair(0);
-	shake();
-	out = BIO_new(BIO_s_mem());
-	SSL_set0_wbio(client, out);
-	SSL_write(client, "hello", 5);
-	n = BIO_read(out, wire, sizeof(wire));
-	for (int at = 0; at < n - 1; at++) {
-		assert_int_equal(write(peer, wire + at, 1), 1);
-		assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EAGAIN);
-		assert_true(s->ops->movable(s));
-		assert_false(s->ops->settled(s));
+		begin_pair(i);
+		shake();
+		out = BIO_new(BIO_s_mem());
+		SSL_set0_wbio(client, out);
+		SSL_write(client, "hello", 5);
+		n = BIO_read(out, wire, sizeof(wire));
+		for (int at = 0; at < n - 1; at++) {
+			assert_int_equal(write(peer, wire + at, 1), 1);
+			assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EAGAIN);
+			assert_false(s->ops->pending(s));
+			assert_true(s->ops->settled(s));
+		}
+		if (i & 1)
+			move();
+		else
+			s = mo_stream_tls_shed(s);
+		assert_string_equal(s->ops->name, "record");
+		assert_int_equal(write(peer, wire + n - 1, 1), 1);
+		assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 5);
+		assert_memory_equal(buf, "hello", 5);
+		end_pair();
 	}
-	assert_int_equal(write(peer, wire + n - 1, 1), 1);
-	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 5);
-	move();
-	end_pair();
 }
 
-static void a_record_that_openssl_could_not_send_keeps_it_there(void **state)
+/* Many records come at once; only the first is asked for. */
+static void records_that_came_and_openssl_has_not_seen_move_too(void **state)
 {
-	static uint8_t data[16384];
-	ssize_t r = 1;
+	for (size_t i = 0; i < KINDS; i++) {
+		char buf[100];
 
-	begin_pair(0);
-	shake();
-	while (r > 0)
-		r = put(data, sizeof(data));
-	assert_int_equal(r, -EAGAIN);
-	assert_false(s->ops->settled(s));
-	while (SSL_read(client, data, sizeof(data)) > 0)
-		;
-	memset(data, 0, sizeof(data));
-	assert_int_equal(put(data, sizeof(data)), sizeof(data));
-	while (SSL_read(client, data, sizeof(data)) > 0)
-		;
-	move();
-	talk();
-	end_pair();
+		begin_pair(i);
+		shake();
+		for (int k = 0; k < 10; k++)
+			assert_int_equal(SSL_write(client, "0123456789", 10), 10);
+		assert_int_equal(s->ops->read(s, buf, 7), 7);
+		assert_true(s->ops->pending(s));
+		if (i & 1)
+			move();
+		else
+			s = mo_stream_tls_shed(s);
+		assert_string_equal(s->ops->name, "record");
+		assert_true(s->ops->pending(s));
+		assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 93);
+		assert_memory_equal(buf, "789012", 6);
+		assert_false(s->ops->pending(s));
+		talk();
+		end_pair();
+	}
+}
+
+/* Sealed by OpenSSL, half sent: the rest is ours to send, as it is. */
+static void a_record_that_openssl_sealed_and_could_not_send_moves_too(void **state)
+{
+	static uint8_t data[16384], buf[16384];
+
+	for (size_t i = 0; i < KINDS; i++) {
+		size_t taken = 0, given = 0;
+		ssize_t r = 1;
+		int c;
+
+		begin_pair(i);
+		shake();
+		memset(data, 'd', sizeof(data));
+		while ((r = put(data, sizeof(data))) > 0)
+			given += (size_t)r;
+		assert_int_equal(r, -EAGAIN);
+		assert_int_equal(s->want, UV_WRITABLE);
+		if (i & 1)
+			move();
+		else
+			s = mo_stream_tls_shed(s);
+		assert_string_equal(s->ops->name, "record");
+		assert_int_equal(put(data, sizeof(data)), -EAGAIN);
+		while (taken < given + sizeof(data)) {
+			while ((c = SSL_read(client, buf, sizeof(buf))) > 0)
+				taken += (size_t)c;
+			if (r <= 0)
+				r = put(data, sizeof(data));
+		}
+		assert_int_equal(r, sizeof(data));
+		assert_int_equal(taken, given + sizeof(data));
+		talk();
+		end_pair();
+	}
 }
 
 /* ---- KeyUpdate ---- */
@@ -334,7 +381,7 @@ static void the_server_changes_its_keys_before_the_limit(void **state)
 		assert_int_equal(mo_tls_new(cert, key, &tls, &why), 0);
 		mo_tls_allow_handover(tls, 10);
 		begin_pair(i);
-		mo_tls_unref(tls);
+		mo_tls_free(tls);
 		tls = own;
 		updates_seen = 0;
 		SSL_set_msg_callback(client, count_updates);
@@ -417,6 +464,78 @@ static void finish_says_goodbye_and_reads_go_on(void **state)
 	}
 }
 
+/* What is told to be the last carries the goodbye, in the same write. */
+static void the_last_bytes_say_goodbye(void **state)
+{
+	for (size_t i = 0; i < 2 * KINDS; i++) {
+		char wire[200], buf[10];
+		ssize_t n;
+
+		begin_pair(i / 2);
+		shake();
+		if (i & 1)
+			move();
+		while (SSL_read(client, buf, sizeof(buf)) > 0)
+			; /* tickets */
+		s->last = true;
+		assert_int_equal(put("bye", 3), 3);
+		assert_true(s->parted);
+		n = recv(peer, wire, sizeof(wire), MSG_PEEK);
+		assert_int_equal(SSL_read(client, buf, sizeof(buf)), 3);
+		assert_memory_equal(buf, "bye", 3);
+		assert_int_equal(SSL_read(client, buf, sizeof(buf)), 0);
+		assert_int_equal(SSL_get_shutdown(client) & SSL_RECEIVED_SHUTDOWN,
+				 SSL_RECEIVED_SHUTDOWN);
+		assert_true(n > 0);
+		assert_int_equal(recv(peer, wire, sizeof(wire), MSG_DONTWAIT), -1);
+		assert_int_equal(put("x", 1), -EPIPE);
+		assert_false(s->ops->movable(s));
+		assert_int_equal(s->ops->finish(s), 0);
+		assert_int_equal(recv(peer, wire, sizeof(wire), MSG_DONTWAIT), 0);
+		end_pair();
+	}
+}
+
+/* More than a record is not the last, whatever the caller thinks; and what waits for
+ * the client counts when it and the goodbye have left. */
+static void the_last_bytes_wait_for_a_slow_client(void **state)
+{
+	static uint8_t data[20000], buf[16384];
+
+	for (size_t i = 0; i < 2 * KINDS; i++) {
+		size_t left = sizeof(data);
+		int c = 0, again = 0;
+		ssize_t r;
+
+		begin_pair(i / 2);
+		shake();
+		if (i & 1)
+			move();
+		s->last = false;
+		while ((r = put(data, 16384)) > 0)
+			;
+		while (SSL_read(client, buf, sizeof(buf)) > 0)
+			;
+		assert_int_equal(put(data, 16384), 16384);
+		s->last = true;
+		while (left > 0) {
+			assert_false(s->parted);
+			r = put(data + sizeof(data) - left, left);
+			again += r == -EAGAIN;
+			left -= r > 0 ? (size_t)r : 0;
+			assert_true(r > 0 || r == -EAGAIN);
+			while (r == -EAGAIN && (c = SSL_read(client, buf, sizeof(buf))) > 0)
+				;
+		}
+		assert_true(s->parted);
+		while ((c = SSL_read(client, buf, sizeof(buf))) > 0)
+			;
+		assert_int_equal(c, 0);
+		assert_int_equal(SSL_get_error(client, c), SSL_ERROR_ZERO_RETURN);
+		end_pair();
+	}
+}
+
 static void a_file_is_sent_to_a_slow_client(void **state)
 {
 	enum { SIZE = 1 << 20 };
@@ -462,7 +581,7 @@ static void a_connection_without_leave_stays(void **state)
 	assert_ptr_equal(mo_stream_tls_shed(s), s);
 	talk();
 	end_pair();
-	mo_tls_unref(tls);
+	mo_tls_free(tls);
 	tls = own;
 }
 
@@ -493,13 +612,16 @@ int main(void)
 		cmocka_unit_test(records_that_come_in_pieces_and_move_in_the_middle),
 		cmocka_unit_test(what_was_read_and_not_taken_moves_too),
 		cmocka_unit_test(what_was_sealed_and_not_sent_moves_too),
-		cmocka_unit_test(half_a_record_in_openssl_keeps_it_there),
-		cmocka_unit_test(a_record_that_openssl_could_not_send_keeps_it_there),
+		cmocka_unit_test(half_a_record_that_came_moves_too),
+		cmocka_unit_test(records_that_came_and_openssl_has_not_seen_move_too),
+		cmocka_unit_test(a_record_that_openssl_sealed_and_could_not_send_moves_too),
 		cmocka_unit_test(key_updates_of_the_client_before_and_after_a_move),
 		cmocka_unit_test(the_server_changes_its_keys_before_the_limit),
 		cmocka_unit_test(close_notify_of_the_client_is_an_end),
 		cmocka_unit_test(a_stream_that_just_ends_is_no_end),
 		cmocka_unit_test(finish_says_goodbye_and_reads_go_on),
+		cmocka_unit_test(the_last_bytes_say_goodbye),
+		cmocka_unit_test(the_last_bytes_wait_for_a_slow_client),
 		cmocka_unit_test(a_file_is_sent_to_a_slow_client),
 		cmocka_unit_test(a_connection_without_leave_stays),
 		cmocka_unit_test(a_connection_that_sheds_openssl_goes_on_and_moves),

@@ -135,6 +135,97 @@ static void reading_alone_completes_the_handshake(void **state)
 	assert_true(SSL_is_init_finished(client));
 }
 
+/* What the client writes arrives in pieces of n bytes. */
+static void forward(BIO *from, size_t n)
+{
+	char piece[64];
+	int got;
+
+	while ((got = BIO_read(from, piece, (int)n)) > 0) {
+		assert_int_equal(write(peer, piece, (size_t)got), got);
+		(void)s->ops->handshake(s);
+	}
+}
+
+static void a_handshake_that_comes_in_pieces_succeeds(void **state)
+{
+	BIO *out = BIO_new(BIO_s_mem());
+	char buf[8];
+
+	SSL_set0_wbio(client, out);
+	for (int i = 0; i < 4; i++) {
+		SSL_do_handshake(client);
+		forward(out, (size_t)i * 3 + 1);
+	}
+	assert_true(SSL_is_init_finished(client));
+	assert_int_equal(s->ops->handshake(s), 0);
+	SSL_write(client, "hello", 5);
+	for (int i = 0; i < 40 && BIO_read(out, buf, 1) == 1; i++) {
+		assert_int_equal(write(peer, buf, 1), 1);
+		if (BIO_pending(out) > 0)
+			assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EAGAIN);
+	}
+	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 5);
+}
+
+/* Records of every kind and size that are none of TLS. */
+static void what_is_no_handshake_is_refused_when_it_is_seen(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} bad[] = {
+		{ "\x16\x03\x01\xff\xff", 5 },       /* longer than any record */
+		{ "\x16\x07\x01\x00\x05hello", 10 }, /* another version */
+		{ "\x19\x03\x01\x00\x05hello", 10 }, /* another type */
+		{ "\x17\x03\x03\x00\x05hello", 10 }, /* data, before there are keys */
+		{ "\x00\x00\x00\x00\x00\x00", 6 },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int r = -EAGAIN;
+
+		for (size_t at = 0; at < bad[i].n && r == -EAGAIN; at++) {
+			assert_int_equal(write(peer, bad[i].bytes + at, 1), 1);
+			r = s->ops->handshake(s);
+		}
+		assert_true(r < 0 && r != -EAGAIN);
+		assert_int_equal(s->ops->handshake(s), -ECONNRESET);
+		assert_false(s->ops->pending(s));
+		end_pair(state);
+		assert_int_equal(make_pair(state), 0);
+	}
+}
+
+static void records_that_came_together_are_read_together(void **state)
+{
+	char buf[100];
+
+	shake_well();
+	for (int i = 0; i < 5; i++)
+		SSL_write(client, "12345678", 8);
+	SSL_shutdown(client);
+	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 40);
+	assert_true(s->ops->pending(s)); /* its goodbye */
+	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 0);
+	assert_false(s->ops->pending(s));
+}
+
+static void a_fault_behind_data_is_told_after_it(void **state)
+{
+	char buf[100];
+
+	shake_well();
+	SSL_write(client, "12345678", 8);
+	assert_int_equal(write(peer, "\x17\x03\x03\x00\x20 this is not what it should be ..", 37),
+			 37);
+	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 8);
+	assert_true(s->ops->pending(s));
+	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EPROTO);
+	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -ECONNRESET);
+	assert_false(s->ops->pending(s));
+}
+
 static void bytes_left_in_a_record_are_pending(void **state)
 {
 	char buf[4];
@@ -508,8 +599,8 @@ static void sessions_resume_by_ticket_and_with_the_same_certificate_only(void **
 	assert_int_equal(mo_tls_new(other_cert, key, &other, &why), 0);
 	assert_false(resumes(other));
 	assert_true(resumes(other));
-	mo_tls_unref(other);
-	mo_tls_unref(same);
+	mo_tls_free(other);
+	mo_tls_free(same);
 	SSL_SESSION_free(ticket);
 	ticket = NULL;
 	SSL_CTX_sess_set_new_cb(client_ctx, NULL);
@@ -524,7 +615,7 @@ static void a_stream_outlives_the_references_of_its_context(void **state)
 	end_pair(state);
 	assert_int_equal(mo_tls_new(cert, key, &tls, &why), 0);
 	make_pair(state);
-	mo_tls_unref(tls);
+	mo_tls_free(tls);
 	tls = own;
 	shake_well();
 	assert_int_equal(put("x"), 1);
@@ -540,6 +631,10 @@ int main(void)
 		on_pair(bytes_pass_in_both_directions),
 		on_pair(reading_alone_completes_the_handshake),
 		on_pair(bytes_left_in_a_record_are_pending),
+		on_pair(a_handshake_that_comes_in_pieces_succeeds),
+		on_pair(what_is_no_handshake_is_refused_when_it_is_seen),
+		on_pair(records_that_came_together_are_read_together),
+		on_pair(a_fault_behind_data_is_told_after_it),
 		on_pair(small_pieces_leave_as_one_record),
 		on_pair(a_slow_client_gets_every_byte_once),
 		on_pair(a_file_is_sent_to_a_slow_client),
@@ -582,7 +677,7 @@ int main(void)
 	client_ctx = SSL_CTX_new(TLS_client_method());
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	SSL_CTX_free(client_ctx);
-	mo_tls_unref(tls);
+	mo_tls_free(tls);
 	EVP_PKEY_free(k);
 	unlink(cert);
 	unlink(other_cert);

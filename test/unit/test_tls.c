@@ -44,7 +44,7 @@ static void taken(void)
 		fail_msg("%s", why);
 	assert_null(why);
 	assert_int_equal(ERR_peek_error(), 0);
-	mo_tls_unref(t);
+	mo_tls_free(t);
 }
 
 /* The files are refused with that code, by a sentence with both parts. */
@@ -77,20 +77,43 @@ static void a_good_pair_is_taken_silently(void **state)
 	write_key(key, rsa, NULL, 0600);
 	write_cert(cert, rsa, -60, 3600);
 	taken();
-	mo_tls_unref(NULL);
+	mo_tls_free(NULL);
 }
 
-static void a_context_lives_until_its_last_reference(void **state)
+static void each_thread_has_a_context_of_its_own_with_the_same_certificate(void **state)
 {
-	mo_tls *t, *same;
+	mo_tls *t, *copy;
 	char *why;
 
 	assert_int_equal(mo_tls_new(cert, key, &t, &why), 0);
-	same = mo_tls_ref(t);
-	assert_ptr_equal(same, t);
-	mo_tls_unref(t);
-	assert_non_null(mo_tls_context(same));
-	mo_tls_unref(same);
+	mo_tls_allow_handover(t, 77);
+	copy = mo_tls_copy(t);
+	assert_ptr_not_equal(mo_tls_context(copy), mo_tls_context(t));
+	assert_int_equal(X509_cmp(SSL_CTX_get0_certificate(mo_tls_context(copy)),
+				  SSL_CTX_get0_certificate(mo_tls_context(t))),
+			 0);
+	assert_ptr_equal(SSL_CTX_get0_privatekey(mo_tls_context(copy)),
+			 SSL_CTX_get0_privatekey(mo_tls_context(t)));
+	mo_tls_free(t);
+	assert_int_equal(mo_tls_key_limit(copy), 77);
+	mo_tls_free(copy);
+}
+
+static void a_copy_asks_clients_as_the_first_does(void **state)
+{
+	mo_tls *t, *copy;
+	char *why;
+
+	assert_int_equal(mo_tls_new(cert, key, &t, &why), 0);
+	assert_int_equal(mo_tls_ask_clients(t, cert, true, &why), 0);
+	copy = mo_tls_copy(t);
+	assert_int_equal(SSL_CTX_get_verify_mode(mo_tls_context(copy)),
+			 SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+	assert_int_equal(sk_X509_NAME_num(SSL_CTX_get_client_CA_list(mo_tls_context(copy))), 1);
+	assert_ptr_equal(SSL_CTX_get_cert_store(mo_tls_context(copy)),
+			 SSL_CTX_get_cert_store(mo_tls_context(t)));
+	mo_tls_free(t);
+	mo_tls_free(copy);
 }
 
 static void missing_files_are_named(void **state)
@@ -216,7 +239,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_pair(a_good_pair_is_taken_silently),
-		with_pair(a_context_lives_until_its_last_reference),
+		with_pair(each_thread_has_a_context_of_its_own_with_the_same_certificate),
+		with_pair(a_copy_asks_clients_as_the_first_does),
 		with_pair(missing_files_are_named),
 		with_pair(an_unreadable_key_is_named),
 		with_pair(files_without_pem_are_named),

@@ -110,6 +110,6 @@ int main(void)
 	for (size_t kind = 0; kind < KINDS; kind++)
 		for (size_t what = 0; what < 3; what++)
 			compare(kind, what, unwatched);
-	mo_tls_unref(unwatched);
+	mo_tls_free(unwatched);
 	return teardown(NULL);
 }

@@ -1,0 +1,126 @@
+/* The TLS stream goes on without OpenSSL, here (tlsShed) or in another process, when
+ * that holds nothing of it: nothing read and not taken (which is carried then), no
+ * handshake message under way.  Records that are half read or half sent are in
+ * tls_wire.h's buffers, which go along. */
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "net/secret.h"
+#include "net/stream_record.h"
+#include "net/stream_tls.h"
+#include "net/tls.h"
+#include "net/tls_parcel.h"
+
+static struct tls_stream *of(mo_stream *s)
+{
+	return (struct tls_stream *)(void *)s;
+}
+
+bool mo_tls_stream_movable(const mo_stream *s)
+{
+	const struct tls_stream *t = (const struct tls_stream *)(const void *)s;
+
+	return t->harvest && t->state == MO_TLS_OPEN && !t->closing &&
+	       SSL_is_init_finished(t->ssl) && mo_tls_harvest_complete(t->harvest, t->ssl);
+}
+
+/* Takes what is opened and not yet read out of OpenSSL: at most one record. */
+static void carry_pending(struct tls_stream *t)
+{
+	size_t n = (size_t)SSL_pending(t->ssl), got = 0;
+
+	if (n == 0 || t->carry)
+		return;
+	t->carry = mo_malloc(n);
+	ERR_clear_error();
+	if (SSL_read_ex(t->ssl, t->carry, n, &got) != 1)
+		got = 0;
+	t->carry_at = 0;
+	t->carry_end = got;
+	if (got == 0) {
+		free(t->carry);
+		t->carry = NULL;
+	}
+}
+
+bool mo_tls_stream_settled(mo_stream *s)
+{
+	struct tls_stream *t = of(s);
+	const mo_tls_wire *w = &t->wire;
+
+	if (!mo_tls_stream_movable(s) || SSL_get_shutdown(t->ssl) ||
+	    SSL_get_state(t->ssl) != TLS_ST_OK)
+		return false;
+	if (t->owed == 0 && mo_tls_wire_unsent(w) > 0 && mo_tls_stream_flush(t) != 0)
+		return false;
+	/* "RH": between records; the head of one may be read when nothing is pending. */
+	if (w->passes || w->open > 0 || strcmp(SSL_rstate_string(t->ssl), "RH") != 0)
+		return false;
+	carry_pending(t);
+	return !SSL_has_pending(t->ssl) && (t->carry ? t->carry_end - t->carry_at : 0) +
+							   mo_tls_wire_unread(w) +
+							   mo_tls_wire_unsent(w) <=
+						   MO_PARCEL_BYTES;
+}
+
+static molt_str piece(const uint8_t *p, size_t from, size_t to)
+{
+	return (molt_str){ p ? (const char *)p + from : "", to - from };
+}
+
+/* All that there is of it, borrowed. */
+static mo_tls_parcel parcel_of(struct tls_stream *t)
+{
+	const mo_tls_wire *w = &t->wire;
+	mo_tls_parcel p = { .keys = mo_tls_harvest_keys(t->harvest, t->ssl), .owed = t->owed };
+
+	p.facts.ptr = mo_tls_stream_fact(&t->base, 0);
+	p.facts.len = t->facts_len;
+	if (t->carry)
+		p.plain = piece(t->carry, t->carry_at, t->carry_end);
+	p.raw = piece(w->in, w->at, w->end);
+	p.sent = piece(w->out, w->out_at, w->out_end);
+	return p;
+}
+
+molt_str mo_tls_stream_pack(mo_stream *s)
+{
+	struct tls_stream *t = of(s);
+	mo_tls_parcel p = parcel_of(t);
+
+	MO_CHECK(!t->parcel);
+	t->parcel_size = mo_parcel_size(&p);
+	t->parcel = mo_secret_new(t->parcel_size);
+	mo_parcel_write(&p, t->parcel);
+	return (molt_str){ (char *)t->parcel, t->parcel_size };
+}
+
+void mo_tls_stream_unpacked(mo_stream *s)
+{
+	struct tls_stream *t = of(s);
+
+	mo_secret_free(t->parcel, t->parcel_size);
+	t->parcel = NULL;
+}
+
+mo_stream *mo_stream_tls_shed(mo_stream *s)
+{
+	struct tls_stream *t = of(s);
+	mo_tls_parcel p;
+	mo_stream *r;
+
+	if (s->ops != &mo_stream_tls_ops || !mo_tls_stream_settled(s))
+		return s;
+	p = parcel_of(t);
+	t->harvest->keys = NULL;
+	r = mo_stream_record(s->fd, &p, t->facts, t->key_limit);
+	r->want = s->want;
+	t->facts = NULL;
+	mo_tls_stream_drop(t);
+	free(t);
+	return r;
+}
