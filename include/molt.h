@@ -110,8 +110,9 @@ typedef struct molt_server_opts {
 	bool no_handover;	 /* a restart ends kept-alive connections with their
 				    next answer instead of giving them to the new process */
 	bool no_tls_handover;	 /* the same for HTTPS connections only           */
-	bool tls_shed;		 /* after the handshake HTTPS connections go on without
-				    OpenSSL's state, which makes idle ones small  */
+	bool no_tls_shed;	 /* HTTPS connections keep OpenSSL's state until they
+				    move; else those that stay open after their first
+				    answer go on without it: small and cheap      */
 	int tls_key_limit;	 /* records of TLS 1.3 that are sent with one key, 16 to
 				    16777216; 0: 8388608 (RFC 8446 section 5.5)   */
 } molt_server_opts;

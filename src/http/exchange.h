@@ -142,7 +142,7 @@ typedef struct mo_http_limits {
 	bool keep_alive;
 	bool handover; /* connections may move to a successor */
 	bool tls_handover; /* those of TLS, too */
-	bool tls_shed; /* OpenSSL's state is freed after the handshake */
+	bool tls_shed; /* OpenSSL's state is freed after the first answer */
 	uint64_t tls_key_limit; /* records written with one key */
 	size_t ws_max_message, ws_max_queue; /* of a message; of output not yet taken */
 	molt_time ws_ping;         /* silence until a ping, and until it must be answered */

@@ -64,7 +64,8 @@ static const mo_key keys[] = {
 	STRING("httpsKeyPath", MO_KEY_OWN, https_key, NULL,
 	       "PEM file with the private key. A named server does not inherit it."),
 	STRING("httpsClientCaPath", MO_KEY_OWN, https_client_ca, NULL,
-	       "PEM file with the authorities of client certificates: HTTPS clients are asked for one, "
+	       "PEM file with the authorities of client certificates: HTTPS clients are asked for "
+	       "one, "
 	       "and one that is not valid is refused. A named server does not inherit it."),
 	BOOL("httpsClientRequired", https_client_required, "false",
 	     "Refuse HTTPS clients without such a certificate."),
@@ -101,11 +102,13 @@ static const mo_key keys[] = {
 	BOOL("tlsHandover", tls_handover, "true",
 	     "HTTPS connections are given to the new process, too; off: they end with their next "
 	     "answer."),
-	BOOL("tlsShed", tls_shed, "false",
-	     "Free OpenSSL's state after the handshake and go on without it: idle HTTPS "
-	     "connections become small."),
+	BOOL("tlsShed", tls_shed, "true",
+	     "HTTPS connections that stay open after their first answer go on without OpenSSL's "
+	     "connection state, as all do after a restart: they become small and cheap; off: "
+	     "OpenSSL does their records until they move."),
 	INT("tlsKeyLimit", 16, 16777216, tls_key_limit, "8388608",
-	    "Records (of up to 16 KiB) that are sent with one key of TLS 1.3 before it is changed."),
+	    "Records (of up to 16 KiB) that are sent with one key of TLS 1.3 before it is "
+	    "changed."),
 	SIZE("wsMaxMessage", 125, 64 * MIB, ws_max_message, "1m",
 	     "A message that a WebSocket client sends, decompressed; a longer one closes with "
 	     "1009."),
@@ -134,7 +137,8 @@ static const mo_key keys[] = {
 	DURATION_OR_ZERO(
 		"bakeSilence", 0, bake_silence, "5s",
 		"The new process is no good when it says nothing, or an event loop of it is "
-		"blocked, for so long, while the old one stands by; 0 or `none`: that does not matter."),
+		"blocked, for so long, while the old one stands by; 0 or `none`: that does not "
+		"matter."),
 	DURATION("gracefulTimeout", MO_KEY_SECONDS, drain_timeout, "60s",
 		 "How long the old process may finish its requests after a restart. A bare number "
 		 "means seconds."),

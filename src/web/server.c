@@ -198,7 +198,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	s->set.keep_alive = !o->no_keep_alive;
 	s->set.handover = !o->no_handover;
 	s->set.tls_handover = !o->no_tls_handover;
-	s->set.tls_shed = o->tls_shed;
+	s->set.tls_shed = !o->no_tls_shed;
 	mo_settings_fini(&d);
 	rc = mo_settings_check(&s->set, &why);
 	if (rc < 0)

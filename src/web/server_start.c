@@ -76,7 +76,7 @@ static int add_list(molt_server *s, const char *list, bool https)
 static void free_endpoint(mo_endpoint *e)
 {
 	mo_listener_close(e->listener);
-	mo_tls_unref(e->tls);
+	mo_tls_free(e->tls);
 	free(e->text);
 	free(e->dropped);
 	free(e->cert);

@@ -34,11 +34,14 @@ class Https(Case):
 
 
 class Serving(Https):
+    shed = "true"
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.srv = cls.shared_server(program("test/programs/app"), env={
-            "MOLT_SERVER_HTTPSCERTPATH": cls.crt, "MOLT_SERVER_HTTPSKEYPATH": cls.key})
+            "MOLT_SERVER_HTTPSCERTPATH": cls.crt, "MOLT_SERVER_HTTPSKEYPATH": cls.key,
+            "MOLT_SERVER_TLSSHED": cls.shed})
         cls.url = "https://127.0.0.1:%d" % cls.srv.port
 
     def test_the_log_says_https(self):
@@ -165,6 +168,11 @@ class Serving(Https):
             conn.send(b"\x16\x03\x01\x02\x00\x01")
             conn.close()
         self.assertEqual(curl("-k", self.url + "/build").stdout, b"1\n")
+
+
+class ServingByOpenssl(Serving):
+    """The same when OpenSSL does all records."""
+    shed = "false"
 
 
 class Slow(Https):

@@ -123,15 +123,16 @@ class KeyUpdates(TlsCase):
             self.assertGreaterEqual(c.updates("<<<"), 3)
 
     def test_of_the_server_after_so_many_records(self):
-        srv = self.app(env={"MOLT_SERVER_TLSKEYLIMIT": "16"})
-        c = self.client(srv)
-        for _ in range(3):
-            for _ in range(40):
-                self.assertEqual(c.pid(), srv.pid)
-            self.restarted(srv)
-        # Two tickets and 40 answers, then 40, then 40.
-        self.assertEqual(c.updates("<<<"), 7)
-        self.assertEqual(c.updates(">>>"), 0)
+        for shed in ("false", "true"):
+            srv = self.app(env={"MOLT_SERVER_TLSKEYLIMIT": "16", "MOLT_SERVER_TLSSHED": shed})
+            c = self.client(srv)
+            for _ in range(3):
+                for _ in range(40):
+                    self.assertEqual(c.pid(), srv.pid)
+                self.restarted(srv)
+            # Two tickets and 40 answers, then 40, then 40.
+            self.assertEqual(c.updates("<<<"), 7)
+            self.assertEqual(c.updates(">>>"), 0)
 
 
 class Ends(TlsCase):
