@@ -4,6 +4,7 @@
 #ifndef MO_BASE_DIGITS_H
 #define MO_BASE_DIGITS_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -24,7 +25,17 @@ static inline char *mo_put_3digits(char *p, unsigned n)
 	return mo_put_2digits(p + 1, n);
 }
 
-/* Decimal; returns the end, without a NUL. */
+/* Decimal; all return the end, without a NUL. */
+static inline char *mo_put_byte(char *p, uint8_t n)
+{
+	if (n >= 100)
+		return mo_put_3digits(p, n);
+	if (n >= 10)
+		return mo_put_2digits(p, n);
+	*p = (char)('0' + n);
+	return p + 1;
+}
+
 static inline char *mo_put_u64(char *p, uint64_t n)
 {
 	char digits[MO_DECIMAL_MAX], *d = digits + sizeof(digits);
@@ -43,7 +54,25 @@ static inline char *mo_put_u64(char *p, uint64_t n)
 	return p + len;
 }
 
-/* Hexadecimal in lower case, exactly that many digits. */
+/* Hexadecimal in lower case, all 16 digits: each half's nibbles are spread over the
+ * bytes of a word, which become digits together. */
+static inline char *mo_put_hex16(char *p, uint64_t n)
+{
+	for (int half = 0; half < 2; half++, n <<= 32) {
+		uint64_t x = n >> 32, letters;
+
+		x = (x | x << 16) & 0x0000ffff0000ffffu;
+		x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+		x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
+		letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+		x = htobe64(x + 0x3030303030303030u + letters * ('a' - '0' - 10));
+		memcpy(p, &x, sizeof(x));
+		p += sizeof(x);
+	}
+	return p;
+}
+
+/* ... exactly that many digits. */
 static inline char *mo_put_hex_digits(char *p, uint64_t n, int digits)
 {
 	static const char hex[] = "0123456789abcdef";

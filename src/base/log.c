@@ -7,11 +7,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/mem.h"
 
 typedef void sink_fn(void *arg, enum molt_level l, const char *line);
@@ -35,25 +37,23 @@ static observer_fn *_Atomic observer;
 static const char *const level_text[] = { "[DEBUG] ", "", "[WARN] ", "[ERROR] " };
 
 /* The calendar is asked once a second and thread: lines come by the thousand. */
-void mo_log_stamp(mo_buf *out)
+char *mo_log_put_stamp(char *p, molt_time wall)
 {
 	static _Thread_local time_t second = -1;
 	static _Thread_local char text[32];
-	molt_time now = mo_wall();
-	time_t s = (time_t)(now / 1000);
-	int ms = (int)(now % 1000);
-	char part[4] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
-			 (char)('0' + ms % 10) };
+	static _Thread_local size_t len;
+	time_t s = (time_t)(wall / 1000);
 
 	if (s != second) {
 		struct tm tm;
 
 		localtime_r(&s, &tm);
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+		len = strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
 		second = s;
 	}
-	mo_buf_puts(out, text);
-	mo_buf_add(out, part, sizeof(part));
+	memcpy(p, text, sizeof(text));
+	p[len] = '.';
+	return mo_put_3digits(p + len + 1, (unsigned)(wall % 1000));
 }
 
 static bool is_harmless(unsigned char c)
@@ -61,24 +61,69 @@ static bool is_harmless(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-void mo_log_escape(mo_buf *out, molt_str s)
-{
-	static const char hex[] = "0123456789abcdef";
-	size_t from = 0;
+#define EACH(byte) (0x0101010101010101u * (byte))
 
+/* Are all eight bytes of w harmless?  In a sum whose bytes stay below 256 the upper bit
+ * of each tells whether that byte is over a bound. */
+static bool all_harmless(uint64_t w)
+{
+	uint64_t not_quote = (w ^ EACH('"')) + EACH(0x7f);
+	uint64_t not_backslash = (w ^ EACH('\\')) + EACH(0x7f);
+	uint64_t not_control = w + EACH(0x80 - 0x20);
+
+	if (w & EACH(0x80))
+		return false;
+	return (not_quote & not_backslash & not_control & ~(w + EACH(1)) & EACH(0x80)) ==
+	       EACH(0x80);
+}
+
+/* Copies n bytes, at least 4, in pieces that may overlap; false: some need an escape. */
+static bool copy_harmless(char *p, const char *s, size_t n)
+{
+	uint64_t w;
+
+	if (n < 8) {
+		uint32_t first, last;
+
+		memcpy(&first, s, 4);
+		memcpy(&last, s + n - 4, 4);
+		memcpy(p, &first, 4);
+		memcpy(p + n - 4, &last, 4);
+		return all_harmless((uint64_t)first << 32 | last);
+	}
+	for (size_t i = 0; i + 8 < n; i += 8) {
+		memcpy(&w, s + i, 8);
+		if (!all_harmless(w))
+			return false;
+		memcpy(p + i, &w, 8);
+	}
+	memcpy(&w, s + n - 8, 8);
+	memcpy(p + n - 8, &w, 8);
+	return all_harmless(w);
+}
+
+char *mo_log_put_escaped(char *p, molt_str s)
+{
+	if (s.len >= 4 && copy_harmless(p, s.ptr, s.len))
+		return p + s.len;
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 
-		if (!is_harmless(c)) {
-			char x[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
-
-			mo_buf_add(out, s.ptr + from, i - from);
-			mo_buf_add(out, x, 4);
-			from = i + 1;
+		if (is_harmless(c)) {
+			*p++ = (char)c;
+		} else {
+			*p++ = '\\';
+			*p++ = 'x';
+			p = mo_put_hex_digits(p, c, 2);
 		}
 	}
-	if (from < s.len)
-		mo_buf_add(out, s.ptr + from, s.len - from);
+	return p;
+}
+
+void mo_log_escape(mo_buf *out, molt_str s)
+{
+	mo_buf_reserve(out, 4 * s.len);
+	out->len = (size_t)(mo_log_put_escaped(out->data + out->len, s) - out->data);
 }
 
 /* The message of a log line may hold UTF-8 and quotes; only what could forge a
@@ -148,7 +193,8 @@ void molt_log(enum molt_level l, const char *fmt, ...)
 	va_start(ap, fmt);
 	mo_buf_vfmt(&text, fmt, ap);
 	va_end(ap);
-	mo_log_stamp(&line);
+	mo_buf_reserve(&line, MO_LOG_STAMP_MAX);
+	line.len = (size_t)(mo_log_put_stamp(line.data, mo_wall()) - line.data);
 	mo_buf_fmt(&line, " %d: %s", (int)getpid(), level_text[l]);
 	escape_control(&line, text.data, text.len);
 	if (watch)

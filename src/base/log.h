@@ -27,8 +27,11 @@ int mo_log_reopen(void);				/* after a rotation */
 
 /* Appends s with control bytes, '"', '\\' and bytes over 0x7e escaped as \xNN. */
 void mo_log_escape(mo_buf *out, molt_str s);
-/* Appends "2018-05-18 11:02:04.812" of the wall clock, local time. */
-void mo_log_stamp(mo_buf *out);
+/* The same at p, which has room for four times as many bytes; returns the end. */
+char *mo_log_put_escaped(char *p, molt_str s);
+/* Puts "2018-05-18 11:02:04.812" of that wall clock, local time; returns the end. */
+#define MO_LOG_STAMP_MAX 40u
+char *mo_log_put_stamp(char *p, molt_time wall);
 
 /* fn also gets every finished line of a warning or an error, whatever the level
  * and the targets; NULL: none.  Called from any thread, before the line is

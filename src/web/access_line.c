@@ -1,18 +1,33 @@
 /* What a line of the access and error logs says; see access_log.c for the form and
  * for where it goes.  Called on any loop.
  *
+ * A line is put into room that is asked for once: printf(), or a growing buffer for
+ * each piece, would take longer for a line than half of all the rest of its request.
+ *
  * Always: what a client sent is escaped and cut. */
 #include "web/access_line.h"
 
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/digits.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "web/server.h"
 
 #define MAX_FIELD 2048u /* bytes of one field; the rest becomes "..." */
+#define FIXED_MAX 512u  /* bytes of a line without its fields: numbers, quotes, addresses */
+
+/* ---- what is the same in many lines ---- */
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 /* Asking the system would cost a call for each line. */
 static pid_t process_id(void)
@@ -27,116 +42,145 @@ static pid_t process_id(void)
 	return pid;
 }
 
-static void add_field(mo_buf *out, molt_str s)
-{
-	bool cut = s.len > MAX_FIELD;
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
 
-	mo_log_escape(out, cut ? mo_strn(s.ptr, MAX_FIELD) : s);
-	if (cut)
-		mo_buf_puts(out, "...");
+static inline char *put(char *p, const char *text, size_t n)
+{
+	memcpy(p, text, n);
+	return p + n;
 }
 
-/* printf() would take longer for a line than all the rest of its request. */
-#define PUT(out, literal) mo_buf_add(out, literal, sizeof(literal) - 1)
-
-static void begin_line(mo_buf *out, bool error, int status)
+void mo_line_frame_make(mo_line_frame *f)
 {
-	mo_log_stamp(out);
-	mo_buf_putc(out, ' ');
-	mo_buf_u64(out, (uint64_t)process_id());
-	PUT(out, ": ");
-	if (error)
-		PUT(out, "[ERROR] ");
-	PUT(out, "gen ");
-	mo_buf_u64(out, mo_process_generation());
-	mo_buf_putc(out, ' ');
-	mo_buf_u64(out, (uint64_t)status);
-	PUT(out, " \"");
+	char *p = f->who;
+
+	*f = (mo_line_frame){ 0 };
+	f->wall_ahead = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+	*p++ = ' ';
+	p = mo_put_u64(p, (uint64_t)process_id());
+	p = PUT(p, ": ");
+	f->gen_at = (uint8_t)(p - f->who);
+	p = PUT(p, "gen ");
+	p = mo_put_u64(p, mo_process_generation());
+	*p++ = ' ';
+	f->who_len = (uint8_t)(p - f->who);
 }
 
-static void put_seconds(mo_buf *out, molt_time ms)
-{
-	char part[4] = { '.', (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10),
-			 (char)('0' + ms % 10) };
+/* ---- pieces of a line ---- */
 
-	mo_buf_u64(out, (uint64_t)ms / 1000);
-	mo_buf_add(out, part, sizeof(part));
+static size_t field_room(molt_str s)
+{
+	return 4 * (s.len < MAX_FIELD ? s.len : MAX_FIELD) + 3;
 }
 
-static void put_id(mo_buf *out, uint64_t id)
+static char *put_field(char *p, molt_str s)
 {
-	static const char hex[] = "0123456789abcdef";
-	char text[16];
+	if (s.len <= MAX_FIELD)
+		return mo_log_put_escaped(p, s);
+	return PUT(mo_log_put_escaped(p, mo_strn(s.ptr, MAX_FIELD)), "...");
+}
 
-	for (int i = 15; i >= 0; i--, id >>= 4)
-		text[i] = hex[id & 15];
-	mo_buf_add(out, text, sizeof(text));
+static char *put_start(char *p, const mo_line_frame *f, int64_t now, bool error, int status)
+{
+	p = mo_log_put_stamp(p, (now + f->wall_ahead) / 1000000);
+	if (error) {
+		p = put(p, f->who, f->gen_at);
+		p = PUT(p, "[ERROR] ");
+		p = put(p, f->who + f->gen_at, f->who_len - (size_t)f->gen_at);
+	} else {
+		memcpy(p, f->who, sizeof(f->who));
+		p += f->who_len;
+	}
+	p = mo_put_u64(p, (uint64_t)status);
+	return PUT(p, " \"");
+}
+
+static char *put_seconds(char *p, molt_time ms)
+{
+	p = mo_put_u64(p, ms > 0 ? (uint64_t)ms / 1000 : 0);
+	*p++ = '.';
+	return mo_put_3digits(p, ms > 0 ? (unsigned)(ms % 1000) : 0);
 }
 
 /* As mo_addr_ip() has it, but quickly for the usual one. */
-static void put_ip(mo_buf *out, const mo_addr *a)
+static char *put_ip(char *p, const mo_addr *a)
 {
-	const unsigned char *ip = (const unsigned char *)&a->u.in.sin_addr;
-	char text[INET6_ADDRSTRLEN];
+	const unsigned char *ip;
 
+	if (!a)
+		return PUT(p, "-");
 	if (a->u.sa.sa_family != AF_INET) {
-		mo_addr_ip(a, text);
-		mo_buf_puts(out, text);
-		return;
+		mo_addr_ip(a, p);
+		return p + strlen(p);
 	}
+	ip = (const unsigned char *)&a->u.in.sin_addr;
 	for (int i = 0; i < 4; i++) {
-		if (i > 0)
-			mo_buf_putc(out, '.');
-		mo_buf_u64(out, ip[i]);
+		p = mo_put_byte(p, ip[i]);
+		*p++ = '.';
+	}
+	return p - 1;
+}
+
+/* ---- lines ---- */
+
+/* The first of each. */
+static void find_fields(const molt_req *r, molt_str *referer, molt_str *agent)
+{
+	for (size_t i = 0; i < r->nfields; i++) {
+		const mo_field *f = &r->fields[i];
+
+		if (f->id == MO_F_REFERER && !referer->ptr)
+			*referer = f->value;
+		else if (f->id == MO_F_USER_AGENT && !agent->ptr)
+			*agent = f->value;
 	}
 }
 
-static molt_str field_value(const molt_req *r, enum mo_field_id id)
+void mo_access_line(mo_buf *out, const mo_line_frame *f, const molt_req *r, bool error)
 {
-	const mo_field *f = mo_req_field(r, id);
+	molt_str referer = { NULL, 0 }, agent = { NULL, 0 };
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+	char *p;
 
-	return f ? f->value : mo_strn(NULL, 0);
-}
-
-void mo_access_line(mo_buf *out, const molt_req *r, bool error)
-{
-	begin_line(out, error, r->status);
-	add_field(out, r->method);
-	if (r->tls)
-		PUT(out, " https ");
-	else
-		PUT(out, " http ");
-	add_field(out, r->host);
-	mo_buf_putc(out, ' ');
-	add_field(out, r->target);
-	PUT(out, " HTTP/1.");
-	mo_buf_u64(out, (uint64_t)r->minor);
-	PUT(out, "\" ");
-	put_seconds(out, mo_now() - r->started);
-	PUT(out, ", ");
-	if (r->peer)
-		put_ip(out, r->peer);
-	else
-		mo_buf_putc(out, '-');
-	PUT(out, ", ");
-	mo_buf_u64(out, r->bytes_sent);
-	PUT(out, ", \"");
-	add_field(out, field_value(r, MO_F_REFERER));
-	PUT(out, "\", \"");
-	add_field(out, field_value(r, MO_F_USER_AGENT));
-	PUT(out, "\", ");
-	put_id(out, r->id);
-	mo_buf_putc(out, '\n');
+	find_fields(r, &referer, &agent);
+	mo_buf_reserve(out, FIXED_MAX + field_room(r->method) + field_room(r->host) +
+				    field_room(r->target) + field_room(referer) +
+				    field_room(agent));
+	p = put_start(out->data + out->len, f, now, error, r->status);
+	p = put_field(p, r->method);
+	p = r->tls ? PUT(p, " https ") : PUT(p, " http ");
+	p = put_field(p, r->host);
+	*p++ = ' ';
+	p = put_field(p, r->target);
+	p = PUT(p, " HTTP/1.");
+	p = mo_put_u64(p, (uint64_t)r->minor);
+	p = PUT(p, "\" ");
+	p = put_seconds(p, now / 1000000 + 1 - r->started); /* mo_now() counts from 1 */
+	p = PUT(p, ", ");
+	p = put_ip(p, r->peer);
+	p = PUT(p, ", ");
+	p = mo_put_u64(p, r->bytes_sent);
+	p = PUT(p, ", \"");
+	p = put_field(p, referer);
+	p = PUT(p, "\", \"");
+	p = put_field(p, agent);
+	p = PUT(p, "\", ");
+	p = mo_put_hex16(p, r->id);
+	*p++ = '\n';
+	out->len = (size_t)(p - out->data);
 }
 
 void mo_access_line_refused(mo_buf *out, const mo_addr *peer, int status, molt_str line, bool error)
 {
-	begin_line(out, error, status);
-	add_field(out, line);
-	PUT(out, "\" 0.000, ");
-	if (peer)
-		put_ip(out, peer);
-	else
-		mo_buf_putc(out, '-');
-	PUT(out, ", 0, \"\", \"\", -\n");
+	mo_line_frame f;
+	char *p;
+
+	mo_line_frame_make(&f);
+	mo_buf_reserve(out, FIXED_MAX + field_room(line));
+	p = put_start(out->data + out->len, &f, clock_ns(CLOCK_MONOTONIC), error, status);
+	p = put_field(p, line);
+	p = PUT(p, "\" 0.000, ");
+	p = put_ip(p, peer);
+	p = PUT(p, ", 0, \"\", \"\", -\n");
+	out->len = (size_t)(p - out->data);
 }

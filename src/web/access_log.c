@@ -51,6 +51,7 @@ struct target {
 struct batch {
 	mo_turn_task task;
 	struct target *to;
+	mo_line_frame frame; /* of the lines */
 	mo_buf lines;
 };
 
@@ -270,20 +271,30 @@ static struct batch *batch_of(struct target *t)
 	return b;
 }
 
+static void log_alone(struct target *t, const molt_req *r, bool error, bool also_stdout)
+{
+	mo_line_frame frame;
+	mo_buf line = { 0 };
+
+	mo_line_frame_make(&frame);
+	mo_access_line(&line, &frame, r, error);
+	put(t, &line, also_stdout);
+	mo_buf_free(&line);
+}
+
 static void log_request(struct target *t, const molt_req *r)
 {
 	struct batch *b = batch_of(t);
-	mo_buf line = { 0 };
 
-	if (b) {
-		mo_access_line(&b->lines, r, false);
-		if (b->lines.len > BATCH_MOST)
-			write_batch(&b->task);
+	if (!b) {
+		log_alone(t, r, false, true);
 		return;
 	}
-	mo_access_line(&line, r, false);
-	put(t, &line, true);
-	mo_buf_free(&line);
+	if (b->lines.len == 0)
+		mo_line_frame_make(&b->frame);
+	mo_access_line(&b->lines, &b->frame, r, false);
+	if (b->lines.len > BATCH_MOST)
+		write_batch(&b->task);
 }
 
 static bool both_on_stdout(const struct mo_access_log *l)
@@ -295,17 +306,13 @@ void mo_access_log_write(molt_req *r)
 {
 	const molt_server *s = r->server->owner;
 	struct mo_access_log *l = s->access_log;
-	mo_buf line = { 0 };
 
-	if (!l || !(l->access.on || (l->error.on && r->status >= 500)))
+	if (!l)
 		return;
 	if (l->access.on)
 		log_request(&l->access, r);
-	if (l->error.on && r->status >= 500) {
-		mo_access_line(&line, r, true);
-		put(&l->error, &line, !both_on_stdout(l));
-	}
-	mo_buf_free(&line);
+	if (l->error.on && r->status >= 500)
+		log_alone(&l->error, r, true, !both_on_stdout(l));
 }
 
 void mo_access_log_refused(mo_http_server *server, const mo_addr *peer, int status, molt_str text)

@@ -33,14 +33,6 @@ const char *molt_strerror(int err)
 	return strerror(-err);
 }
 
-const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id)
-{
-	for (size_t i = 0; i < r->nfields; i++)
-		if (r->fields[i].id == id)
-			return &r->fields[i];
-	return NULL;
-}
-
 static char dir[] = "/tmp/molt-test-access-XXXXXX";
 static mo_addr peer;
 
@@ -446,6 +438,17 @@ static void answer_very_many(void *arg)
 	assert_true(lines_of(content("access.log")) > 1000);
 }
 
+static void answer_one_after_the_other(void *arg)
+{
+	for (int i = 0; i < 2; i++) {
+		molt_req r = request(NULL, 0);
+
+		r.started = mo_now();
+		usleep(30000);
+		mo_access_log_write(&r);
+	}
+}
+
 static void on_a_loop(void (*fn)(void *arg))
 {
 	mo_loop *l = mo_loop_new(0);
@@ -454,6 +457,26 @@ static void on_a_loop(void (*fn)(void *arg))
 	mo_loop_stop(l);
 	mo_loop_run(l);
 	mo_loop_free(l);
+}
+
+/* Milliseconds of its minute. */
+static long stamp_of(const char *line)
+{
+	return strtol(line + 17, NULL, 10) * 1000 + strtol(line + 20, NULL, 10);
+}
+
+static void lines_of_one_turn_have_each_its_own_time(void **state)
+{
+	const char *text;
+	long apart;
+
+	open_logs(true, false);
+	on_a_loop(answer_one_after_the_other);
+	text = content("access.log");
+	assert_int_equal(lines_of(text), 2);
+	matches(text, "1\" (0\\.0[3-9]|0\\.[1-9]|[1-9]).*\n.*1\" (0\\.0[3-9]|0\\.[1-9]|[1-9])");
+	apart = stamp_of(strchr(text, '\n') + 1) - stamp_of(text);
+	assert_true((apart + 60000) % 60000 >= 29);
 }
 
 static void lines_of_a_turn_of_a_loop_are_there_behind_it(void **state)
@@ -511,6 +534,7 @@ int main(void)
 		T(at_midnight_a_new_file_begins),
 		T(lines_of_several_threads_never_mix),
 		T(lines_of_a_turn_of_a_loop_are_there_behind_it),
+		T(lines_of_one_turn_have_each_its_own_time),
 		T(stdout_shows_a_failure_once),
 	};
 

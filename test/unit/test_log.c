@@ -148,6 +148,30 @@ static void escape_covers_quotes_controls_and_high_bytes(void **state)
 	mo_buf_free(&b);
 }
 
+/* len bytes, c at one place among harmless ones. */
+static void escapes(size_t len, size_t at, int c)
+{
+	static const char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+	char text[sizeof(a)], got[4 * sizeof(a)], wanted[4 * sizeof(a)];
+
+	memcpy(text, a, len);
+	text[at] = (char)c;
+	snprintf(wanted, sizeof(wanted), plain ? "%.*s%c%.*s" : "%.*s\\x%02x%.*s", (int)at, a, c,
+		 (int)(len - at - 1), a);
+	*mo_log_put_escaped(got, mo_strn(text, len)) = '\0';
+	assert_string_equal(got, wanted);
+}
+
+/* Whatever the length: pieces of it are looked at together. */
+static void each_byte_is_escaped_or_not_wherever_it_stands(void **state)
+{
+	for (size_t len = 1; len <= 40; len++)
+		for (size_t at = 0; at < len; at++)
+			for (int c = 0; c < 256; c++)
+				escapes(len, at, c);
+}
+
 static void other_sink(void *arg, enum molt_level l, const char *line)
 {
 	molt_log_set_sink(keep, last);
@@ -270,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup(a_very_long_message_is_kept_whole, use_sink),
 		cmocka_unit_test_setup(logging_keeps_errno, use_sink),
 		cmocka_unit_test(escape_covers_quotes_controls_and_high_bytes),
+		cmocka_unit_test(each_byte_is_escaped_or_not_wherever_it_stands),
 		cmocka_unit_test_setup(a_sink_may_log_and_change_the_sink, use_sink),
 		cmocka_unit_test_setup(the_observer_sees_warnings_whatever_the_level, use_sink),
 		cmocka_unit_test_setup_teardown(a_file_gets_whole_lines_at_its_end, use_file,
