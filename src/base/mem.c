@@ -35,9 +35,21 @@ void *mo_realloc(void *p, size_t n)
 	return q;
 }
 
-void mo_zero(void *p, size_t n)
+/* A compiler that sees callers and these together would put it there again. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define AS_CALL __attribute__((noipa))
+#else
+#define AS_CALL __attribute__((noinline))
+#endif
+
+AS_CALL void mo_zero(void *p, size_t n)
 {
 	memset(p, 0, n);
+}
+
+AS_CALL void *mo_copy(void *to, const void *from, size_t n)
+{
+	return memcpy(to, from, n);
 }
 
 char *mo_strndup(const char *s, size_t n)

@@ -20,10 +20,14 @@
 #define LINGER_BYTES (64u * 1024)
 #define LINGER_PIECE 4096u
 #define SPARE_BUF_MAX (32u * 1024)
+#define SOON_MAX 16u /* that many borrowed buffers of answers */
+#define LONG_TURN 2  /* ms; the loop's clock counts whole ones */
+#define HURRY_TIME 100
 
 /* ---- per loop ---- */
 
 static void on_turn(uv_idle_t *idle);
+static void at_end(mo_turn_task *t);
 static void free_buried(mo_conns *home);
 
 mo_conns *mo_conns_of(mo_loop *l)
@@ -42,6 +46,8 @@ void mo_conns_init(mo_loop *l)
 	mo_list_init(&home->all);
 	mo_list_init(&home->moving);
 	mo_list_init(&home->ready);
+	mo_list_init(&home->soon);
+	mo_turn_task_init(&home->end, at_end);
 	mo_list_init(&home->buried);
 	mo_list_init(&home->acceptors);
 	if (getrandom(&home->id_seed, sizeof(home->id_seed), GRND_NONBLOCK) < 0)
@@ -62,6 +68,7 @@ void mo_conns_fini(mo_loop *l)
 
 	MO_CHECK(mo_list_empty(&home->all) && mo_list_empty(&home->moving) &&
 		 mo_list_empty(&home->acceptors));
+	mo_list_remove(&home->end.node);
 	free_buried(home);
 	mo_ws_zlib_free(home->zlib);
 	while (home->nspare > 0)
@@ -120,19 +127,15 @@ void mo_conn_later(mo_conn *c)
 	uv_idle_start(&c->home->turn, on_turn);
 }
 
-/* Those that ask again meanwhile wait for the next turn. */
-static void on_turn(uv_idle_t *idle)
+/* A turn to each in the list.  Those that ask again meanwhile wait for the next. */
+static void give_turns(mo_list *list)
 {
-	mo_conns *home = idle->data;
-	mo_list now = home->ready;
+	mo_list now = *list;
 
-	free_buried(home);
-	if (mo_list_empty(&home->ready)) {
-		uv_idle_stop(idle);
+	if (mo_list_empty(list))
 		return;
-	}
 	now.next->prev = now.prev->next = &now;
-	mo_list_init(&home->ready);
+	mo_list_init(list);
 	while (!mo_list_empty(&now)) {
 		mo_conn *c = MO_CONTAINER_OF(now.next, mo_conn, ready);
 
@@ -140,8 +143,44 @@ static void on_turn(uv_idle_t *idle)
 		if (c->state != MO_CONN_LINGER)
 			c->proto->on_turn(c);
 	}
+}
+
+static void on_turn(uv_idle_t *idle)
+{
+	mo_conns *home = idle->data;
+
+	free_buried(home);
+	give_turns(&home->ready);
 	if (mo_list_empty(&home->ready) && mo_list_empty(&home->buried))
 		uv_idle_stop(idle);
+}
+
+/* A turn that was long makes the next ones hurry: what is ready must not wait for
+ * slow handlers of other connections. */
+static void at_end(mo_turn_task *t)
+{
+	mo_conns *home = MO_CONTAINER_OF(t, mo_conns, end);
+	molt_time now = mo_loop_now(home->loop);
+
+	if (now - home->soon_since >= LONG_TURN)
+		home->at_once_until = now + HURRY_TIME;
+	home->nsoon = 0;
+	give_turns(&home->soon);
+}
+
+bool mo_conn_soon(mo_conn *c)
+{
+	mo_conns *home = c->home;
+	molt_time now = mo_loop_now(home->loop);
+
+	if (home->nsoon >= SOON_MAX || now < home->at_once_until || !mo_list_empty(&c->ready))
+		return false;
+	if (home->nsoon++ == 0) {
+		home->soon_since = now;
+		mo_loop_end_turn_first(home->loop, &home->end);
+	}
+	mo_list_append(&home->soon, &c->ready);
+	return true;
 }
 
 void mo_conn_deadline(mo_conn *c, molt_time ms)

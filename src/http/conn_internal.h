@@ -24,7 +24,7 @@ enum mo_conn_state {
 	MO_CONN_HEAD,
 	MO_CONN_RUNNING, /* an exchange runs, or its answer is not yet sent */
 	MO_CONN_LINGER,
-	MO_CONN_MOVING,  /* offered to a successor; in mo_conns.moving */
+	MO_CONN_MOVING, /* offered to a successor; in mo_conns.moving */
 	MO_CONN_CLOSED
 };
 
@@ -74,9 +74,13 @@ typedef struct mo_conns {
 	/* The plain connection whose event is handled, as long as none of its requests
 	 * has begun: what is read is what the system had announced. */
 	const mo_conn *announced;
-	mo_list all;       /* mo_conn.node */
-	mo_list moving;    /* mo_conn.node of those that are MOVING */
-	mo_list ready;     /* mo_conn.ready: those that asked for a turn */
+	mo_list all;    /* mo_conn.node */
+	mo_list moving; /* mo_conn.node of those that are MOVING */
+	mo_list ready;  /* mo_conn.ready: those that asked for a turn */
+	mo_list soon;   /* mo_conn.ready: those that have something to do at this turn's end */
+	unsigned nsoon;
+	mo_turn_task end;                    /* looks at soon */
+	molt_time soon_since, at_once_until; /* see mo_conn_soon() */
 	mo_list buried;    /* mo_conn.ready of closed ones that could not be watched */
 	mo_list acceptors; /* mo_acceptor.node */
 	uv_idle_t turn;    /* runs while ready is not empty */
@@ -92,15 +96,15 @@ struct mo_conn {
 	uint8_t state;   /* enum mo_conn_state */
 	uint8_t watched; /* the events that the poll handle waits for */
 	bool tls;
-	bool sheds; /* it still has OpenSSL's state, to be freed */
-	bool polled; /* the poll handle exists */
-	bool fresh;  /* mo_conn_accepted() looks at it, and frees it when it is closed */
-	bool finished; /* LINGER: our end has been closed */
-	bool stays;    /* the successor did not take it: its next answer closes */
-	bool cut_later; /* MOVING: cut meanwhile */
-	bool moved;     /* the successor has it */
+	bool sheds;        /* it still has OpenSSL's state, to be freed */
+	bool polled;       /* the poll handle exists */
+	bool fresh;        /* mo_conn_accepted() looks at it, and frees it when it is closed */
+	bool finished;     /* LINGER: our end has been closed */
+	bool stays;        /* the successor did not take it: its next answer closes */
+	bool cut_later;    /* MOVING: cut meanwhile */
+	bool moved;        /* the successor has it */
 	_Atomic bool lost; /* upgraded: the client is gone; for any thread */
-	uint8_t before; /* MOVING: its state before */
+	uint8_t before;    /* MOVING: its state before */
 	mo_conns *home;
 	mo_http_server *server;
 	mo_http_count *count; /* of the server on this loop */
@@ -113,7 +117,7 @@ struct mo_conn {
 	uv_poll_t poll;
 	mo_list node, ready;
 	size_t discarded; /* LINGER */
-	mo_addr peer; /* last: no more of it than mo_addr_size() is there */
+	mo_addr peer;     /* last: no more of it than mo_addr_size() is there */
 };
 
 static inline mo_loop *mo_conn_loop(const mo_conn *c)
@@ -140,8 +144,7 @@ mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo
 /* The same for a descriptor that was just accepted: reads at once what it may have
  * sent already.  Mostly the request is there, and a connection for one request is
  * never watched at all.  It may be closed on return. */
-bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls,
-		      mo_http_server *s);
+bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
 /* Could it move to the successor, as far as its server and its stream go? */
 bool mo_conn_may_move(const mo_conn *c);
 /* The same, and it has a successor to move to. */
@@ -153,6 +156,9 @@ void mo_conn_offer(mo_conn *c);
 void mo_conn_watch(mo_conn *c, int events);
 /* Calls proto->on_turn() in the next turn of the loop, once. */
 void mo_conn_later(mo_conn *c);
+/* Calls proto->on_turn() when the turn's other work is done.  false: do it now; the
+ * loop is not quick enough for that, or enough connections wait already. */
+bool mo_conn_soon(mo_conn *c);
 /* Frees OpenSSL's state if the server sheds it (tlsShed) and nothing is under way.  When
  * no exchange runs: other threads may ask one for what its handshake told. */
 void mo_conn_shed(mo_conn *c);

@@ -68,6 +68,7 @@ static bool send_gathered(mo_conn *c)
 	size_t before = mo_h1_gathered(h);
 	int rc;
 
+	h->soon = false;
 	c->stream->last = h->closing && !h->req && !h->reset && !h->cut;
 	rc = mo_h1_flush(c);
 	if (rc == 0) {
@@ -195,6 +196,16 @@ static void settle(mo_conn *c)
 	wait_for_more(c);
 }
 
+/* Answers of one turn are sent one after another at its end: reading and handling
+ * keep the caches to themselves, and so does the kernel's way out. */
+static bool may_wait(const mo_conn *c)
+{
+	const mo_h1 *h = mo_h1_of(c);
+
+	return !h->soon && !h->blocked && !h->closing && !h->dead && !c->fresh &&
+	       mo_h1_gathered(h) > 0;
+}
+
 /* Runs the requests that are buffered, then sends their answers together. */
 static void drive(mo_conn *c)
 {
@@ -223,11 +234,26 @@ static void drive(mo_conn *c)
 			(void)send_gathered(c);
 		return;
 	}
+	if (count <= REQUESTS_PER_TURN && may_wait(c) && mo_conn_soon(c)) {
+		h->soon = true;
+		return;
+	}
 	if (!send_gathered(c))
 		return;
 	if (count > REQUESTS_PER_TURN)
 		mo_conn_later(c);
 	else
+		settle(c);
+}
+
+/* The turn's end.  Of its own, for the fewest calls around the one that sends. */
+static void send_now(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	if (mo_h1_unread(h) > 0)
+		drive(c);
+	else if (send_gathered(c))
 		settle(c);
 }
 
@@ -305,6 +331,8 @@ static void h1_on_turn(mo_conn *c)
 
 	if (h->waiting)
 		mo_h1_wake(h);
+	else if (c->state == MO_CONN_RUNNING && !h->req && h->soon)
+		send_now(c);
 	else if (c->state == MO_CONN_RUNNING && !h->req)
 		drive(c);
 	else if (c->state != MO_CONN_RUNNING && c->stream->ops->pending(c->stream))
@@ -333,6 +361,8 @@ static void h1_cut(mo_conn *c)
 	mo_h1_req *q = h->req;
 
 	if (!q) {
+		if (h->soon)
+			(void)mo_h1_flush(c); /* it was answered before the cut */
 		mo_conn_close(c);
 		return;
 	}

@@ -48,8 +48,8 @@ typedef struct mo_h1_req {
 	molt_time body_due; /* read_timeout of the whole request; INT64_MAX: none */
 	/* The answer, once its head was made. */
 	enum mo_h1_framing framing;
-	bool head_only; /* HEAD */
-	uint64_t left;  /* of Content-Length */
+	bool head_only;   /* HEAD */
+	uint64_t left;    /* of Content-Length */
 	struct mo_h1 *h1; /* of its connection, also when that was upgraded */
 	bool waits;       /* it ends as bytes, and goes on later; see h1_step.c */
 } mo_h1_req;
@@ -68,6 +68,7 @@ typedef struct mo_h1 {
 	int unsent;           /* ended exchanges whose answers are not all sent */
 	bool waiting;         /* a coroutine is in io */
 	bool blocked;         /* the driver waits to send */
+	bool soon;            /* the gathered answers leave at the turn's end */
 	bool driving;         /* the driver is on the stack below the coroutine */
 	bool dead;
 	bool eof;             /* the client will send no more */
@@ -106,13 +107,33 @@ static inline size_t mo_h1_gathered(const mo_h1 *h)
 	return h->out_end - h->out_at;
 }
 
+/* What stands right around a system call is part of its caller: see net/syscall.h. */
+#define MO_H1_BY_SYSCALL static inline __attribute__((always_inline))
+
 /* ---- h1_io.c ---- */
 
-/* One read into the input buffer, which may grow to limit.  > 0; 0 at the end;
- * -EAGAIN; -ENOBUFS when it is full; other errors mean dead. */
-ssize_t mo_h1_fill(mo_conn *c, size_t limit);
+/* Room to read into: at the end of the input, else by moving, else by growing.
+ * false: there is none. */
+bool mo_h1_make_room(mo_conn *c, size_t limit);
 /* Drops n bytes of the input; gives the buffer back when it is empty. */
 void mo_h1_consume(mo_conn *c, size_t n);
+/* One read into the input buffer, which may grow to limit.  > 0; 0 at the end;
+ * -EAGAIN; -ENOBUFS when it is full; other errors mean dead. */
+MO_H1_BY_SYSCALL ssize_t mo_h1_fill(mo_conn *c, size_t limit)
+{
+	mo_h1 *h = mo_h1_of(c);
+	ssize_t n;
+
+	if (!mo_h1_make_room(c, limit))
+		return -ENOBUFS;
+	n = mo_stream_read(c->stream, h->in + h->in_end, h->in_cap - h->in_end);
+	h->drained = n < (ssize_t)(h->in_cap - h->in_end);
+	if (n > 0)
+		h->in_end += (size_t)n;
+	else
+		mo_h1_consume(c, 0); /* gives an empty buffer back */
+	return n;
+}
 /* The stream is over. */
 void mo_h1_die(mo_conn *c);
 /* In the coroutine: waits for events.  0 (try again), -ETIMEDOUT, -EPIPE. */
@@ -154,8 +175,7 @@ int mo_h1_suspend(molt_req *r, mo_step *s);
 /* An exchange as st says, on a connection that speaks HTTP/1 again from here on. */
 mo_h1_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread);
 /* What s is from now on. */
-void mo_step_keep(mo_step *s, const mo_step_state *st, molt_time started,
-		  molt_time write_deadline);
+void mo_step_keep(mo_step *s, const mo_step_state *st, molt_time started, molt_time write_deadline);
 
 /* ---- h1_body.c ---- */
 
@@ -187,8 +207,24 @@ int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last);
 void mo_h1_finish(mo_h1_req *q);
 /* Sends what is gathered.  In the coroutine; 0, -ETIMEDOUT, -EPIPE: dead then. */
 int mo_h1_flush_wait(mo_h1_req *q);
-/* The same without waiting: 0, -EAGAIN (stream->want), -EPIPE: dead. */
-int mo_h1_flush(mo_conn *c);
+MO_H1_BY_SYSCALL ssize_t mo_h1_send_gathered(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+	struct iovec v = { h->out + h->out_at, mo_h1_gathered(h) };
+
+	return mo_stream_send(c->stream, &v);
+}
+/* Goes on after a first mo_h1_send_gathered() that gave n; for mo_h1_flush(). */
+int mo_h1_flush_on(mo_conn *c, ssize_t n);
+/* The same as mo_h1_flush_wait() without waiting: 0, -EAGAIN (stream->want), -EPIPE:
+ * dead. */
+MO_H1_BY_SYSCALL int mo_h1_flush(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+	bool any = !h->dead && mo_h1_gathered(h) > 0;
+
+	return mo_h1_flush_on(c, any ? mo_h1_send_gathered(c) : 0);
+}
 /* Gathers an interim answer (100).  In the coroutine. */
 void mo_h1_gather_interim(mo_h1_req *q, molt_str text);
 /* Gathers a small whole answer for a request that has no exchange. */

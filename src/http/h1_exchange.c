@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 #define CLIENT_GONE 499 /* in the access log: nobody was there to be answered */
@@ -114,7 +115,8 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	molt_req *r;
 
 	mo_arena_init(&arena, &l->chunks);
-	q = mo_arena_zalloc(&arena, sizeof(*q));
+	q = mo_arena_alloc(&arena, sizeof(*q));
+	mo_zero(q, sizeof(*q));
 	r = &q->r;
 	r->magic = MO_REQ_MAGIC;
 	r->ops = &ops;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/word.h"
 #include "http/h1_part.h"
 
 /* Lower case, and each of at least 4 bytes. */
@@ -60,22 +61,6 @@ static const uint8_t slots[64] = {
 	[SLOT(14, 's', 'e')] = MO_F_SEC_FETCH_SITE,
 };
 
-static inline uint64_t load8(const char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32_t load4(const char *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* Are n >= 4 bytes of a token the lower-case name?  Among token bytes only 'A'
  * and 'a' become 'a' with bit 0x20 set, and only '-' becomes '-'. */
 static inline bool same_name(const char *token, const char *name, size_t n)
@@ -84,11 +69,11 @@ static inline bool same_name(const char *token, const char *name, size_t n)
 	uint64_t diff = 0;
 
 	if (n < 8)
-		return (((load4(token) | (uint32_t)bits) ^ load4(name)) |
-			((load4(token + n - 4) | (uint32_t)bits) ^ load4(name + n - 4))) == 0;
+		return (((mo_load4(token) | (uint32_t)bits) ^ mo_load4(name)) |
+			((mo_load4(token + n - 4) | (uint32_t)bits) ^ mo_load4(name + n - 4))) == 0;
 	for (size_t i = 0; i + 8 < n; i += 8)
-		diff |= (load8(token + i) | bits) ^ load8(name + i);
-	return (diff | ((load8(token + n - 8) | bits) ^ load8(name + n - 8))) == 0;
+		diff |= (mo_load8(token + i) | bits) ^ mo_load8(name + i);
+	return (diff | ((mo_load8(token + n - 8) | bits) ^ mo_load8(name + n - 8))) == 0;
 }
 
 enum mo_field_id mo_h1_field_id(molt_str name)

@@ -52,8 +52,7 @@ static void grow_input(mo_conn *c, size_t limit)
 	h->in_cap = cap;
 }
 
-/* Makes room to read into: at the end, else by moving, else by growing. */
-static bool make_room(mo_conn *c, size_t limit)
+bool mo_h1_make_room(mo_conn *c, size_t limit)
 {
 	mo_h1 *h = mo_h1_of(c);
 
@@ -69,22 +68,6 @@ static bool make_room(mo_conn *c, size_t limit)
 	if (h->in_end == h->in_cap && h->in_at == 0 && h->in_cap < limit)
 		grow_input(c, limit);
 	return h->in_end < h->in_cap;
-}
-
-ssize_t mo_h1_fill(mo_conn *c, size_t limit)
-{
-	mo_h1 *h = mo_h1_of(c);
-	ssize_t n;
-
-	if (!make_room(c, limit))
-		return -ENOBUFS;
-	n = c->stream->ops->read(c->stream, h->in + h->in_end, h->in_cap - h->in_end);
-	h->drained = n < (ssize_t)(h->in_cap - h->in_end);
-	if (n > 0)
-		h->in_end += (size_t)n;
-	else
-		mo_h1_consume(c, 0); /* gives an empty buffer back */
-	return n;
 }
 
 /* ---- waiting in the coroutine ---- */

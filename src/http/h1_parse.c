@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "http/h1_part.h"
 
 #define METHOD_MAX 32
@@ -236,7 +237,8 @@ int mo_h1_parse(const char *data, size_t n, const mo_head_limits *lim, mo_head *
 	int r;
 
 	MO_CHECK(lim->max_fields <= MO_MAX_FIELDS);
-	*out = (mo_head){ .host = { "", 0 } };
+	mo_zero(out, sizeof(*out));
+	out->host.ptr = "";
 	r = take_head(&c, lim, out, fields);
 	if (r == 0 && n >= lim->max_head)
 		return -431;

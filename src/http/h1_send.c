@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "http/h1.h"
 
@@ -65,20 +66,19 @@ static void gather(mo_conn *c, const void *p, size_t n)
 	h->out_end += n;
 }
 
-int mo_h1_flush(mo_conn *c)
+int mo_h1_flush_on(mo_conn *c, ssize_t n)
 {
 	mo_h1 *h = mo_h1_of(c);
 
 	while (!h->dead && mo_h1_gathered(h) > 0) {
-		struct iovec v = { h->out + h->out_at, mo_h1_gathered(h) };
-		ssize_t n = c->stream->ops->writev(c->stream, &v, 1);
-
 		if (n == -EAGAIN)
 			return -EAGAIN;
 		if (n > 0)
 			h->out_at += (size_t)n;
 		else
 			mo_h1_die(c);
+		if (mo_h1_gathered(h) > 0)
+			n = mo_h1_send_gathered(c);
 	}
 	if (h->dead)
 		return -EPIPE;
@@ -278,7 +278,7 @@ static int send_whole(mo_h1_req *q, const void *data, size_t n)
 	p = mo_h1_head_put(h->out + h->out_end, q);
 	fit = clip(q, n);
 	if (fit > 0)
-		memcpy(p, data, fit);
+		mo_copy(p, data, fit);
 	h->out_end = (size_t)(p - h->out) + fit;
 	q->r.bytes_sent += fit;
 	q->r.finished = true;
@@ -288,16 +288,12 @@ static int send_whole(mo_h1_req *q, const void *data, size_t n)
 	return fit < n ? -EMSGSIZE : 0;
 }
 
-int mo_h1_send(molt_req *r, const void *data, size_t n, bool last)
+static int send_part(molt_req *r, const void *data, size_t n, bool last)
 {
 	struct pieces p = { .q = (mo_h1_req *)(void *)r };
-	int rc = may_send(r);
 	size_t fit;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (last && !r->head_sent && n <= SMALL_BODY && mo_h1_head_bound(p.q) + n <= room(r->conn))
-		return send_whole(p.q, data, n);
 	if (!r->head_sent)
 		begin(&p, n, last);
 	fit = clip(p.q, n);
@@ -308,6 +304,18 @@ int mo_h1_send(molt_req *r, const void *data, size_t n, bool last)
 	if (rc == 0 && fit < n && takes_body(p.q))
 		return -EMSGSIZE;
 	return rc;
+}
+
+int mo_h1_send(molt_req *r, const void *data, size_t n, bool last)
+{
+	mo_h1_req *q = (mo_h1_req *)(void *)r;
+	int rc = may_send(r);
+
+	if (rc)
+		return rc;
+	if (last && !r->head_sent && n <= SMALL_BODY && mo_h1_head_bound(q) + n <= room(r->conn))
+		return send_whole(q, data, n);
+	return send_part(r, data, n, last);
 }
 
 /* A small file goes into the output buffer, so that one write sends it all. */

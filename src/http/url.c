@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "base/str.h"
+#include "base/word.h"
 
 /* The byte that "%XX" at p stands for, or -1.  end: behind the last byte. */
 static int escape_value(const char *p, const char *end)
@@ -63,23 +64,37 @@ static bool segment_is(const char *start, const char *end, const char *what)
 	return (size_t)(end - start) == n && memcmp(start, what, n) == 0;
 }
 
-/* What a byte is for a path that stays as it is. */
-enum { NEVER = 1, SLASH = 2, DOT = 4 };
-static const uint8_t in_plain_path[256] = {
-	[0x00 ... 0x1f] = NEVER, ['%'] = NEVER, [0x7f] = NEVER, ['/'] = SLASH, ['.'] = DOT,
-};
+/* Where a path of eight bytes is not its own decoded form: an escape, a control byte,
+ * a segment that is empty or begins with a dot.  slash: bit 7 when the byte before
+ * them was one; becomes the same for those behind. */
+static inline uint64_t not_plain(uint64_t v, uint64_t *slash)
+{
+	uint64_t slashes = mo_bytes_are(v, '/');
+	uint64_t after = slashes << 8 | *slash;
+	uint64_t below_space = (v - MO_EACH_BYTE(' ')) & ~v & MO_EACH_BYTE(0x80);
+
+	*slash = slashes >> 56;
+	return below_space | mo_bytes_are(v, 0x7f) | mo_bytes_are(v, '%') |
+	       (after & (slashes | mo_bytes_are(v, '.')));
+}
 
 bool mo_url_path_is_plain(molt_str raw)
 {
-	unsigned found = 0, unwanted = NEVER;
+	const char *p = raw.ptr;
+	uint64_t found = 0, slash = 0;
+	size_t n = raw.len;
 
-	for (size_t i = 0; i < raw.len; i++) {
-		unsigned k = in_plain_path[(uint8_t)raw.ptr[i]];
+	if (n == 0 || *p != '/')
+		return false;
+	for (; n >= 8; n -= 8, p += 8)
+		found |= not_plain(mo_load8(p), &slash);
+	if (n > 0) {
+		/* Spaces behind the last bytes: they change nothing. */
+		uint64_t fill = MO_EACH_BYTE(' ') << (8 * n);
 
-		found |= k & unwanted;
-		unwanted = k & SLASH ? NEVER | SLASH | DOT : NEVER;
+		found |= not_plain(mo_load_few(p, n) | fill, &slash);
 	}
-	return !found && raw.len > 0 && raw.ptr[0] == '/';
+	return found == 0;
 }
 
 int mo_url_path(mo_arena *a, molt_str raw, molt_str *out)

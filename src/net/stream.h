@@ -8,12 +8,16 @@
 #ifndef MO_NET_STREAM_H
 #define MO_NET_STREAM_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <uv.h>
 
 #include "molt.h"
+#include "net/syscall.h"
 
 typedef struct mo_stream mo_stream;
 
@@ -56,8 +60,8 @@ struct mo_stream {
 	/* Set by the caller around a write: more follows at once, so that the kernel
 	 * may wait with a segment that is not full. */
 	bool more;
-	/* Set by the caller around a write: nothing follows but the end, which TLS then
-	 * says together with these bytes. */
+	/* Set by the caller around a write: nothing follows but the end, which then leaves
+	 * with these bytes: that of TLS in one write with them, that of TCP in their segment. */
 	bool last;
 	bool parted; /* that end has left: finish() has only the socket's to tell */
 };
@@ -69,5 +73,35 @@ mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit);
 /* Would it be understood? [any] */
 bool mo_stream_can_unpack(molt_str packed);
 extern const mo_stream_ops mo_stream_plain_ops;
+
+/* What a system call on a plain stream gave, as above; n: its result, with errno. */
+ssize_t mo_stream_plain_result(mo_stream *s, ssize_t n, int direction);
+
+/* ops->read, and ops->writev of one piece.  The plain stream's are here because each
+ * request needs both, and the fewer returns behind a system call the better (syscall.h). */
+static inline ssize_t mo_stream_read(mo_stream *s, void *buf, size_t n)
+{
+	ssize_t r;
+
+	if (s->ops != &mo_stream_plain_ops || n == 0)
+		return s->ops->read(s, buf, n);
+	do
+		r = mo_recv(s->fd, buf, n);
+	while (r < 0 && errno == EINTR);
+	return r >= 0 ? r : mo_stream_plain_result(s, r, UV_READABLE);
+}
+
+static inline ssize_t mo_stream_send(mo_stream *s, const struct iovec *piece)
+{
+	ssize_t r;
+
+	if (s->ops != &mo_stream_plain_ops)
+		return s->ops->writev(s, piece, 1);
+	do
+		r = mo_send(s->fd, piece->iov_base, piece->iov_len,
+			    MSG_NOSIGNAL | (s->more || s->last ? MSG_MORE : 0));
+	while (r < 0 && errno == EINTR);
+	return r >= 0 ? r : mo_stream_plain_result(s, r, UV_WRITABLE);
+}
 
 #endif

@@ -11,8 +11,7 @@
 #include "base/mem.h"
 #include "net/stream.h"
 
-/* The result of a system call: bytes, or the reason with what to wait for. */
-static ssize_t result(mo_stream *s, ssize_t n, int direction)
+ssize_t mo_stream_plain_result(mo_stream *s, ssize_t n, int direction)
 {
 	if (n >= 0)
 		return n;
@@ -24,29 +23,24 @@ static ssize_t result(mo_stream *s, ssize_t n, int direction)
 
 static ssize_t plain_read(mo_stream *s, void *buf, size_t n)
 {
-	ssize_t r;
-
 	if (n == 0)
 		return -EINVAL; /* 0 would read as the end of the stream */
-	do {
-		r = recv(s->fd, buf, n, 0);
-	} while (r < 0 && errno == EINTR);
-	return result(s, r, UV_READABLE);
+	return mo_stream_read(s, buf, n);
 }
 
 static ssize_t plain_writev(mo_stream *s, const struct iovec *iov, int count)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov,
 			      .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX) };
-	int flags = MSG_NOSIGNAL | (s->more ? MSG_MORE : 0);
 	ssize_t r;
 
 	/* For one piece the kernel need not fetch a header and a list of pieces. */
+	if (count == 1)
+		return mo_stream_send(s, iov);
 	do {
-		r = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, flags)
-			       : sendmsg(s->fd, &msg, flags);
+		r = sendmsg(s->fd, &msg, MSG_NOSIGNAL | (s->more || s->last ? MSG_MORE : 0));
 	} while (r < 0 && errno == EINTR);
-	return result(s, r, UV_WRITABLE);
+	return mo_stream_plain_result(s, r, UV_WRITABLE);
 }
 
 static ssize_t plain_sendfile(mo_stream *s, int file, off_t *off, size_t n)
@@ -58,7 +52,7 @@ static ssize_t plain_sendfile(mo_stream *s, int file, off_t *off, size_t n)
 	} while (r < 0 && errno == EINTR);
 	if (r == 0 && n > 0)
 		return -EIO;
-	return result(s, r, UV_WRITABLE);
+	return mo_stream_plain_result(s, r, UV_WRITABLE);
 }
 
 static int plain_handshake(mo_stream *s)

@@ -8,6 +8,12 @@
 
 #include <stddef.h>
 
+#if !MO_CO_UCONTEXT && defined(__x86_64__)
+#define MO_CTX_BY_JUMP 1
+#else
+#define MO_CTX_BY_JUMP 0
+#endif
+
 #if MO_CO_UCONTEXT
 #include <ucontext.h>
 typedef struct mo_ctx {
@@ -24,6 +30,34 @@ typedef struct mo_ctx {
 void mo_ctx_make(mo_ctx *c, char *low, size_t size, void (*entry)(void *), void *arg);
 
 /* Saves the present context in from and goes on with to. */
+#if MO_CTX_BY_JUMP
+/* As a call does it, but by a jump: a call that nobody returns from would leave the
+ * processor's memory of return addresses one off, and the returns of all who stand
+ * above would be predicted wrongly.  128: the red zone, which is the compiler's. */
+static inline void mo_ctx_switch(mo_ctx *from, mo_ctx *to)
+{
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "jmp mo_ctx_jump\n"
+			 "1:\n\t"
+			 "leaq 128(%%rsp), %%rsp"
+			 : "+D"(from), "+S"(to)
+			 :
+			 : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory", "xmm0",
+			   "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+			   "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)",
+			   "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"
+#ifdef __AVX512F__
+			   ,
+			   "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",
+			   "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",
+			   "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#endif
+	);
+}
+#else
 void mo_ctx_switch(mo_ctx *from, mo_ctx *to);
+#endif
 
 #endif

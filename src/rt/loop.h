@@ -64,6 +64,8 @@ typedef struct mo_turn_task {
 void mo_turn_task_init(mo_turn_task *t, void (*fn)(mo_turn_task *t));
 /* On the loop's thread.  One that is asked for already is done once. */
 void mo_loop_end_turn(mo_loop *l, mo_turn_task *t);
+/* The same, before those that were asked for so far: what somebody waits for. */
+void mo_loop_end_turn_first(mo_loop *l, mo_turn_task *t);
 
 /* A moment is a part of a turn: what is handled in it had begun to arrive before it
  * began.  So what is looked up in a moment is new enough for all that is handled in

@@ -141,17 +141,20 @@ static bool grow(mo_stacks *all, unsigned class, size_t size)
 	return true;
 }
 
-static unsigned class_of(size_t *size)
+static unsigned class_of(size_t size)
 {
-	size_t want = *size ? *size : MO_STACK_DEFAULT;
-	unsigned class = 0;
+	size_t want = size ? size : MO_STACK_DEFAULT;
 
 	if (want < mo_stack_guard())
 		want = mo_stack_guard(); /* a page, where pages are large */
-	if (want > MO_STACK_LEAST)
-		class = 64 - (unsigned)__builtin_clzll((want - 1) / MO_STACK_LEAST);
-	*size = (MO_STACK_LEAST << class) * MO_STACK_SCALE;
-	return class;
+	if (want <= MO_STACK_LEAST)
+		return 0;
+	return 64 - (unsigned)__builtin_clzll((want - 1) / MO_STACK_LEAST);
+}
+
+static size_t class_size(unsigned class)
+{
+	return (MO_STACK_LEAST << class) * MO_STACK_SCALE;
 }
 
 mo_stack *mo_stack_get(mo_stacks *all, size_t size)
@@ -162,9 +165,9 @@ mo_stack *mo_stack_get(mo_stacks *all, size_t size)
 
 	if (size > MO_STACK_MOST)
 		return NULL;
-	class = class_of(&size);
+	class = class_of(size);
 	c = &all->classes[class];
-	if (c->idle_count == 0 && !grow(all, class, size))
+	if (c->idle_count == 0 && !grow(all, class, class_size(class)))
 		return NULL;
 	s = c->idle[--c->idle_count];
 	if (c->rested > c->idle_count)

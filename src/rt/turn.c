@@ -78,6 +78,12 @@ void mo_loop_end_turn(mo_loop *l, mo_turn_task *t)
 		mo_list_append(&l->p->tasks, &t->node);
 }
 
+void mo_loop_end_turn_first(mo_loop *l, mo_turn_task *t)
+{
+	if (mo_list_empty(&t->node))
+		mo_list_prepend(&l->p->tasks, &t->node);
+}
+
 static void run_tasks(struct mo_loop_private *p)
 {
 	while (!mo_list_empty(&p->tasks)) {

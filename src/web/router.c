@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/word.h"
 #include "web/methods.h"
 #include "web/pattern.h"
 
@@ -90,10 +91,15 @@ bool mo_router_has_hosts(const mo_router *r)
 
 static size_t hash_text(molt_str s)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	const uint64_t prime = 0x9e3779b97f4a7c15u;
+	uint64_t h = s.len;
+	size_t i = 0;
 
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
+	for (; s.len - i >= 8; i += 8) {
+		h = (h ^ mo_load8(s.ptr + i)) * prime;
+		h ^= h >> 32;
+	}
+	h = (h ^ mo_load_few(s.ptr + i, s.len - i)) * prime;
 	return (size_t)(h ^ (h >> 32));
 }
 

@@ -179,6 +179,9 @@ static void app_handle(molt_req *r)
 		serve_echo(r);
 	} else if (strcmp(path, "/sleep") == 0) {
 		serve_sleep(r);
+	} else if (strcmp(path, "/spin") == 0) {
+		usleep((useconds_t)number_of(r) * 1000); /* keeps the loop, as no handler should */
+		out_puts(r, "spun\n");
 	} else if (strcmp(path, "/stream") == 0) {
 		serve_stream(r);
 	} else if (strcmp(path, "/file") == 0) {
@@ -342,7 +345,7 @@ static void server_start(mo_tls *tls)
 	on_loop(acceptor_start, tls);
 }
 
-static void cut_all(void *n)
+static inline void cut_all(void *n)
 {
 	*(unsigned *)n = mo_conns_cut(srv.loop, NULL);
 }

@@ -197,9 +197,10 @@ static void a_result_is_always_clean(void **state)
 static void a_plain_path_is_one_that_stays_as_it_is(void **state)
 {
 	static const char *const plain[] = { "/", "/a", "/a/", "/a/b.c/d..", "/~x/;y=1/\xc3\xa9" };
-	static const char *const other[] = { "", "a", "*", "/%41", "/a%", "//", "/a//b", "/a//",
-					     "/.", "/..", "/./a", "/a/.", "/a/../b", "/.hidden",
-					     "/a\x01", "/\x7f" };
+	static const char *const other[] = { "",        "a",        "*",      "/%41",
+					     "/a%",     "//",       "/a//b",  "/a//",
+					     "/.",      "/..",      "/./a",   "/a/.",
+					     "/a/../b", "/.hidden", "/a\x01", "/\x7f" };
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
 		path_is(plain[i], plain[i]);
@@ -208,6 +209,36 @@ static void a_plain_path_is_one_that_stays_as_it_is(void **state)
 	for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++)
 		assert_false(mo_url_path_is_plain(exact(other[i], strlen(other[i]))));
 	assert_false(mo_url_path_is_plain(exact("/a\0b", 4)));
+}
+
+/* The same, byte by byte. */
+static bool plain_by_bytes(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char b = (unsigned char)p[i];
+
+		if (b < 0x20 || b == 0x7f || b == '%' ||
+		    (i > 0 && p[i - 1] == '/' && (b == '/' || b == '.')))
+			return false;
+	}
+	return n > 0 && p[0] == '/';
+}
+
+static void what_is_not_plain_is_seen_at_any_place(void **state)
+{
+	static const char bytes[] = "/.%\x01\x1f\x20\x7f\x80\xaf\xff-0$";
+	char path[40];
+
+	for (size_t n = 1; n <= 34; n++)
+		for (size_t at = 0; at + 1 < n; at++)
+			for (size_t k = 0; k < 13 * 13; k++) {
+				memset(path, 'a', sizeof(path));
+				path[0] = '/';
+				path[at] = bytes[k / 13];
+				path[at + 1] = bytes[k % 13];
+				assert_int_equal(mo_url_path_is_plain(exact(path, n)),
+						 plain_by_bytes(path, n));
+			}
 }
 
 static void one_piece_is_decoded_and_bad_escapes_stay(void **state)
@@ -348,6 +379,7 @@ int main(void)
 		T(long_paths_cost_linear_time),
 		T(a_result_is_always_clean),
 		T(a_plain_path_is_one_that_stays_as_it_is),
+		T(what_is_not_plain_is_seen_at_any_place),
 		T(one_piece_is_decoded_and_bad_escapes_stay),
 		T(encoding_is_the_inverse_of_decoding),
 		T(a_query_gives_its_pairs_in_order),

@@ -1,0 +1,138 @@
+/* When answers leave: together at the end of the loop's turn, but never kept up by a
+ * slow handler, a cut, or the end of a connection. */
+#include "http_app.h"
+
+#define SPIN(ms) "GET /spin?" #ms " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define LAST "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+static mo_timer holder;
+
+static void hold(mo_timer *t)
+{
+	usleep(45000);
+}
+
+static void start_holding(void *arg)
+{
+	mo_timer_init(&holder, hold);
+	mo_timer_start(srv.loop, &holder, 0);
+}
+
+/* What comes while the loop is held is handled in one turn, in the order of coming. */
+static void hold_loop(void)
+{
+	on_loop(start_holding, NULL);
+	usleep(25000); /* a tick of the timers, and a bit */
+}
+
+static void every_connection_of_a_turn_is_answered(void **state)
+{
+	int fds[40];
+
+	for (int i = 0; i < 40; i++) {
+		fds[i] = dial();
+		say(fds[i], HELLO);
+		expect_answer(fds[i], 200, HELLO_BODY);
+	}
+	for (int round = 0; round < 3; round++) {
+		hold_loop();
+		for (int i = 0; i < 40; i++)
+			say(fds[i], i % 3 ? HELLO : HELLO HELLO);
+		for (int i = 0; i < 40; i++) {
+			expect_answer(fds[i], 200, HELLO_BODY);
+			if (i % 3 == 0)
+				expect_answer(fds[i], 200, HELLO_BODY);
+		}
+	}
+	for (int i = 0; i < 40; i++)
+		close(fds[i]);
+}
+
+/* Of two requests in one turn, how long the first one's answer takes. */
+static molt_time first_of_two(int quick, int slow)
+{
+	molt_time began;
+
+	hold_loop();
+	began = mo_now();
+	say(quick, HELLO);
+	say(slow, SPIN(150));
+	expect_answer(quick, 200, HELLO_BODY);
+	return mo_now() - began;
+}
+
+static void after_a_long_turn_no_answer_waits_for_other_handlers(void **state)
+{
+	int quick = dial(), slow = dial();
+
+	say(slow, HELLO);
+	expect_answer(slow, 200, HELLO_BODY);
+	say(slow, SPIN(20)); /* the loop learns that there are such handlers */
+	expect_answer(slow, 200, "spun\n");
+	assert_true(first_of_two(quick, slow) < 120);
+	expect_answer(slow, 200, "spun\n");
+	close(quick);
+	close(slow);
+}
+
+static void a_cut_in_the_same_turn_takes_no_answer_away(void **state)
+{
+	unsigned n;
+	int fd = dial();
+
+	say(fd, HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	hold_loop();
+	say(fd, HELLO);
+	usleep(1000);
+	assert_true(mo_loop_post(srv.loop, cut_all, &n));
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(recv(fd, (char[1]){ 0 }, 1, 0), 0);
+	close(fd);
+}
+
+/* As the kernel's header goes on where the C library's ends; both cannot be included. */
+struct more_tcp_info {
+	struct tcp_info known;
+	uint64_t rates[2], bytes[2];
+	uint32_t segs_out, segs_in;
+};
+_Static_assert(offsetof(struct more_tcp_info, segs_in) == 140, "as in linux/tcp.h");
+
+static unsigned segments_in(int fd)
+{
+	struct more_tcp_info info = { 0 };
+	socklen_t n = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+	assert_true(n >= sizeof(info));
+	return info.segs_in;
+}
+
+static void the_end_of_a_connection_leaves_with_its_last_answer(void **state)
+{
+	int fd = dial();
+	unsigned before;
+
+	usleep(20000);
+	before = segments_in(fd);
+	say(fd, LAST);
+	expect_answer(fd, 200, HELLO_BODY);
+	assert_int_equal(recv(fd, (char[1]){ 0 }, 1, 0), 0);
+	usleep(20000);
+	/* One may be the acknowledgement of the request by itself. */
+	assert_true(segments_in(fd) - before <= 2);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SERVED(every_connection_of_a_turn_is_answered),
+		SERVED(after_a_long_turn_no_answer_waits_for_other_handlers),
+		SERVED(a_cut_in_the_same_turn_takes_no_answer_away),
+		SERVED(the_end_of_a_connection_leaves_with_its_last_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
