@@ -6,9 +6,11 @@ import ssl
 import subprocess
 import sys
 import time
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import certs  # noqa: E402
+import procs  # noqa: E402
 from case import SHORT, SLOW, Case, curl, main, program  # noqa: E402
 from rawhttp import unverified_context  # noqa: E402
 
@@ -173,6 +175,34 @@ class Serving(Https):
 class ServingByOpenssl(Serving):
     """The same when OpenSSL does all records."""
     shed = "false"
+
+
+@unittest.skipIf(SLOW > 1, "sanitizers have memory of their own")
+class Memory(Https):
+    def each(self, shed, path=None):
+        """Bytes for each further connection that waits."""
+        srv = self.server(program("test/programs/app"), env=self.https_env(
+            MOLT_SERVER_TLSSHED=shed, MOLT_SERVER_LOOPS="1"))
+        kept = []
+
+        def crowd(count):
+            for _ in range(count):
+                conn = self.connect(srv, tls=True)
+                if path:
+                    conn.request("GET", path)
+                kept.append(conn)
+            return procs.status_field(srv.pid, "RssAnon") * 1024
+        warm = crowd(200)
+        return (crowd(300) - warm) / 300
+
+    def test_a_connection_that_waits_after_its_first_answer_is_small(self):
+        self.assertLess(self.each("true", "/build"), 5000)
+
+    def test_it_is_openssl_s_where_that_is_asked_for(self):
+        self.assertGreater(self.each("false", "/build"), 9000)
+
+    def test_before_its_first_answer_it_is_openssl_s(self):
+        self.assertGreater(self.each("true"), 9000)
 
 
 class Slow(Https):

@@ -504,7 +504,7 @@ static void the_last_bytes_wait_for_a_slow_client(void **state)
 
 	for (size_t i = 0; i < 2 * KINDS; i++) {
 		size_t left = sizeof(data);
-		int c = 0, again = 0;
+		int c = 0;
 		ssize_t r;
 
 		begin_pair(i / 2);
@@ -521,7 +521,6 @@ static void the_last_bytes_wait_for_a_slow_client(void **state)
 		while (left > 0) {
 			assert_false(s->parted);
 			r = put(data + sizeof(data) - left, left);
-			again += r == -EAGAIN;
 			left -= r > 0 ? (size_t)r : 0;
 			assert_true(r > 0 || r == -EAGAIN);
 			while (r == -EAGAIN && (c = SSL_read(client, buf, sizeof(buf))) > 0)
