@@ -73,12 +73,13 @@ static void seal_small(struct record_stream *t, uint8_t type, const void *data, 
 	t->out_end += (uint32_t)mo_tls_seal(&t->rec, type, &from, n, out);
 }
 
-/* Sends what is sealed.  0; -EAGAIN; other errors: broken. */
+/* Sends what is sealed; behind a goodbye the socket's end follows at once, in the same
+ * segment.  0; -EAGAIN; other errors: broken. */
 static int flush(struct record_stream *t)
 {
 	while (t->out_at < t->out_end) {
-		ssize_t n =
-			send(t->base.fd, t->out + t->out_at, t->out_end - t->out_at, MSG_NOSIGNAL);
+		ssize_t n = send(t->base.fd, t->out + t->out_at, t->out_end - t->out_at,
+				 MSG_NOSIGNAL | (t->closing ? MSG_MORE : 0));
 
 		if (n >= 0) {
 			t->out_at += (uint32_t)n;

@@ -285,7 +285,7 @@ static int may_write(struct tls_stream *t)
 
 static void say_goodbye(struct tls_stream *t)
 {
-	t->closing = true;
+	t->closing = t->wire.more = true;
 	(void)SSL_shutdown(t->ssl);
 }
 

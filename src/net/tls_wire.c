@@ -171,7 +171,7 @@ static ssize_t give(mo_tls_wire *w, const void *p, size_t n)
 	ssize_t r;
 
 	do {
-		r = send(w->fd, p, n, MSG_NOSIGNAL);
+		r = send(w->fd, p, n, MSG_NOSIGNAL | (w->more ? MSG_MORE : 0));
 	} while (r < 0 && errno == EINTR);
 	if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;

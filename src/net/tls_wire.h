@@ -23,6 +23,7 @@ typedef struct mo_tls_wire {
 	bool ended;   /* no more comes */
 	bool drained; /* the socket had no more; cleared by who was told of an event */
 	bool gather;
+	bool more;   /* the socket's end follows at once, in the same segment */
 	bool large;  /* much comes: reads are of more than one record */
 	bool passes; /* what came is no TLS: all is passed on */
 	uint32_t in_cap, at, end;
