@@ -62,7 +62,9 @@ typedef struct mo_turn_task {
 	void (*fn)(struct mo_turn_task *t);
 } mo_turn_task;
 void mo_turn_task_init(mo_turn_task *t, void (*fn)(mo_turn_task *t));
-/* On the loop's thread.  One that is asked for already is done once. */
+/* On the loop's thread.  One that is asked for already is done once.  One that asks for
+ * itself again is done at the end of the next turn, before which the loop does not
+ * sleep; when the loop ends, until it no longer asks. */
 void mo_loop_end_turn(mo_loop *l, mo_turn_task *t);
 /* The same, before those that were asked for so far: what somebody waits for. */
 void mo_loop_end_turn_first(mo_loop *l, mo_turn_task *t);

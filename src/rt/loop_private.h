@@ -59,6 +59,8 @@ struct mo_loop_private {
 	/* turn.c */
 	mo_list ready; /* coroutines to resume; the idle handle is active when any */
 	mo_list tasks; /* mo_turn_task.node, for the end of this turn */
+	mo_list tasks_again; /* ... of the next, while this one's are done */
+	mo_turn_task *task;  /* that is being done */
 	uv_idle_t idle;
 	uv_prepare_t prepare;
 	uv_check_t check;

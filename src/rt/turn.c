@@ -9,8 +9,8 @@
  *   poll, callbacks  wakes fill the ready queue
  *   check            turn becomes even; the queue is run
  *
- * Always: the idle handle is active when the queue holds any, so that the loop
- * never sleeps on a woken coroutine, whichever phase woke it.  A run takes only
+ * Always: the idle handle is active when the queue holds any, or a task has asked
+ * for itself again, so that the loop never sleeps on them, whichever phase it is.  A run takes only
  * what was in the queue at its start: coroutines that wake each other do not
  * keep the loop from its descriptors. */
 #include "rt/loop_private.h"
@@ -34,28 +34,38 @@ void mo_ready_push(mo_co *co)
 	mo_list_append(&p->ready, &co->ready);
 }
 
+/* Moves what is in the list (not nothing) to another, so that what is added meanwhile
+ * is for the next time. */
+static void take_all(mo_list *from, mo_list *to)
+{
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	mo_list_init(from);
+}
+
 static void run_ready(struct mo_loop_private *p)
 {
 	mo_list now;
 
 	if (mo_list_empty(&p->ready))
 		return;
-	now = p->ready;
-	now.next->prev = now.prev->next = &now;
-	mo_list_init(&p->ready);
+	take_all(&p->ready, &now);
 	while (!mo_list_empty(&now)) {
 		mo_co *co = MO_CONTAINER_OF(now.next, mo_co, ready);
 
 		mo_list_remove(&co->ready);
 		mo_co_resume(co);
 	}
-	if (mo_list_empty(&p->ready))
-		uv_idle_stop(&p->idle);
 }
 
+/* Whoever needs no other turn than this has the loop sleep again. */
 static void on_idle(uv_idle_t *h)
 {
-	run_ready(loop_of(h)->p);
+	struct mo_loop_private *p = loop_of(h)->p;
+
+	run_ready(p);
+	if (mo_list_empty(&p->ready))
+		uv_idle_stop(&p->idle);
 }
 
 /* One thread writes: no locked instruction is needed. */
@@ -74,8 +84,11 @@ void mo_turn_task_init(mo_turn_task *t, void (*fn)(mo_turn_task *t))
 
 void mo_loop_end_turn(mo_loop *l, mo_turn_task *t)
 {
-	if (mo_list_empty(&t->node))
-		mo_list_append(&l->p->tasks, &t->node);
+	struct mo_loop_private *p = l->p;
+
+	if (!mo_list_empty(&t->node))
+		return;
+	mo_list_append(t == p->task ? &p->tasks_again : &p->tasks, &t->node);
 }
 
 void mo_loop_end_turn_first(mo_loop *l, mo_turn_task *t)
@@ -87,11 +100,15 @@ void mo_loop_end_turn_first(mo_loop *l, mo_turn_task *t)
 static void run_tasks(struct mo_loop_private *p)
 {
 	while (!mo_list_empty(&p->tasks)) {
-		mo_turn_task *t = MO_CONTAINER_OF(p->tasks.next, mo_turn_task, node);
-
-		mo_list_remove(&t->node);
-		t->fn(t);
+		p->task = MO_CONTAINER_OF(p->tasks.next, mo_turn_task, node);
+		mo_list_remove(&p->task->node);
+		p->task->fn(p->task);
 	}
+	p->task = NULL;
+	if (mo_list_empty(&p->tasks_again))
+		return;
+	take_all(&p->tasks_again, &p->tasks);
+	uv_idle_start(&p->idle, on_idle); /* the next turn comes at once */
 }
 
 static void on_prepare(uv_prepare_t *h)
@@ -125,6 +142,7 @@ void mo_turn_init(mo_loop *l)
 
 	mo_list_init(&p->ready);
 	mo_list_init(&p->tasks);
+	mo_list_init(&p->tasks_again);
 	uv_idle_init(&l->uv, &p->idle);
 	uv_prepare_init(&l->uv, &p->prepare);
 	uv_check_init(&l->uv, &p->check);
@@ -140,7 +158,8 @@ void mo_turn_close(mo_loop *l)
 	struct mo_loop_private *p = l->p;
 
 	MO_CHECK(mo_list_empty(&p->ready));
-	run_tasks(p);
+	while (!mo_list_empty(&p->tasks))
+		run_tasks(p);
 	uv_close((uv_handle_t *)&p->idle, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);

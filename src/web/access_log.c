@@ -6,12 +6,13 @@
  *     127.0.0.1, 7, "referer", "user agent", 00000000000000a1          (one line)
  *
  * The access log's lines that go to a file only are written together at the end of
- * the loop's turn: a call for each line would cost a quarter of a small request.
+ * the loop's turn: a call for each line would cost a quarter of a small request.  As
+ * long as each turn brings more of them they wait for the next, at most 5 ms or 48 KiB.
  * To standard output, which may be a pipe, each goes alone.
  *
  * Always: a write(2) takes whole lines, to a descriptor in append mode, so lines of
  * threads and generations never mix.  A line that cannot be written is lost, nothing
- * else. */
+ * else.  A loop that sleeps has written all its lines. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,7 +32,9 @@
 #include "web/log_name.h"
 #include "web/server.h"
 
-#define BATCH_MOST (64u * 1024)
+#define BATCH_MOST (64u * 1024) /* written within a turn */
+#define HOLD_MOST (48u * 1024)  /* ... and at its end, however busy the loop is */
+#define HOLD_TIME 5
 #define RETRY_SWITCH ((molt_time)60 * MOLT_SECOND)
 
 /* One of the two logs.  Never touched once open, but for what lock covers. */
@@ -47,11 +50,14 @@ struct target {
 	struct batch *batches[MO_LOOPS_MAX]; /* each touched by its own loop only */
 };
 
-/* Lines of one loop's turn. */
+/* Lines of one loop. */
 struct batch {
 	mo_turn_task task;
 	struct target *to;
-	mo_line_frame frame; /* of the lines */
+	mo_loop *loop;
+	molt_time began;     /* its time at the first line */
+	size_t seen;         /* bytes at the end of the last turn */
+	mo_line_frame frame; /* of the present turn */
 	mo_buf lines;
 };
 
@@ -245,12 +251,25 @@ static void put(struct target *t, const mo_buf *line, bool also_stdout)
 	pthread_rwlock_unlock(&t->lock);
 }
 
-static void write_batch(mo_turn_task *task)
+static void write_batch(struct batch *b)
+{
+	if (b->lines.len > 0)
+		put(b->to, &b->lines, false);
+	b->lines.len = b->seen = 0;
+}
+
+/* A busy loop has turns of a few lines each, and a write costs as much as ten lines. */
+static void end_of_turn(mo_turn_task *task)
 {
 	struct batch *b = MO_CONTAINER_OF(task, struct batch, task);
+	bool more = b->lines.len > b->seen && b->lines.len < HOLD_MOST &&
+		    mo_loop_now(b->loop) - b->began < HOLD_TIME;
 
-	put(b->to, &b->lines, false);
-	b->lines.len = 0;
+	b->seen = b->lines.len;
+	if (more)
+		mo_loop_end_turn(b->loop, task);
+	else
+		write_batch(b);
 }
 
 /* Where the present loop gathers lines; NULL: they are written one by one. */
@@ -265,8 +284,14 @@ static struct batch *batch_of(struct target *t)
 	if (!b) {
 		b = t->batches[l->index] = mo_calloc(1, sizeof(*b));
 		b->to = t;
-		mo_turn_task_init(&b->task, write_batch);
+		mo_turn_task_init(&b->task, end_of_turn);
 	}
+	if (b->lines.len == 0) {
+		b->loop = l;
+		b->began = mo_loop_now(l);
+	}
+	if (b->lines.len == b->seen)
+		mo_line_frame_make(&b->frame);
 	mo_loop_end_turn(l, &b->task);
 	return b;
 }
@@ -290,11 +315,9 @@ static void log_request(struct target *t, const molt_req *r)
 		log_alone(t, r, false, true);
 		return;
 	}
-	if (b->lines.len == 0)
-		mo_line_frame_make(&b->frame);
 	mo_access_line(&b->lines, &b->frame, r, false);
 	if (b->lines.len > BATCH_MOST)
-		write_batch(&b->task);
+		write_batch(b);
 }
 
 static bool both_on_stdout(const struct mo_access_log *l)

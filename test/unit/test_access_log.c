@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "rt/park.h"
 #include "web/log_name.h"
 #include "web/server.h"
 
@@ -459,6 +460,15 @@ static void on_a_loop(void (*fn)(void *arg))
 	mo_loop_free(l);
 }
 
+static void on_a_loop_co(void (*fn)(void *arg))
+{
+	mo_loop *l = mo_loop_new(0);
+
+	assert_true(mo_loop_spawn(l, fn, NULL));
+	mo_loop_run(l);
+	mo_loop_free(l);
+}
+
 /* Milliseconds of its minute. */
 static long stamp_of(const char *line)
 {
@@ -486,6 +496,67 @@ static void lines_of_a_turn_of_a_loop_are_there_behind_it(void **state)
 	assert_int_equal(lines_of(content("access.log")), 5);
 	on_a_loop(answer_very_many);
 	assert_int_equal(lines_of(content("access.log")), 2005);
+}
+
+static void one_line(void *arg)
+{
+	molt_req r = request(NULL, 0);
+
+	mo_access_log_write(&r);
+}
+
+static void wake(void *park)
+{
+	mo_park_wake(park, 0);
+}
+
+static void next_turn(void)
+{
+	mo_park park = { 0 };
+
+	assert_true(mo_loop_post(mo_loop_self(), wake, &park));
+	mo_park_wait(&park, MOLT_FOREVER);
+}
+
+/* A turn with a line each, until some are in the file; how many were not at first. */
+static void be_busy(void *arg)
+{
+	molt_time start = mo_now();
+	int written = 0, held = 0;
+
+	while (written == 0 && mo_now() - start < 5000) {
+		one_line(NULL);
+		next_turn();
+		written = (int)lines_of(content("access.log"));
+		held++;
+	}
+	assert_true(held > 1);
+	assert_in_range(written, 2, held);
+	assert_in_range(mo_now() - start, 0, 4999);
+	mo_loop_stop(mo_loop_self());
+}
+
+static void lines_of_a_busy_loop_are_held_for_a_few_milliseconds(void **state)
+{
+	open_logs(true, false);
+	on_a_loop_co(be_busy);
+}
+
+static void sleep_then_look(void *arg)
+{
+	one_line(NULL);
+	mo_co_sleep(1);
+	one_line(NULL);
+	one_line(NULL);
+	mo_co_sleep(20);
+	assert_int_equal(lines_of(content("access.log")), 3);
+	mo_loop_stop(mo_loop_self());
+}
+
+static void a_loop_that_sleeps_has_written_all_lines(void **state)
+{
+	open_logs(true, false);
+	on_a_loop_co(sleep_then_look);
 }
 
 static void to_stdout(void)
@@ -535,6 +606,8 @@ int main(void)
 		T(lines_of_several_threads_never_mix),
 		T(lines_of_a_turn_of_a_loop_are_there_behind_it),
 		T(lines_of_one_turn_have_each_its_own_time),
+		T(lines_of_a_busy_loop_are_held_for_a_few_milliseconds),
+		T(a_loop_that_sleeps_has_written_all_lines),
 		T(stdout_shows_a_failure_once),
 	};
 

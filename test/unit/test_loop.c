@@ -372,11 +372,39 @@ static void what_is_asked_for_the_end_of_a_turn_is_done_once_behind_all(void **s
 	mo_loop_free(l);
 }
 
+/* Asks for itself in four turns, which come without sleep. */
+static void on_again(mo_turn_task *t)
+{
+	if (++turns.done < 5)
+		mo_loop_end_turn(mo_loop_self(), t);
+}
+
+static void ask_again(void *arg)
+{
+	molt_time start = mo_now();
+
+	mo_loop_end_turn(mo_loop_self(), &turns.task);
+	mo_co_sleep(100);
+	assert_int_equal(turns.done, 5);
+	assert_in_range(mo_now() - start, 99, 10000);
+	turns.done = 0;
+	mo_loop_end_turn(mo_loop_self(), &turns.task);
+}
+
+static void a_task_that_asks_again_has_the_next_turn_at_once(void **state)
+{
+	memset(&turns, 0, sizeof(turns));
+	mo_turn_task_init(&turns.task, on_again);
+	run_co(ask_again, NULL);
+	assert_int_equal(turns.done, 5); /* also when the loop ends */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(posts_of_each_thread_run_in_their_order),
 		cmocka_unit_test(what_is_asked_for_the_end_of_a_turn_is_done_once_behind_all),
+		cmocka_unit_test(a_task_that_asks_again_has_the_next_turn_at_once),
 		cmocka_unit_test(a_post_after_the_stop_is_dropped),
 		cmocka_unit_test(a_post_may_post_again),
 		cmocka_unit_test(the_loop_ends_only_after_its_coroutines),
