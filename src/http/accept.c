@@ -20,7 +20,8 @@
 #include "base/mem.h"
 #include "http/conn_internal.h"
 
-#define ACCEPTS_PER_TURN 16
+#define ACCEPTS_MAX 16u
+#define PATIENCE 8u /* turns with one connection each, until two are looked for */
 #define NO_ROOM_PAUSE 20
 #define FAILED_PAUSE 100
 #define LOG_PAUSE MOLT_SECOND
@@ -38,6 +39,8 @@ struct mo_acceptor {
 	mo_tls *tls;
 	mo_http_server *server;
 	mo_timer timer;
+	unsigned batch; /* as many are looked for in a turn */
+	unsigned filled;/* turns in a row that found as many */
 	uv_poll_t poll;
 };
 
@@ -130,9 +133,23 @@ static bool accept_one(mo_acceptor *a)
 	return false;
 }
 
+/* An accept() that finds nothing costs as much as a read, so one is enough where
+ * connections come one by one; where they queue it doubles from turn to turn. */
+static void adapt(mo_acceptor *a, unsigned found)
+{
+	if (found < a->batch) {
+		a->batch = found ? found : 1;
+		a->filled = 0;
+	} else if (a->batch > 1 || ++a->filled >= PATIENCE) {
+		a->batch = a->batch < ACCEPTS_MAX ? a->batch * 2 : ACCEPTS_MAX;
+		a->filled = 0;
+	}
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	mo_acceptor *a = poll->data;
+	unsigned found = 0;
 
 	MO_MAGIC_OK(a, ACCEPTOR_MAGIC);
 	if (status < 0) {
@@ -140,9 +157,9 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		hold(a, false, FAILED_PAUSE);
 		return;
 	}
-	for (int i = 0; i < ACCEPTS_PER_TURN && a->state == OPEN; i++)
-		if (!accept_one(a))
-			break;
+	while (found < a->batch && a->state == OPEN && accept_one(a))
+		found++;
+	adapt(a, found);
 }
 
 mo_acceptor *mo_acceptor_new(mo_loop *l, mo_listener *listener, mo_tls *tls, mo_http_server *s)
@@ -156,6 +173,7 @@ mo_acceptor *mo_acceptor_new(mo_loop *l, mo_listener *listener, mo_tls *tls, mo_
 		return NULL;
 	}
 	a->magic = ACCEPTOR_MAGIC;
+	a->batch = 1;
 	a->poll.data = a;
 	a->home = mo_conns_of(l);
 	a->listener = listener;

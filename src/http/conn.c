@@ -15,13 +15,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/ws_deflate.h"
+#include "rt/watch.h"
 
 #define LINGER_TIME (2 * MOLT_SECOND)
 #define LINGER_BYTES (64u * 1024)
 #define LINGER_PIECE 4096u
 #define SPARE_BUF_MAX (32u * 1024)
-#define SOON_MAX 16u /* that many borrowed buffers of answers */
-#define LONG_TURN 2  /* ms; the loop's clock counts whole ones */
+#define EAGER_MAX 8u    /* first reads in vain, until they are left */
+#define UNTRIED_MAX 32u /* connections, until one is tried again */
+#define SOON_MAX 16u    /* that many borrowed buffers of answers */
+#define LONG_TURN 2     /* ms; the loop's clock counts whole ones */
 #define HURRY_TIME 100
 
 /* ---- per loop ---- */
@@ -54,6 +57,7 @@ void mo_conns_init(mo_loop *l)
 		home->id_seed = (uint64_t)mo_wall() ^ (uint64_t)(uintptr_t)home;
 	MO_CHECK(uv_idle_init(&l->uv, &home->turn) == 0);
 	home->turn.data = home;
+	home->eager = EAGER_MAX;
 	l->slot[MO_SLOT_HTTP] = home;
 }
 
@@ -110,12 +114,12 @@ void mo_conn_watch(mo_conn *c, int events)
 {
 	if (events == c->watched)
 		return;
-	if (!c->polled)
+	if (!c->poll)
 		; /* attach() will look at it */
 	else if (events)
-		MO_CHECK(uv_poll_start(&c->poll, events, on_poll) == 0);
+		MO_CHECK(uv_poll_start(c->poll, events, on_poll) == 0);
 	else
-		uv_poll_stop(&c->poll);
+		uv_poll_stop(c->poll);
 	c->watched = (uint8_t)events;
 }
 
@@ -149,9 +153,8 @@ static void on_turn(uv_idle_t *idle)
 {
 	mo_conns *home = idle->data;
 
-	free_buried(home);
 	give_turns(&home->ready);
-	if (mo_list_empty(&home->ready) && mo_list_empty(&home->buried))
+	if (mo_list_empty(&home->ready))
 		uv_idle_stop(idle);
 }
 
@@ -162,9 +165,10 @@ static void at_end(mo_turn_task *t)
 	mo_conns *home = MO_CONTAINER_OF(t, mo_conns, end);
 	molt_time now = mo_loop_now(home->loop);
 
-	if (now - home->soon_since >= LONG_TURN)
+	if (home->nsoon > 0 && now - home->soon_since >= LONG_TURN)
 		home->at_once_until = now + HURRY_TIME;
 	home->nsoon = 0;
+	free_buried(home);
 	give_turns(&home->soon);
 }
 
@@ -200,20 +204,11 @@ static void on_timer(mo_timer *t)
 
 /* ---- the end ---- */
 
-static void conn_closed(uv_handle_t *h)
-{
-	mo_conn *c = h->data;
-
-	c->magic = 0;
-	free(c);
-}
-
-/* One that could not be watched has no close callback; its callers may still look
- * at it, so its memory goes in the next turn. */
+/* Its callers may still look at it. */
 static void bury(mo_conn *c)
 {
 	mo_list_append(&c->home->buried, &c->ready);
-	uv_idle_start(&c->home->turn, on_turn);
+	mo_loop_end_turn(mo_conn_loop(c), &c->home->end);
 }
 
 static void free_buried(mo_conns *home)
@@ -241,9 +236,10 @@ void mo_conn_close(mo_conn *c)
 	mo_timer_stop(home->loop, &c->timer);
 	/* The order matters: the number of a closed descriptor is given out
 	 * again at once, and must not be in the poll set any more. */
-	if (c->polled)
-		uv_close((uv_handle_t *)&c->poll, conn_closed);
-	else if (!c->fresh)
+	if (c->poll)
+		mo_watch_put(home->loop, c->poll);
+	c->poll = NULL;
+	if (!c->fresh)
 		bury(c);
 	c->stream->ops->close(c->stream);
 	c->stream = NULL;
@@ -279,7 +275,7 @@ static void linger_ready(mo_conn *c)
 	do {
 		n = recv(c->stream->fd, trash, sizeof(trash), MSG_DONTWAIT);
 		if (n > 0)
-			c->discarded += (size_t)n;
+			c->discarded += (uint32_t)n;
 	} while ((n > 0 && c->discarded <= LINGER_BYTES) || (n < 0 && errno == EINTR));
 	if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
 		mo_conn_close(c);
@@ -371,12 +367,11 @@ static void refuse_descriptor(mo_http_server *s, int err)
 /* Makes the poll handle, and starts it for what was asked to be watched meanwhile. */
 static int attach(mo_conn *c)
 {
-	int events = c->watched, rc = uv_poll_init(&mo_conn_loop(c)->uv, &c->poll, c->stream->fd);
+	int events = c->watched, rc = mo_watch_get(mo_conn_loop(c), c->stream->fd, &c->poll);
 
 	if (rc < 0)
 		return rc;
-	c->poll.data = c;
-	c->polled = true;
+	c->poll->data = c;
 	c->watched = 0;
 	mo_conn_watch(c, events);
 	return 0;
@@ -423,6 +418,22 @@ mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo
 	return NULL;
 }
 
+void mo_conns_learn(mo_conns *home, bool found)
+{
+	if (found)
+		home->eager = EAGER_MAX;
+	else if (home->eager > 0)
+		home->eager--;
+}
+
+static bool reads_at_once(mo_conns *home)
+{
+	if (home->eager == 0 && home->untried++ < UNTRIED_MAX)
+		return false;
+	home->untried = 0;
+	return true;
+}
+
 bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s)
 {
 	mo_stream *stream = tls ? mo_stream_tls(fd, tls) : mo_stream_plain(fd);
@@ -438,9 +449,11 @@ bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, 
 		greet(c);
 	else
 		serve(c);
-	c->fresh = true;
-	on_events(c, UV_READABLE);
-	c->fresh = false;
+	if (tls || reads_at_once(home)) {
+		c->fresh = true;
+		on_events(c, UV_READABLE);
+		c->fresh = false;
+	}
 	if (c->state == MO_CONN_CLOSED) {
 		c->magic = 0;
 		free(c);

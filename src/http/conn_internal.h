@@ -4,8 +4,8 @@
  * conn.h and ends with mo_conn_linger() or mo_conn_close().
  *
  * Always: the connection is in its loop's list until CLOSED; the descriptor is
- * closed only after its poll handle was stopped; the memory goes with the close
- * callback.  A protocol never closes a connection while an exchange runs on it. */
+ * closed only after its poll handle was stopped; the memory goes at the turn's end,
+ * when no caller looks at it any more.  A protocol never closes a connection while an exchange runs on it. */
 #ifndef MO_HTTP_CONN_INTERNAL_H
 #define MO_HTTP_CONN_INTERNAL_H
 
@@ -81,9 +81,11 @@ typedef struct mo_conns {
 	unsigned nsoon;
 	mo_turn_task end;                    /* looks at soon */
 	molt_time soon_since, at_once_until; /* see mo_conn_soon() */
-	mo_list buried;    /* mo_conn.ready of closed ones that could not be watched */
+	mo_list buried;    /* mo_conn.ready of closed ones, to be freed at the turn's end */
 	mo_list acceptors; /* mo_acceptor.node */
-	uv_idle_t turn;    /* runs while ready is not empty */
+	/* Has the request mostly come when a connection is accepted?  See reads_at_once(). */
+	unsigned eager, untried;
+	uv_idle_t turn; /* runs while ready is not empty */
 	mo_buf spare[MO_SPARE_BUFS];
 	unsigned nspare;
 	uint64_t id_seed;
@@ -97,14 +99,14 @@ struct mo_conn {
 	uint8_t watched; /* the events that the poll handle waits for */
 	bool tls;
 	bool sheds;        /* it still has OpenSSL's state, to be freed */
-	bool polled;       /* the poll handle exists */
 	bool fresh;        /* mo_conn_accepted() looks at it, and frees it when it is closed */
-	bool finished;     /* LINGER: our end has been closed */
-	bool stays;        /* the successor did not take it: its next answer closes */
-	bool cut_later;    /* MOVING: cut meanwhile */
-	bool moved;        /* the successor has it */
-	_Atomic bool lost; /* upgraded: the client is gone; for any thread */
-	uint8_t before;    /* MOVING: its state before */
+	bool finished : 1;  /* LINGER: our end has been closed */
+	bool stays : 1;     /* the successor did not take it: its next answer closes */
+	bool cut_later : 1; /* MOVING: cut meanwhile */
+	bool moved : 1;     /* the successor has it */
+	_Atomic bool lost;  /* upgraded: the client is gone; for any thread */
+	uint8_t before;     /* MOVING: its state before */
+	uint32_t discarded; /* LINGER: bytes */
 	mo_conns *home;
 	mo_http_server *server;
 	mo_http_count *count; /* of the server on this loop */
@@ -114,9 +116,8 @@ struct mo_conn {
 	/* Each request needs what stands above, and of what follows the timer and the
 	 * poll handle: the fewer cache lines the better. */
 	mo_timer timer;
-	uv_poll_t poll;
+	uv_poll_t *poll; /* NULL: not yet watched, or no longer */
 	mo_list node, ready;
-	size_t discarded; /* LINGER */
 	mo_addr peer;     /* last: no more of it than mo_addr_size() is there */
 };
 
@@ -142,8 +143,9 @@ mo_conns *mo_conns_of(mo_loop *l);
  * closes it and takes it off that count when it cannot be watched (NULL). */
 mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_http_server *s);
 /* The same for a descriptor that was just accepted: reads at once what it may have
- * sent already.  Mostly the request is there, and a connection for one request is
- * never watched at all.  It may be closed on return. */
+ * sent already.  If the request is there, a connection for one request is never watched
+ * at all; where requests come later, that is no longer tried.  It may be closed on
+ * return. */
 bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, mo_http_server *s);
 /* Could it move to the successor, as far as its server and its stream go? */
 bool mo_conn_may_move(const mo_conn *c);
@@ -152,6 +154,8 @@ bool mo_conn_leaves(const mo_conn *c);
 /* One that leaves is movable now: it reads nothing more, waits to be packed, and
  * goes on when its protocol's retire() says that it does not leave after all. */
 void mo_conn_offer(mo_conn *c);
+/* A first read of a fresh connection found something, or nothing. */
+void mo_conns_learn(mo_conns *home, bool found);
 /* UV_READABLE and so on; 0 for none.  Costs system calls only when it changes. */
 void mo_conn_watch(mo_conn *c, int events);
 /* Calls proto->on_turn() in the next turn of the loop, once. */

@@ -275,6 +275,8 @@ static void read_more(mo_conn *c)
 	size_t old = mo_h1_unread(h);
 	ssize_t n = mo_h1_fill(c, head_room(c));
 
+	if (c->fresh && !c->tls)
+		mo_conns_learn(c->home, n != -EAGAIN);
 	if (n == -EAGAIN) {
 		mo_conn_watch(c, c->stream->want);
 		return;
@@ -416,7 +418,7 @@ static void h1_restore(mo_conn *c, molt_str bytes)
 	h->in = mo_loop_buffer_get(mo_conn_loop(c));
 	h->in_cap = MO_LOOP_BUFFER;
 	memcpy(h->in, bytes.ptr, bytes.len);
-	h->in_end = bytes.len;
+	h->in_end = (uint32_t)bytes.len;
 	drive(c);
 }
 

@@ -58,9 +58,9 @@ enum mo_h1_peer { MO_H1_PEER_THERE, MO_H1_PEER_ENDED, MO_H1_PEER_LOST };
 
 typedef struct mo_h1 {
 	char *in; /* borrowed, or NULL when nothing is unread */
-	size_t in_at, in_end, in_cap;
+	uint32_t in_at, in_end, in_cap; /* at most the limit of a head and a buffer */
+	uint32_t out_at, out_end;
 	char *out; /* borrowed, or NULL when nothing is gathered */
-	size_t out_at, out_end;
 	mo_h1_req *req;       /* the running exchange */
 	mo_park io;           /* where its coroutine waits for the descriptor */
 	molt_time head_began; /* HEAD: when; 0 when the head came in one piece */
@@ -129,7 +129,7 @@ MO_H1_BY_SYSCALL ssize_t mo_h1_fill(mo_conn *c, size_t limit)
 	n = mo_stream_read(c->stream, h->in + h->in_end, h->in_cap - h->in_end);
 	h->drained = n < (ssize_t)(h->in_cap - h->in_end);
 	if (n > 0)
-		h->in_end += (size_t)n;
+		h->in_end += (uint32_t)n;
 	else
 		mo_h1_consume(c, 0); /* gives an empty buffer back */
 	return n;

@@ -34,7 +34,7 @@ void mo_h1_consume(mo_conn *c, size_t n)
 	mo_h1 *h = mo_h1_of(c);
 
 	MO_CHECK(n <= mo_h1_unread(h));
-	h->in_at += n;
+	h->in_at += (uint32_t)n;
 	if (h->in && h->in_at == h->in_end)
 		give_back_input(c);
 }
@@ -48,8 +48,8 @@ static void grow_input(mo_conn *c, size_t limit)
 	memcpy(bigger, h->in, n);
 	give_back_input(c);
 	h->in = bigger;
-	h->in_end = n;
-	h->in_cap = cap;
+	h->in_end = (uint32_t)n;
+	h->in_cap = (uint32_t)cap;
 }
 
 bool mo_h1_make_room(mo_conn *c, size_t limit)

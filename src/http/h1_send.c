@@ -63,7 +63,7 @@ static void gather(mo_conn *c, const void *p, size_t n)
 	mo_h1 *h = mo_h1_of(c);
 
 	memcpy(h->out + h->out_end, p, n);
-	h->out_end += n;
+	h->out_end += (uint32_t)n;
 }
 
 int mo_h1_flush_on(mo_conn *c, ssize_t n)
@@ -74,7 +74,7 @@ int mo_h1_flush_on(mo_conn *c, ssize_t n)
 		if (n == -EAGAIN)
 			return -EAGAIN;
 		if (n > 0)
-			h->out_at += (size_t)n;
+			h->out_at += (uint32_t)n;
 		else
 			mo_h1_die(c);
 		if (mo_h1_gathered(h) > 0)
@@ -201,7 +201,7 @@ static void begin(struct pieces *p, size_t n, bool last)
 	if (bound <= room(c)) {
 		mo_h1 *h = mo_h1_of(c);
 
-		h->out_end = (size_t)(mo_h1_head_put(h->out + h->out_end, q) - h->out);
+		h->out_end = (uint32_t)(mo_h1_head_put(h->out + h->out_end, q) - h->out);
 		return;
 	}
 	head = mo_arena_alloc(&r->arena, bound);
@@ -279,7 +279,7 @@ static int send_whole(mo_h1_req *q, const void *data, size_t n)
 	fit = clip(q, n);
 	if (fit > 0)
 		mo_copy(p, data, fit);
-	h->out_end = (size_t)(p - h->out) + fit;
+	h->out_end = (uint32_t)((size_t)(p - h->out) + fit);
 	q->r.bytes_sent += fit;
 	q->r.finished = true;
 	if (!takes_body(q))
@@ -330,7 +330,7 @@ static int gather_file(mo_h1_req *q, int fd, off_t off, size_t n)
 			continue;
 		if (k <= 0)
 			return k < 0 ? -errno : -EIO;
-		h->out_end += (size_t)k;
+		h->out_end += (uint32_t)k;
 		off += k;
 		n -= (size_t)k;
 	}

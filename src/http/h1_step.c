@@ -101,12 +101,12 @@ static void put_input(mo_conn *c, molt_str head, molt_str unread)
 	size_t n = head.len + unread.len;
 
 	MO_CHECK(!h->in);
-	h->in_cap = n > MO_LOOP_BUFFER ? n : MO_LOOP_BUFFER;
+	h->in_cap = n > MO_LOOP_BUFFER ? (uint32_t)n : MO_LOOP_BUFFER;
 	h->in = n > MO_LOOP_BUFFER ? mo_malloc(n) : mo_loop_buffer_get(mo_conn_loop(c));
 	memcpy(h->in, head.ptr, head.len);
 	if (unread.len)
 		memcpy(h->in + head.len, unread.ptr, unread.len);
-	h->in_end = n;
+	h->in_end = (uint32_t)n;
 }
 
 static molt_str copied(molt_req *r, molt_str s)

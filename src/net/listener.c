@@ -471,7 +471,7 @@ int mo_listener_accept(mo_listener *l, mo_addr *peer)
 	MO_MAGIC_OK(l, LISTENER_MAGIC);
 	if (!peer)
 		peer = &unwanted;
-	memset(peer, 0, sizeof(*peer));
+	mo_zero(peer, sizeof(*peer));
 	do {
 		peer->len = sizeof(peer->u);
 		fd = accept4(l->fd, &peer->u.sa, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);

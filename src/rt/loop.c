@@ -83,6 +83,7 @@ static void close_own_handles(mo_loop *l)
 	mo_cos_close(l);
 	mo_timers_close(l);
 	mo_turn_close(l);
+	mo_watches_close(l);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
@@ -165,6 +166,7 @@ void mo_loop_free(mo_loop *l)
 	else if (!p->finished)
 		mo_loop_run(l); /* never started: its handles are closed here */
 	close_uv(l);
+	mo_watches_free(l);
 	mo_cos_free(l);
 	mo_mailbox_fini(l);
 	mo_chunk_cache_drain(&l->chunks);

@@ -34,6 +34,15 @@ typedef struct mo_mailbox {
 	uv_async_t wake;
 } mo_mailbox;
 
+/* watch.c */
+typedef struct mo_watches {
+	uv_poll_t **kept; /* by descriptor; NULL: none, or in use */
+	int size;
+	struct mo_watch_block *blocks;
+	unsigned used; /* handles of the first block */
+	unsigned out;  /* in use */
+} mo_watches;
+
 struct mo_loop_private {
 	mo_mailbox mail;
 	pthread_t thread;
@@ -69,6 +78,8 @@ struct mo_loop_private {
 	_Atomic(const char *) doing; /* name of the running coroutine, or NULL */
 	_Atomic int tid;             /* 0: not running */
 
+	mo_watches watches;
+
 	/* loop.c */
 	char *spare[MO_LOOP_SPARE_BUFFERS];
 	unsigned spare_count;
@@ -89,6 +100,10 @@ void mo_mailbox_stop(mo_loop *l); /* [any] */
  * coroutine of l waits for. [any] */
 void mo_loop_answer(mo_loop *l, void (*fn)(void *arg), void *arg);
 void mo_mailbox_retry(mo_loop *l); /* a stack is free: for the first that starves */
+
+/* watch.c */
+void mo_watches_close(mo_loop *l); /* none is in use */
+void mo_watches_free(mo_loop *l);  /* after libuv's loop was closed */
 
 /* turn.c */
 void mo_turn_init(mo_loop *l);

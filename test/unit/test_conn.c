@@ -7,7 +7,7 @@
 
 static void an_idle_connection_is_small(void **state)
 {
-	assert_true(sizeof(mo_conn) < 500);
+	assert_true(sizeof(mo_conn) < 300);
 }
 
 static void states_are_counted(void **state)
