@@ -54,11 +54,82 @@ void mo_buf_u64(mo_buf *b, uint64_t value)
 	b->len = (size_t)(mo_put_u64(b->data + b->len, value) - b->data);
 }
 
+static void add_signed(mo_buf *b, int64_t value)
+{
+	if (value < 0)
+		mo_buf_putc(b, '-');
+	mo_buf_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+/* One conversion at p, behind its '%'; the end, or NULL: it is none of those below. */
+static const char *add_plain(mo_buf *b, const char *p, va_list *ap)
+{
+	const char *s;
+
+	switch (*p) {
+	case '%':
+		mo_buf_putc(b, '%');
+		return p + 1;
+	case 'c':
+		mo_buf_putc(b, (char)va_arg(*ap, int));
+		return p + 1;
+	case 'd':
+		add_signed(b, va_arg(*ap, int));
+		return p + 1;
+	case 'u':
+		mo_buf_u64(b, va_arg(*ap, unsigned));
+		return p + 1;
+	case 's':
+		s = va_arg(*ap, const char *);
+		mo_buf_puts(b, s ? s : "(null)");
+		return p + 1;
+	case 'l':
+		if (p[1] == 'd')
+			add_signed(b, va_arg(*ap, long));
+		else if (p[1] == 'u')
+			mo_buf_u64(b, va_arg(*ap, unsigned long));
+		else
+			return NULL;
+		return p + 2;
+	case 'z':
+		if (p[1] != 'u')
+			return NULL;
+		mo_buf_u64(b, va_arg(*ap, size_t));
+		return p + 2;
+	default:
+		return NULL;
+	}
+}
+
+/* What most formats are made of, without the C library's printf, which takes some
+ * thousand instructions.  false: there is more to it, and b is as it was. */
+static bool fmt_plain(mo_buf *b, const char *fmt, va_list from)
+{
+	size_t before = b->len;
+	va_list ap;
+
+	va_copy(ap, from);
+	while (fmt && *fmt) {
+		size_t n = strcspn(fmt, "%");
+
+		mo_buf_add(b, fmt, n);
+		fmt += n;
+		if (*fmt)
+			fmt = add_plain(b, fmt + 1, &ap);
+	}
+	va_end(ap);
+	if (!fmt)
+		b->len = before;
+	return fmt != NULL;
+}
+
 void mo_buf_vfmt(mo_buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
 	int n;
 
+	if (fmt_plain(b, fmt, ap))
+		return;
 	va_copy(again, ap);
 	mo_buf_reserve(b, 64);
 	n = vsnprintf(b->data + b->len, b->cap - b->len, fmt, ap);

@@ -133,7 +133,7 @@ static int note_content_length(mo_head *h, molt_str value)
 
 static int note_host(mo_h1_facts *x, mo_head *h, molt_str value)
 {
-	if (value.len > 0 && !mo_h1_authority(value, false))
+	if (value.len > 0 && !mo_h1_host(value))
 		return -400;
 	if (!x->host_by_target)
 		h->host = value;

@@ -45,6 +45,15 @@ static inline unsigned mo_h1_name_stops(const char *p)
 	return (unsigned)_mm_movemask_epi8(ok) ^ 0xffffu;
 }
 
+/* Those that are no '.' either, which names of hosts are made of. */
+static inline unsigned mo_h1_host_stops(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i dot = _mm_cmpeq_epi8(v, _mm_set1_epi8('.'));
+
+	return mo_h1_name_stops(p) & ~(unsigned)_mm_movemask_epi8(dot);
+}
+
 #endif
 
 /* The first byte of [p, end) that is no tchar, or end. */
@@ -158,6 +167,9 @@ static inline const char *mo_h1_target_end(const char *base, const char *p, cons
 int mo_h1_target(mo_head *h);
 /* uri-host [":" port]; port_needed: with a port that is not empty. */
 bool mo_h1_authority(molt_str s, bool port_needed);
+/* The same for what a Host field holds, without a need of a port.  At least 16 bytes
+ * of the head stand before its end, as the request line and the name are longer. */
+bool mo_h1_host(molt_str s);
 
 /* What the fields of a head said that mo_head does not hold (h1_field.c). */
 typedef struct mo_h1_facts {

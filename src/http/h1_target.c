@@ -70,6 +70,23 @@ bool mo_h1_authority(molt_str s, bool port_needed)
 	return *at == ':' && port_ok((molt_str){ at + 1, (size_t)(end - at) - 1 }, port_needed);
 }
 
+bool mo_h1_host(molt_str s)
+{
+#ifdef __SSE2__
+	if (s.len > 0 && s.len <= 16) {
+		const char *end = s.ptr + s.len;
+		unsigned stops = mo_h1_host_stops(end - 16) >> (16 - s.len);
+		size_t name = stops ? (size_t)__builtin_ctz(stops) : s.len;
+
+		if (name == s.len)
+			return true;
+		if (name > 0 && s.ptr[name] == ':')
+			return port_ok(mo_strn(s.ptr + name + 1, s.len - name - 1), false);
+	}
+#endif
+	return mo_h1_authority(s, false);
+}
+
 static size_t scheme_length(molt_str s)
 {
 	static const molt_str schemes[] = { { "http://", 7 }, { "https://", 8 } };

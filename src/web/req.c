@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/digits.h"
 #include "base/str.h"
 #include "net/tls_facts.h"
 
@@ -103,12 +104,20 @@ const char *molt_req_client_ip(const molt_req *r)
 	return w->client_ip;
 }
 
+static const char *id_text(molt_req *r)
+{
+	char *text = mo_arena_alloc(&r->arena, MO_HEX_MAX + 1);
+
+	*mo_put_hex16(text, r->id) = '\0';
+	return text;
+}
+
 const char *molt_req_id(const molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
 
 	if (!w->id)
-		w->id = mo_arena_fmt(&w->req->arena, "%016llx", (unsigned long long)r->id);
+		w->id = id_text(w->req);
 	return w->id;
 }
 

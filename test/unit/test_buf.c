@@ -1,6 +1,9 @@
 /* Promises of base/buf.h. */
 #include "unit.h"
 
+#include <limits.h>
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -57,6 +60,35 @@ static void formatting_appends_exactly_at_every_fill(void **state)
 	}
 }
 
+#define SAME(...)                                                                                  \
+	do {                                                                                       \
+		char want[200];                                                                    \
+		mo_buf got = { 0 };                                                                \
+		int n = snprintf(want, sizeof(want), __VA_ARGS__);                                 \
+		mo_buf_putc(&got, '>');                                                            \
+		mo_buf_fmt(&got, __VA_ARGS__);                                                     \
+		assert_int_equal(got.len, n + 1);                                                  \
+		assert_memory_equal(got.data + 1, want, (size_t)n);                                \
+		mo_buf_free(&got);                                                                 \
+	} while (0)
+
+static void every_conversion_is_as_printf_makes_it(void **state)
+{
+	const char *volatile none = NULL;
+
+	SAME("no conversion");
+	SAME("%s%%%s|%c%c", "a", "", 'x', '\0');
+	SAME("%d %d %d %d", 0, -1, INT_MIN, INT_MAX);
+	SAME("%u %u", 0u, UINT_MAX);
+	SAME("%ld %ld %lu", LONG_MIN, LONG_MAX, ULONG_MAX);
+	SAME("%zu", SIZE_MAX);
+	SAME("%s", none);
+	/* And those that are left to it, also behind others. */
+	SAME("%s %5d|%-5s|%.2s", "a", 3, "b", "cde");
+	SAME("%d %x %lx %llu %f %g %i", 7, 255u, 255ul, 1ull, 1.5, 2.5, 9);
+	SAME("%lld %zd %hhu %jd", -1ll, (ssize_t)-2, (unsigned char)3, (intmax_t)-4);
+}
+
 static void consume_drops_from_the_front(void **state)
 {
 	mo_buf b = { 0 };
@@ -111,6 +143,7 @@ int main(void)
 		cmocka_unit_test(reserve_gives_the_room_and_keeps_the_bytes),
 		cmocka_unit_test(bytes_are_kept_in_order_and_may_hold_nul),
 		cmocka_unit_test(formatting_appends_exactly_at_every_fill),
+		cmocka_unit_test(every_conversion_is_as_printf_makes_it),
 		cmocka_unit_test(consume_drops_from_the_front),
 		cmocka_unit_test(cstr_terminates_without_growing_the_length),
 		cmocka_unit_test(broken_sizes_end_the_program),

@@ -98,6 +98,24 @@ static void nothing_of_a_client_can_split_an_answer(void **state)
 	assert_int_equal(molt_res_header(&f->r, "X", "tab\tand \xc3\xa9"), 0);
 }
 
+static void a_control_byte_is_found_at_any_place_of_a_value(void **state)
+{
+	fake *f = *state;
+	char value[32];
+
+	for (size_t n = 1; n <= 20; n++)
+		for (size_t at = 0; at < n; at++)
+			for (int b = 1; b < 256; b++) {
+				bool bad = (b < 0x20 && b != '\t') || b == 0x7f;
+
+				memset(value, 'a', n);
+				value[n] = '\0';
+				value[at] = (char)b;
+				assert_int_equal(molt_res_header(&f->r, "X-A", value),
+						 bad ? -EINVAL : 0);
+			}
+}
+
 static void fields_of_the_library_are_refused(void **state)
 {
 	static const char *const ours[] = { "content-length", "Transfer-Encoding", "CONNECTION",
@@ -358,6 +376,7 @@ int main(void)
 		TEST(only_final_statuses_are_taken),
 		TEST(a_field_is_set_replaced_added_and_removed),
 		TEST(nothing_of_a_client_can_split_an_answer),
+		TEST(a_control_byte_is_found_at_any_place_of_a_value),
 		TEST(fields_of_the_library_are_refused),
 		TEST(bodies_grow_in_the_order_of_the_writes),
 		TEST(a_long_printf_is_written_whole),
