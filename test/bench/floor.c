@@ -109,8 +109,10 @@ static void serve(int fd, bool closes)
 		fprintf(stderr, "floor: more requests at once than expected\n");
 		exit(1);
 	}
+	/* The end of the connection leaves in the answer's segment. */
 	if (n > 0 && count > 0)
-		n = send(fd, answers, count * answer_size, MSG_NOSIGNAL);
+		n = send(fd, answers, count * answer_size,
+			 MSG_NOSIGNAL | (closes ? MSG_MORE : 0));
 	if (n <= 0 || (closes && count > 0))
 		close(fd);
 }
