@@ -27,7 +27,8 @@ void mo_buf_add(mo_buf *b, const void *p, size_t n)
 {
 	if (n == 0)
 		return;
-	mo_buf_reserve(b, n);
+	if (b->cap - b->len < n)
+		mo_buf_reserve(b, n);
 	memcpy(b->data + b->len, p, n);
 	b->len += n;
 }
@@ -44,7 +45,8 @@ void mo_buf_puts(mo_buf *b, const char *s)
 
 void mo_buf_putc(mo_buf *b, char c)
 {
-	mo_buf_reserve(b, 1);
+	if (b->cap == b->len)
+		mo_buf_reserve(b, 1);
 	b->data[b->len++] = c;
 }
 
@@ -110,12 +112,11 @@ static bool fmt_plain(mo_buf *b, const char *fmt, va_list from)
 
 	va_copy(ap, from);
 	while (fmt && *fmt) {
-		size_t n = strcspn(fmt, "%");
+		const char *percent = strchr(fmt, '%');
+		size_t n = percent ? (size_t)(percent - fmt) : strlen(fmt);
 
 		mo_buf_add(b, fmt, n);
-		fmt += n;
-		if (*fmt)
-			fmt = add_plain(b, fmt + 1, &ap);
+		fmt = percent ? add_plain(b, percent + 1, &ap) : fmt + n;
 	}
 	va_end(ap);
 	if (!fmt)

@@ -12,15 +12,17 @@
 
 bool mo_is_token(const char *s)
 {
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		char l = mo_lower(*s);
+	static const bool tchar[256] = {
+		['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['a' ... 'z'] = true,
+		['!'] = true,         ['#' ... '\''] = true, ['*'] = true,
+		['+'] = true,         ['-' ... '.'] = true,  ['^' ... '`'] = true,
+		['|'] = true,         ['~'] = true,
+	};
+	const char *p = s;
 
-		if (!(l >= 'a' && l <= 'z') && !mo_is_digit(*s) && !strchr("!#$%&'*+-.^_`|~", *s))
-			return false;
-	}
-	return true;
+	while (tchar[(unsigned char)*p])
+		p++;
+	return p > s && *p == '\0';
 }
 
 bool mo_is_field_value(const char *s)

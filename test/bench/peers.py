@@ -70,7 +70,7 @@ def floor(place, port=None, body=len(TEXT), closes=False, **_):
     return Running(argv, port, d + "/log")
 
 
-def molt(place, tls=False, log=False, loops=1, routes=1000, cpu=None, **_):
+def molt(place, tls=False, log=False, loops=1, routes=1000, cpu=None, bake=None, **_):
     port = free_port()
     d = place.folder("molt")
     lines = ["server:", '  loops: %d' % loops, "  dumpRouterMap: false",
@@ -79,6 +79,8 @@ def molt(place, tls=False, log=False, loops=1, routes=1000, cpu=None, **_):
     lines.append('  %s: "127.0.0.1:%d"' % (key, port))
     if tls:
         lines += ["  httpsCertPath: " + place.cert, "  httpsKeyPath: " + place.key]
+    if bake is not None:
+        lines.append("  bakeTime: %d" % bake)
     if log:
         lines += ["  accessLogEnabled: true", "  logStdout: false", "  logPath: " + d]
     place.write(d + "/config.yaml", "\n".join(lines) + "\n")

@@ -168,7 +168,7 @@ def ended_children():
 def moving(place, count, repeat):
     """Connections moved per second of the phases in which they move, and the CPU
     time of a restart that moves none."""
-    server = peers.molt(place)
+    server = peers.molt(place, bake=0)  # else the predecessor's drain is its standing by
     kept, rates, cpus = [], [], []
     try:
         for _ in range(repeat):

@@ -116,6 +116,21 @@ static void a_control_byte_is_found_at_any_place_of_a_value(void **state)
 			}
 }
 
+static void names_of_fields_are_tokens(void **state)
+{
+	fake *f = *state;
+	char name[3] = "X";
+
+	for (int b = 1; b < 256; b++) {
+		bool letter = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z');
+		bool token = letter || (b >= '0' && b <= '9') || strchr("!#$%&'*+-.^_`|~", b);
+
+		name[1] = (char)b;
+		assert_int_equal(molt_res_header(&f->r, name, "v"), token ? 0 : -EINVAL);
+	}
+	assert_int_equal(molt_res_header(&f->r, "", "v"), -EINVAL);
+}
+
 static void fields_of_the_library_are_refused(void **state)
 {
 	static const char *const ours[] = { "content-length", "Transfer-Encoding", "CONNECTION",
@@ -377,6 +392,7 @@ int main(void)
 		TEST(a_field_is_set_replaced_added_and_removed),
 		TEST(nothing_of_a_client_can_split_an_answer),
 		TEST(a_control_byte_is_found_at_any_place_of_a_value),
+		TEST(names_of_fields_are_tokens),
 		TEST(fields_of_the_library_are_refused),
 		TEST(bodies_grow_in_the_order_of_the_writes),
 		TEST(a_long_printf_is_written_whole),
