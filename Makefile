@@ -58,7 +58,7 @@ fuzz: ## short fuzz runs
 	@tools/install-deps --test
 	@$(RUN) fuzz
 
-bench: bench-programs ## measure against other servers, write doc/performance.md (half an hour)
+bench: bench-programs ## measure against other servers, write doc/performance.md (25 minutes)
 	@python3 test/bench/bench.py run
 	@python3 test/bench/bench.py report
 
