@@ -145,8 +145,10 @@ class WsCase(RestartCase):
         return s
 
     def publish(self, srv, topic, i):
+        """The pid of the process that published it."""
         answer = self.fetch(srv, "/publish?topic=%s&id=%d" % (topic, i), "POST", body=b"%d" % i)
         self.assertEqual(answer.body, b"ok\n", answer)
+        return answer.get("x-pid")
 
 
 class Moves(WsCase):
