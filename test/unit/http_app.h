@@ -271,6 +271,45 @@ static void on_loop(void (*fn)(void *), void *arg)
 	sem_destroy(&c.done);
 }
 
+static struct {
+	mo_timer timer;
+	sem_t entered, go;
+} holder;
+
+static inline void hold_wait(sem_t *s)
+{
+	while (sem_wait(s) < 0)
+		continue;
+}
+
+static inline void hold_stand_still(mo_timer *t)
+{
+	sem_post(&holder.entered);
+	hold_wait(&holder.go);
+}
+
+static inline void hold_start(void *arg)
+{
+	mo_timer_init(&holder.timer, hold_stand_still);
+	mo_timer_start(srv.loop, &holder.timer, 0);
+}
+
+/* The loop does nothing from here to release_loop(): what is sent or posted meanwhile
+ * is announced to it together, in the order of coming. */
+static inline void hold_loop(void)
+{
+	sem_init(&holder.entered, 0, 0);
+	sem_init(&holder.go, 0, 0);
+	on_loop(hold_start, NULL);
+	hold_wait(&holder.entered);
+}
+
+static inline void release_loop(void)
+{
+	usleep(20000);
+	sem_post(&holder.go);
+}
+
 static inline void set_limits(void *arg)
 {
 	srv.http.lim = *(mo_http_limits *)arg;

@@ -5,26 +5,6 @@
 #define ASK "GET /moment HTTP/1.1\r\nHost: a\r\n\r\n"
 #define SOME 300
 
-static void wait_for(void *arg)
-{
-	while (sem_wait(arg) < 0)
-		continue;
-}
-
-/* The loop does nothing from here to release(), so what is sent meanwhile is
- * announced to it together. */
-static void hold(sem_t *s)
-{
-	sem_init(s, 0, 0);
-	assert_true(mo_loop_post(srv.loop, wait_for, s));
-}
-
-static void release(sem_t *s)
-{
-	usleep(20000);
-	sem_post(s);
-}
-
 static unsigned long hear_moment(int fd)
 {
 	unsigned long moment;
@@ -50,12 +30,11 @@ static void requests_that_are_announced_together_share_a_moment(void **state)
 {
 	int a = dial_known(), b = dial_known();
 	unsigned long first;
-	sem_t s;
 
-	hold(&s);
+	hold_loop();
 	say(a, ASK);
 	say(b, ASK);
-	release(&s);
+	release_loop();
 	first = hear_moment(a);
 	assert_int_equal(hear_moment(b), first);
 	say(a, ASK);
@@ -80,12 +59,11 @@ static void one_behind_a_request_that_slept_has_its_own(void **state)
 {
 	int a = dial_known(), b = dial_known();
 	unsigned long first;
-	sem_t s;
 
 	say(a, "GET /sleep?10 HTTP/1.1\r\nHost: a\r\n\r\n" ASK);
-	hold(&s);
+	hold_loop();
 	say(b, ASK);
-	release(&s);
+	release_loop();
 	expect_answer(a, 200, "slept\n");
 	first = hear_moment(a);
 	assert_true(hear_moment(b) != first);
@@ -98,14 +76,13 @@ static void a_new_connection_has_its_own(void **state)
 {
 	unsigned long first;
 	int a, b;
-	sem_t s;
 
-	hold(&s);
+	hold_loop();
 	a = dial();
 	b = dial();
 	say(a, ASK);
 	say(b, ASK);
-	release(&s);
+	release_loop();
 	first = hear_moment(a);
 	assert_true(hear_moment(b) != first);
 	close(a);
@@ -117,14 +94,13 @@ static void after_many_events_of_a_turn_each_has_its_own(void **state)
 {
 	unsigned long moments[SOME];
 	int fds[SOME], different = 0;
-	sem_t s;
 
 	for (int i = 0; i < SOME; i++)
 		fds[i] = dial_known();
-	hold(&s);
+	hold_loop();
 	for (int i = 0; i < SOME; i++)
 		say(fds[i], ASK);
-	release(&s);
+	release_loop();
 	for (int i = 0; i < SOME; i++)
 		moments[i] = hear_moment(fds[i]);
 	for (int i = 0; i < SOME; i++) {
