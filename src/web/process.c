@@ -31,6 +31,7 @@
 #error "the build defines MO_VERSION"
 #endif
 
+#define START_GRACE (5 * MOLT_SECOND)
 #define EACH_SERVER(s) for (molt_server *s = mo_servers(); s; s = s->next)
 
 /* ---- what gen asks -------------------------------------------------------------- */
@@ -149,8 +150,14 @@ static void drop(const char *server, const char *text)
 			mo_start_drop_listener(s, text);
 }
 
+/* A signal may come while main() still starts a server: its acceptors would be made
+ * when the loops are at their end. */
 static void close_listeners(bool remove_paths)
 {
+	molt_time deadline = mo_deadline(START_GRACE);
+
+	while (mo_start_under_way() && mo_left(deadline) > 0)
+		mo_co_sleep(1);
 	EACH_SERVER (s) {
 		if (s->state != MO_SERVER_STARTED && s->state != MO_SERVER_DRAINING)
 			continue;

@@ -10,6 +10,7 @@
 #include "web/server_start.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -416,8 +417,7 @@ static void attach_one_on(mo_loop *l, void *arg)
 	mo_endpoint *e = a->endpoint;
 
 	if (!e->acceptors[l->index])
-		e->acceptors[l->index] =
-			mo_acceptor_new(l, e->listener, e->tls, &a->server->http);
+		e->acceptors[l->index] = mo_acceptor_new(l, e->listener, e->tls, &a->server->http);
 }
 
 static bool bind_again(const molt_server *s, const mo_endpoint *e, mo_listener **out)
@@ -516,7 +516,14 @@ static bool waits_for_switch(void)
 	return mo_successor_is() && info.state == MO_GEN_NEW;
 }
 
-int molt_server_start(molt_server *s)
+static atomic_int starting;
+
+bool mo_start_under_way(void)
+{
+	return atomic_load(&starting) > 0;
+}
+
+static int start_server(molt_server *s)
 {
 	int rc = mo_server_check_new(s);
 
@@ -542,6 +549,16 @@ int molt_server_start(molt_server *s)
 			mo_control_serving();
 	}
 	return 0;
+}
+
+int molt_server_start(molt_server *s)
+{
+	int rc;
+
+	atomic_fetch_add(&starting, 1);
+	rc = start_server(s);
+	atomic_fetch_sub(&starting, 1);
+	return rc;
 }
 
 int molt_server_run(molt_server *s)

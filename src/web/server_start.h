@@ -19,5 +19,7 @@ void mo_start_undrop(molt_server *s);
 void mo_start_close_own(molt_server *s);
 /* "http server started listening on [:8199]", one line an address. */
 void mo_start_log_listening(molt_server *s, const char *verb);
+/* A server is in molt_server_start(): its acceptors are being made.  [any] */
+bool mo_start_under_way(void);
 
 #endif
