@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/digits.h"
 #include "base/mem.h"
+#include "base/word.h"
 
 typedef void sink_fn(void *arg, enum molt_level l, const char *line);
 
@@ -61,20 +62,10 @@ static bool is_harmless(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-#define EACH(byte) (0x0101010101010101u * (byte))
-
-/* Are all eight bytes of w harmless?  In a sum whose bytes stay below 256 the upper bit
- * of each tells whether that byte is over a bound. */
 static bool all_harmless(uint64_t w)
 {
-	uint64_t not_quote = (w ^ EACH('"')) + EACH(0x7f);
-	uint64_t not_backslash = (w ^ EACH('\\')) + EACH(0x7f);
-	uint64_t not_control = w + EACH(0x80 - 0x20);
-
-	if (w & EACH(0x80))
-		return false;
-	return (not_quote & not_backslash & not_control & ~(w + EACH(1)) & EACH(0x80)) ==
-	       EACH(0x80);
+	return ((w & MO_EACH_BYTE(0x80)) | mo_bytes_control(w) | mo_bytes_are(w, '"') |
+		mo_bytes_are(w, '\\')) == 0;
 }
 
 /* Copies n bytes, at least 4, in pieces that may overlap; false: some need an escape. */

@@ -51,4 +51,10 @@ static inline uint64_t mo_bytes_are(uint64_t v, unsigned char b)
 	return (v - MO_EACH_BYTE(1)) & ~v & MO_EACH_BYTE(0x80);
 }
 
+/* The same for control bytes, tabs among them. */
+static inline uint64_t mo_bytes_control(uint64_t v)
+{
+	return ((v - MO_EACH_BYTE(' ')) & ~v & MO_EACH_BYTE(0x80)) | mo_bytes_are(v, 0x7f);
+}
+
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/digits.h"
 #include "base/str.h"
 #include "http/h1.h"
 
@@ -24,20 +25,6 @@ static char *put(char *p, const char *s, size_t n)
 	return p + n;
 }
 #define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
-
-static char *put_number(char *p, uint64_t value)
-{
-	char digits[20];
-	size_t n = 0;
-
-	do {
-		digits[n++] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	while (n > 0)
-		*p++ = digits[--n];
-	return p;
-}
 
 static char *put_field(char *p, const char *name, size_t nlen, const char *value, size_t vlen)
 {
@@ -82,7 +69,7 @@ static char *put_start(char *p, mo_loop *l, const mo_http_server *s, int status,
 		molt_str text = mo_str(mo_status_text(status));
 
 		p = PUT(p, "HTTP/1.1 ");
-		p = put_number(p, (uint64_t)status);
+		p = mo_put_u64(p, (uint64_t)status);
 		*p++ = ' ';
 		p = put(p, text.ptr, text.len);
 		p = PUT(p, "\r\nDate: ");
@@ -103,7 +90,7 @@ char *mo_h1_head_put(char *p, const mo_h1_req *q)
 		p = put_field(p, f->name.ptr, f->name.len, f->value.ptr, f->value.len);
 	if (q->framing == MO_H1_LENGTH) {
 		p = PUT(p, "Content-Length: ");
-		p = put_number(p, q->left);
+		p = mo_put_u64(p, q->left);
 		p = PUT(p, "\r\n");
 	} else if (q->framing == MO_H1_CHUNKED) {
 		p = PUT(p, "Transfer-Encoding: chunked\r\n");
@@ -129,8 +116,7 @@ static bool ends_by_drain(const mo_conn *c)
 	int closing = atomic_load_explicit(&c->server->closing, memory_order_relaxed);
 
 	return closing == MO_CLOSING_ALL ||
-	       (closing == MO_CLOSING_UNMOVABLE &&
-		!mo_conn_may_move(c));
+	       (closing == MO_CLOSING_UNMOVABLE && !mo_conn_may_move(c));
 }
 
 /* Requests that were sent behind this one are answered before the connection
@@ -179,9 +165,9 @@ size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, mo
 
 	p = PUT(p, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
 	if (text.len == 0)
-		p = put_number(p, 3 + 1 + strlen(reason) + 1);
+		p = mo_put_u64(p, 3 + 1 + strlen(reason) + 1);
 	else
-		p = put_number(p, text.len);
+		p = mo_put_u64(p, text.len);
 	p = PUT(p, "\r\nConnection: close\r\n\r\n");
 	if (text.len > 0)
 		p = put(p, text.ptr, text.len);

@@ -71,10 +71,9 @@ static inline uint64_t not_plain(uint64_t v, uint64_t *slash)
 {
 	uint64_t slashes = mo_bytes_are(v, '/');
 	uint64_t after = slashes << 8 | *slash;
-	uint64_t below_space = (v - MO_EACH_BYTE(' ')) & ~v & MO_EACH_BYTE(0x80);
 
 	*slash = slashes >> 56;
-	return below_space | mo_bytes_are(v, 0x7f) | mo_bytes_are(v, '%') |
+	return mo_bytes_control(v) | mo_bytes_are(v, '%') |
 	       (after & (slashes | mo_bytes_are(v, '.')));
 }
 

@@ -31,10 +31,7 @@ bool mo_is_field_value(const char *s)
 
 	/* By eights, as long as there are neither control bytes nor tabs. */
 	for (; n >= 8; n -= 8, s += 8) {
-		uint64_t v = mo_load8(s);
-		uint64_t below_space = (v - MO_EACH_BYTE(' ')) & ~v & MO_EACH_BYTE(0x80);
-
-		if (below_space | mo_bytes_are(v, 0x7f))
+		if (mo_bytes_control(mo_load8(s)))
 			break;
 	}
 	for (; *s; s++) {
