@@ -223,6 +223,8 @@ MOLT_API int molt_restart(const char *exe);
  *   -EBUSY      a restart or a shutdown is under way
  *   -ETIMEDOUT  the predecessor did not answer within 5 s
  *   -ECHILD     the predecessor died before it served again
+ *   -EADDRINUSE the predecessor serves again, but without a listener that it had closed
+ *               for this process; it goes on trying to open that
  * [any] [parks] */
 MOLT_API int molt_rollback(void);
 

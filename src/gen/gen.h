@@ -83,8 +83,9 @@ typedef struct mo_gen_host {
 	/* This generation serves again: accept(true) may follow, and then
 	 * announce_close(MO_GEN_CLOSE_NONE).  Never waits. */
 	void (*come_back)(void);
-	/* Opens again what drop() closed, where that is possible. */
-	void (*undrop)(void);
+	/* Opens again what drop() closed, where that is possible; how many listeners
+	 * are missing then. */
+	size_t (*undrop)(void);
 	/* Closes the listeners that this process has bound itself, which no other
 	 * generation has. */
 	void (*close_own)(void);

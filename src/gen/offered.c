@@ -87,16 +87,49 @@ static int take_offer(mo_wire_msg *m, char **why)
 	return 0;
 }
 
+static mo_listener *unlink_offered(mo_offered **at)
+{
+	mo_offered *o = *at;
+	mo_listener *l = o->listener;
+
+	*at = o->next;
+	free(o->server);
+	free(o);
+	return l;
+}
+
+static void remove_spare(const mo_listener *same)
+{
+	for (mo_offered **at = &self->listeners; *at; at = &(*at)->next)
+		if ((*at)->spare && mo_listener_same((*at)->listener, same)) {
+			mo_listener_close(unlink_offered(at));
+			self->adopted--;
+			return;
+		}
+}
+
+/* Before those of our supervisor, which may be older sockets at the same addresses,
+ * or the very same: dropped as spare, these would be closed by who serves. */
 static void add_offered(void *unused, const char *server, mo_listener *l)
 {
 	mo_offered *o = mo_calloc(1, sizeof(*o)), **at = &self->listeners;
 
 	(void)unused;
+	remove_spare(l);
 	*o = (mo_offered){ .server = mo_strdup(server), .listener = l };
-	while (*at)
+	while (*at && !(*at)->spare)
 		at = &(*at)->next;
+	o->next = *at;
 	*at = o;
 	self->adopted++;
+	self->came++;
+}
+
+static void mark_spare(void)
+{
+	for (mo_offered *o = self->listeners; o; o = o->next)
+		o->spare = true;
+	self->came = 0;
 }
 
 /* One message of the offer: 1 when it was the last. */
@@ -107,6 +140,7 @@ static int take_message(mo_wire_msg *m, char **why)
 	if (strcmp(m->type, "refused") == 0) {
 		*why = mo_fmt("the program that runs (pid %lld) refuses the takeover: %s",
 			      mo_json_int(m->body, "pid"), mo_json_str(m->body, "why"));
+		mo_uplink_refused(*why);
 		return -EBUSY;
 	}
 	if (strcmp(m->type, "listeners") == 0)
@@ -124,10 +158,10 @@ static int take_message(mo_wire_msg *m, char **why)
 		return mo_elders_arrive(m);
 	if (strcmp(m->type, "offered") != 0)
 		return 0; /* of a newer version */
-	if (mo_json_int(m->body, "listeners") == self->adopted - self->kept)
+	if (mo_json_int(m->body, "listeners") == self->came)
 		return 1;
 	*why = mo_fmt("%lld listeners were announced, %d came", mo_json_int(m->body, "listeners"),
-		      self->adopted - self->kept);
+		      self->came);
 	return -EPROTO;
 }
 
@@ -185,7 +219,7 @@ static int take_over(char **why)
 	if (rc <= 0)
 		return rc;
 	self->begun = self->by_path = true;
-	self->kept = self->adopted;
+	mark_spare();
 	atomic_store(&self->channel, fd);
 	if (before >= 0)
 		close(before); /* to a supervisor, which hears of us by its link */
@@ -206,17 +240,6 @@ int mo_successor_begin(char **why)
 	if (self->offer < 0)
 		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));
 	return self->offer;
-}
-
-static mo_listener *unlink_offered(mo_offered **at)
-{
-	mo_offered *o = *at;
-	mo_listener *l = o->listener;
-
-	*at = o->next;
-	free(o->server);
-	free(o);
-	return l;
 }
 
 mo_listener *mo_successor_take(const char *server, const char *text)
@@ -244,8 +267,9 @@ json_t *mo_offered_names(void)
 	json_t *list = json_array();
 
 	for (mo_offered *o = self->listeners; o; o = o->next)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "server", o->server, "text",
-						      o->listener->text));
+		if (!o->spare)
+			json_array_append_new(list, json_pack("{s:s, s:s}", "server", o->server,
+							      "text", o->listener->text));
 	return list;
 }
 

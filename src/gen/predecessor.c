@@ -22,6 +22,7 @@
 #include "gen/successor.h"
 #include "gen/takeover.h"
 #include "gen/totals.h"
+#include "gen/undrop.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
 
@@ -343,7 +344,7 @@ static void give_up(mo_predecessor *p, int code)
 	}
 	if (p->left) {
 		p->host->announce_close(MO_GEN_CLOSE_NONE);
-		p->host->undrop();
+		mo_undrop(p->host);
 	}
 	mo_child_record_end(&p->child, p->receipt->body);
 	why = mo_child_why(&p->child, code);

@@ -37,6 +37,8 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
 int mo_predecessor_run(mo_predecessor *p); /* 0: the successor serves */
 /* true: this generation has ended.  false: the successor died, we serve again. */
 bool mo_predecessor_drain(mo_predecessor *p);
+/* Of a service that was taken back: 0, or -EADDRINUSE when a listener is missing. */
+int mo_predecessor_back_result(const mo_predecessor *p);
 /* We serve again: takes what a successor that lives gives back, until it has ended.
  * The next restart may run meanwhile. */
 void mo_predecessor_receive(mo_predecessor *p);

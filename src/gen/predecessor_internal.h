@@ -38,6 +38,7 @@ struct mo_predecessor {
 		molt_time again; /* it was busy: not before this; 0 */
 		bool lives;	 /* the successor gives connections back */
 		double detected; /* ms, fine clock */
+		size_t missing;	 /* listeners that could not be opened again */
 		long given;	 /* connections that came back */
 		mo_co *co;	 /* receives them */
 	} back;

@@ -130,7 +130,7 @@ static void run_restart(void *taker)
 		mo_control_end(0);
 		return;
 	}
-	finish_list(&g.rollbacks, 0);
+	finish_list(&g.rollbacks, mo_predecessor_back_result(p));
 	/* It serves again, unless a shutdown was asked for on the way back. */
 	if (mo_control_shutdown_asked() && mo_control_state() == MO_GEN_SERVING) {
 		mo_control_set_state(MO_GEN_STOPPING);

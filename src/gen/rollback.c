@@ -24,6 +24,8 @@
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
 #include "gen/request.h"
+#include "gen/takeover.h"
+#include "gen/undrop.h"
 #include "rt/park.h"
 
 #define EARLY (40 * MOLT_MS)
@@ -157,11 +159,17 @@ static void record(mo_predecessor *p, double accepting)
 				 "accepting_ms", mo_receipt_ms(accepting - p->back.detected),
 				 "withdrawn", p->back.lives);
 
+	if (p->back.missing)
+		json_object_set_new(back, "not_listening",
+				    json_integer((json_int_t)p->back.missing));
+
 	json_object_set_new(body, "outcome",
 			    json_string(p->back.by_hand ? "rolled back" : "taken back"));
 	json_object_set_new(body, "reason", json_string(p->back.why));
 	json_object_set_new(body, "rollback", back);
 	mo_child_record_end(&p->child, body);
+	if (p->taker)
+		mo_takeover_hold(body, p->taker);
 	mo_receipt_phase(p->receipt, MO_PHASE_END);
 	mo_receipts_put(body);
 }
@@ -170,12 +178,28 @@ static void record(mo_predecessor *p, double accepting)
 static void tell_back(mo_predecessor *p)
 {
 	if (p->back.lives &&
-	    mo_child_send(&p->child, json_pack("{s:s}", "type", "back"), NULL, 0) == 0) {
+	    mo_child_send(&p->child,
+			  json_pack("{s:s, s:i}", "type", "back", "missing", (int)p->back.missing),
+			  NULL, 0) == 0) {
 		mo_relay_turn_up(p->child.channel);
 		return;
 	}
 	p->back.lives = false;
 	mo_relay_down_close();
+}
+
+static void tell_log(const mo_predecessor *p)
+{
+	const char *what = p->back.lives ? "is taken back" : "is gone";
+	unsigned own = mo_control_generation();
+
+	if (p->back.missing)
+		mo_error("generation %u %s: %s; generation %u has the service, but %zu of its "
+			 "listeners cannot be opened",
+			 p->generation, what, p->back.why, own, p->back.missing);
+	else
+		mo_error("generation %u %s: %s; generation %u serves again", p->generation, what,
+			 p->back.why, own);
 }
 
 void mo_rollback_take_back(mo_predecessor *p)
@@ -196,12 +220,16 @@ void mo_rollback_take_back(mo_predecessor *p)
 	mo_standby_serve_again(p);
 	p->host->accept(true);
 	accepting = mo_fine_now();
+	p->back.missing = mo_undrop(p->host);
 	tell_back(p);
-	mo_error("generation %u %s: %s; generation %u serves again", p->generation,
-		 p->back.lives ? "is taken back" : "is gone", p->back.why, mo_control_generation());
+	tell_log(p);
 	record(p, accepting);
 	p->host->announce_close(MO_GEN_CLOSE_NONE);
-	p->host->undrop();
+}
+
+int mo_predecessor_back_result(const mo_predecessor *p)
+{
+	return p->back.missing ? -EADDRINUSE : 0;
 }
 
 /* ---- what is given back ------------------------------------------------------------ */

@@ -17,6 +17,7 @@ typedef struct mo_offered {
 	struct mo_offered *next;
 	char *server;
 	mo_listener *listener;
+	bool spare; /* our supervisor's: whom we take over from never had it */
 } mo_offered;
 
 typedef struct mo_successor {
@@ -28,12 +29,12 @@ typedef struct mo_successor {
 	bool by_path;          /* a takeover: others started us */
 	bool supervised;       /* the predecessor, by a supervisor that is not ours */
 	bool looked;           /* for somebody to take over from */
-	int kept;              /* listeners of an offer before this one */
 	bool committed;        /* it serves, or is about to */
 	bool main;             /* the service manager knows that we serve */
 	bool replaced;         /* the predecessor has been told that we have a successor */
 	_Atomic int channel;   /* -1 when closed */
 	mo_offered *listeners; /* not taken yet */
+	int came;              /* listeners of the offer that is read */
 	int adopted, bound;
 	mo_rate before; /* answered before the switch: probes */
 	int stderr_fd;  /* the real standard error; -1 */
@@ -54,7 +55,8 @@ void mo_successor_take_record(const mo_wire_msg *m);
 /* ---- offered.c ---- */
 
 int mo_offered_left(void);      /* listeners that nobody has taken */
-json_t *mo_offered_names(void); /* of those: a new list of {server, text} */
+/* Of those, what the predecessor is to close: a new list of {server, text}. */
+json_t *mo_offered_names(void);
 void mo_offered_drop(void);     /* them: nobody wants them now */
 
 #endif

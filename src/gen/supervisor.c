@@ -42,19 +42,45 @@ static void record_crash(const mo_process *p, const char *how)
 	mo_receipt_free(r);
 }
 
-static void crashed(const mo_process *p)
+/* An older generation that lives: it may take the service back, and says so then. */
+static const mo_process *elder(void)
+{
+	for (size_t i = 0; i < mo_watched_count(); i++)
+		if (!mo_watched_at(i)->gone && !mo_watched_at(i)->doomed)
+			return mo_watched_at(i);
+	return NULL;
+}
+
+/* What is said of the end, and done about it. */
+static char *go_on_after(const char *how)
 {
 	const mo_process *other = mo_watched_candidate();
-	char *how = mo_process_end(p), *text;
 
-	record_crash(p, how);
 	if (other) {
 		mo_sup.retry_at = mo_now() + CANDIDATE_TIME;
-		text = mo_fmt("%s; its successor (pid %d) starts", how, (int)other->pid);
-	} else {
-		mo_sup_start_later();
-		text = mo_fmt("%s; it is started again in %lld ms", how, (long long)mo_sup.pause);
+		return mo_fmt("%s; its successor (pid %d) starts", how, (int)other->pid);
 	}
+	mo_sup_start_later();
+	other = elder();
+	if (other)
+		return mo_fmt("%s; its predecessor (pid %d) lives; unless that serves again, the "
+			      "program is started again in %lld ms",
+			      how, (int)other->pid, (long long)mo_sup.pause);
+	return mo_fmt("%s; it is started again in %lld ms", how, (long long)mo_sup.pause);
+}
+
+static void crashed(const mo_process *p)
+{
+	char *how = mo_process_end(p), *text;
+
+	if (mo_sup.refused) { /* it did what it should */
+		free(how);
+		how = mo_sup.refused;
+		mo_sup.refused = NULL;
+	} else {
+		record_crash(p, how);
+	}
+	text = go_on_after(how);
 	mo_error("supervisor: %s", text);
 	mo_notify_status(text);
 	free(text);

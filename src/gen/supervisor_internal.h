@@ -24,6 +24,7 @@ typedef struct mo_supervisor {
 
 	bool served, stopping, killing;
 	bool taken;         /* what served was taken over by others: its end is wanted */
+	char *refused;      /* why the program that starts may not take over; or NULL */
 	int result;         /* exit status when everybody has ended */
 	molt_time asked;    /* when a stop was last asked for */
 	molt_time retry_at; /* WAITING; 0: not */

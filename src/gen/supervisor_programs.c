@@ -149,6 +149,8 @@ static void on_serving(const mo_wire_msg *m)
 		return;
 	if (mo_sup.starting && mo_sup.starting != m->pid && p)
 		call_off_start();
+	if (mo_sup.retry_at && p && !p->candidate)
+		mo_warn("supervisor: pid %d serves again: nothing is started", (int)m->pid);
 	mo_sup.starting = 0;
 	p = mo_watch(m->pid);
 	p->candidate = false;
@@ -198,6 +200,9 @@ static void on_link_message(mo_wire_msg *m)
 		mo_receipts_put(receipt);
 	} else if (strcmp(m->type, "taken") == 0 && m->pid == mo_sup.serving) {
 		mo_sup.taken = true;
+	} else if (strcmp(m->type, "refused") == 0 && m->pid == mo_sup.starting) {
+		free(mo_sup.refused);
+		mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
 	} else if (strcmp(m->type, "upgrade") == 0) {
 		mo_upgrade_asked(m);
 	} else if (strcmp(m->type, "stopping") == 0 && m->pid == mo_sup.serving) {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/receipt.h"
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
 #include "rt/park.h"
@@ -37,6 +38,7 @@ void mo_taker_free(mo_taker *k)
 	if (!k)
 		return;
 	free(k->exe);
+	free(k->build);
 	free(k);
 }
 
@@ -51,6 +53,59 @@ void mo_taker_refuse(mo_taker *k, int code, const char *why)
 	if (k->pidfd >= 0)
 		close(k->pidfd);
 	mo_taker_free(k);
+}
+
+/* ---- who was taken back -------------------------------------------------------- */
+
+void mo_takeover_hold(json_t *receipt, const mo_taker *t)
+{
+	json_object_set_new(receipt, "taken_back",
+			    json_pack("{s:s, s:I}", "build", t->build, "at",
+				      (json_int_t)mo_wall()));
+}
+
+molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build,
+			   molt_time at, const json_t **receipt)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (receipts, i, one) {
+		const json_t *back = json_object_get(one, "taken_back");
+		molt_time passed = at - mo_json_int(back, "at");
+
+		if (!back || strcmp(mo_json_str(one, "target"), exe) != 0 ||
+		    strcmp(mo_json_str(back, "build"), build) != 0)
+			continue;
+		/* A clock that was set back must not refuse for longer. */
+		if (passed < 0 || passed >= MO_TAKEOVER_HOLD)
+			continue;
+		*receipt = one;
+		return MO_TAKEOVER_HOLD - passed;
+	}
+	return 0;
+}
+
+/* Refuses it when it has just been taken back. */
+static bool is_held(mo_taker *k)
+{
+	json_t *all = mo_receipts_all();
+	const json_t *why;
+	molt_time left = mo_takeover_held(all, k->exe, k->build, mo_wall(), &why);
+	char *text;
+
+	if (left > 0) {
+		text = mo_fmt("this program was %s %lld s ago (%s); it may take over again in "
+			      "%lld s, another build of it at once",
+			      mo_json_str(why, "outcome"),
+			      (long long)((MO_TAKEOVER_HOLD - left) / MOLT_SECOND),
+			      mo_json_str(why, "reason"),
+			      (long long)((left + MOLT_SECOND - 1) / MOLT_SECOND));
+		mo_taker_refuse(k, -EBUSY, text);
+		free(text);
+	}
+	json_decref(all);
+	return left > 0;
 }
 
 /* ---- who comes ----------------------------------------------------------------- */
@@ -87,10 +142,11 @@ static void meet(int fd)
 	*k = (mo_taker){ .channel = fd,
 			 .pid = (int)pid,
 			 .pidfd = mo_wire_peer_pidfd(fd),
-			 .exe = mo_strdup(mo_json_str(m.body, "exe")) };
+			 .exe = mo_strdup(mo_json_str(m.body, "exe")),
+			 .build = mo_strdup(mo_json_str(m.body, "build")) };
 	if (strcmp(m.type, "takeover") != 0 || mo_json_int(m.body, "protocol") != MO_WIRE_PROTOCOL)
 		mo_taker_refuse(k, -EPROTO, "it speaks another handover protocol");
-	else
+	else if (!is_held(k))
 		mo_request_takeover(k);
 	mo_wire_free(&m);
 }

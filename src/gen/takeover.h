@@ -14,6 +14,11 @@
  *   move                                           its own socket takes the path by
  *                                                  rename() when it serves
  *
+ * A program that was taken back, or rolled back by hand, is refused for
+ * MO_TAKEOVER_HOLD: whoever starts it again and again (its supervisor, a container's
+ * manager) would end its predecessor's service each time.  It is known by its path and
+ * build, and by the receipts, which go on from generation to generation.
+ *
  * Always: the path is in a directory where nobody else may write, its mode is 0600,
  * and both sides let in their own user and root only.  A generation that serves
  * again takes the path again.  Nobody is ever without an answer: a generation that
@@ -21,7 +26,10 @@
 #ifndef MO_GEN_TAKEOVER_H
 #define MO_GEN_TAKEOVER_H
 
+#include <jansson.h>
 #include <stdbool.h>
+
+#include "molt.h"
 
 /* A program that wants to take over; as the running generation sees it. */
 typedef struct mo_taker {
@@ -29,10 +37,20 @@ typedef struct mo_taker {
 	int pid;   /* 0: in another pid namespace */
 	int pidfd; /* -1: the kernel gives none */
 	char *exe;
+	char *build; /* "": it has none, or does not tell */
 } mo_taker;
+
+#define MO_TAKEOVER_HOLD (60 * MOLT_SECOND)
 
 void mo_taker_refuse(mo_taker *t, int code, const char *why); /* and frees it */
 void mo_taker_free(mo_taker *t); /* not its descriptors */
+
+/* Puts into the receipt of a takeover that it was taken back now. */
+void mo_takeover_hold(json_t *receipt, const mo_taker *t);
+/* How long that program is refused, ms; 0: not.  *receipt (borrowed): for what.  at:
+ * wall clock. */
+molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build,
+			   molt_time at, const json_t **receipt);
 
 /* Where; once, before the first start.  -EPERM, -EEXIST, -EINVAL and a sentence. */
 int mo_takeover_set(const char *path, char **why);

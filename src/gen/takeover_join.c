@@ -139,8 +139,9 @@ static int say_hello(int fd, char **why)
 		return fail(why, -EPERM, wanted, "it belongs to another user's process");
 	mo_wire_prepare(fd);
 	rc = mo_wire_send(fd,
-			  json_pack("{s:s, s:i, s:s}", "type", "takeover", "protocol",
-				    MO_WIRE_PROTOCOL, "exe", start->exe ? start->exe : "?"),
+			  json_pack("{s:s, s:i, s:s, s:s}", "type", "takeover", "protocol",
+				    MO_WIRE_PROTOCOL, "exe", start->exe ? start->exe : "?", "build",
+				    start->build),
 			  NULL, 0);
 	if (rc == -EPIPE || rc == -ECONNRESET)
 		return -EAGAIN;

@@ -124,6 +124,12 @@ void mo_uplink_taken(void)
 		tell(NULL, json_pack("{s:s}", "type", "taken"), NULL, 0);
 }
 
+void mo_uplink_refused(const char *why)
+{
+	if (mo_uplink_is())
+		tell(NULL, json_pack("{s:s, s:s}", "type", "refused", "why", why), NULL, 0);
+}
+
 void mo_uplink_stopping(void)
 {
 	if (mo_uplink_is())

@@ -19,6 +19,7 @@
 #include "gen/successor.h"
 #include "gen/takeover.h"
 #include "gen/totals.h"
+#include "gen/undrop.h"
 #include "gen/uplink.h"
 #include "rt/park.h"
 
@@ -85,7 +86,7 @@ static int send_elder(void *channel, json_t *body, const int *fds, int n)
 	return mo_wire_send(*(int *)channel, body, fds, n);
 }
 
-static void give_back(int channel)
+static void give_back(int channel, size_t missing)
 {
 	if (w.state != WITHDRAWN)
 		return;
@@ -93,7 +94,7 @@ static void give_back(int channel)
 	mo_relay_turn_down(channel);
 	mo_elders_offer_back(send_elder, &channel);
 	mo_control_host()->close_own();
-	mo_request_rolled_back(0);
+	mo_request_rolled_back(missing ? -EADDRINUSE : 0);
 	mo_info("generation %u (pid %d) serves again; generation %u gives its connections back",
 		mo_control_generation() - 1, predecessor_pid(), mo_control_generation());
 }
@@ -103,7 +104,7 @@ void mo_withdraw_hear(int channel, const mo_wire_msg *m)
 	if (strcmp(m->type, "withdraw") == 0)
 		withdraw(channel);
 	else if (strcmp(m->type, "back") == 0)
-		give_back(channel);
+		give_back(channel, (size_t)mo_json_int(m->body, "missing"));
 	else if (strcmp(m->type, "stopping") == 0 || strcmp(m->type, "replaced") == 0)
 		w.let_go = true;
 }
@@ -124,7 +125,7 @@ static void serve_again(void)
 	mo_takeover_open();
 	host->accept(true);
 	host->announce_close(MO_GEN_CLOSE_NONE);
-	host->undrop();
+	mo_undrop(host);
 	mo_error("the predecessor is gone; generation %u serves on", mo_control_generation());
 }
 

@@ -434,6 +434,17 @@ bool mo_listener_matches(const mo_listener *l, const char *text)
 	return mo_addr_parse(l->text, &configured) == 0 && mo_addr_equal(&a, &configured);
 }
 
+bool mo_listener_same(const mo_listener *a, const mo_listener *b)
+{
+	uint64_t one, other;
+	socklen_t n = sizeof(one), m = sizeof(other);
+
+	MO_MAGIC_OK(a, LISTENER_MAGIC);
+	MO_MAGIC_OK(b, LISTENER_MAGIC);
+	return getsockopt(a->fd, SOL_SOCKET, SO_COOKIE, &one, &n) == 0 &&
+	       getsockopt(b->fd, SOL_SOCKET, SO_COOKIE, &other, &m) == 0 && one == other;
+}
+
 void mo_listener_remove_path(mo_listener *l)
 {
 	struct stat st;

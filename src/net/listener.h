@@ -39,6 +39,8 @@ int mo_listener_adopt(int fd, const char *text, mo_listener **out);
 int mo_listener_set_backlog(mo_listener *l, int backlog);
 /* Would binding text give this socket? */
 bool mo_listener_matches(const mo_listener *l, const char *text);
+/* Are both descriptors of one socket?  Its address alone does not say so. */
+bool mo_listener_same(const mo_listener *a, const mo_listener *b);
 void mo_listener_remove_path(mo_listener *l);
 void mo_listener_close(mo_listener *l); /* closes and frees; NULL accepted */
 

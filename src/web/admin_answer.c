@@ -33,6 +33,7 @@ static const struct {
 	{ -ECHILD, 502, "ECHILD" },
 	{ -EPROTO, 502, "EPROTO" },
 	{ -EREMOTEIO, 502, "EREMOTEIO" },
+	{ -EADDRINUSE, 503, "EADDRINUSE" },
 	{ -ETIMEDOUT, 504, "ETIMEDOUT" },
 };
 

@@ -280,6 +280,9 @@ static void tell_not_rolled_back(molt_req *r, int err)
 		why = "the predecessor did not answer";
 	else if (err == -ECHILD)
 		why = "the predecessor died before it served again; this process serves on";
+	else if (err == -EADDRINUSE)
+		why = "the predecessor serves again, but a listener that it had closed cannot be "
+		      "opened; it goes on trying";
 	mo_admin_refuse_error(r, err, why, NULL);
 }
 

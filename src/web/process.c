@@ -130,11 +130,14 @@ static void come_back(void)
 			s->state = MO_SERVER_STARTED;
 }
 
-static void undrop(void)
+static size_t undrop(void)
 {
+	size_t missing = 0;
+
 	EACH_SERVER (s)
 		if (s->state == MO_SERVER_STARTED)
-			mo_start_undrop(s);
+			missing += mo_start_undrop(s);
+	return missing;
 }
 
 static void close_own(void)

@@ -19,6 +19,7 @@ typedef struct mo_endpoint {
 	int backlog;
 	mo_listener *listener;	  /* after start; owned */
 	char *dropped;		  /* where it listened; a successor did not want it */
+	bool missed;		  /* it was told that this cannot be opened again */
 	mo_tls *tls;		  /* after start; owned */
 	mo_acceptor **acceptors; /* one per loop */
 } mo_endpoint;

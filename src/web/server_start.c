@@ -420,7 +420,7 @@ static void attach_one_on(mo_loop *l, void *arg)
 		e->acceptors[l->index] = mo_acceptor_new(l, e->listener, e->tls, &a->server->http);
 }
 
-static bool bind_again(const molt_server *s, const mo_endpoint *e, mo_listener **out)
+static bool bind_again(const molt_server *s, mo_endpoint *e, mo_listener **out)
 {
 	char *why = NULL;
 	int rc = s->internal ? mo_listener_bind_private(e->dropped, out, &why)
@@ -428,21 +428,29 @@ static bool bind_again(const molt_server *s, const mo_endpoint *e, mo_listener *
 
 	if (rc == 0)
 		snprintf((*out)->text, sizeof((*out)->text), "%s", e->text);
-	else
-		mo_error("server %s does not listen on %s any more: %s", s->name, e->dropped, why);
+	else if (!e->missed)
+		mo_error("server %s does not listen on %s any more: %s; this is tried again",
+			 s->name, e->dropped, why);
+	e->missed = rc < 0;
 	free(why);
 	return rc == 0;
 }
 
-void mo_start_undrop(molt_server *s)
+size_t mo_start_undrop(molt_server *s)
 {
+	size_t missing = 0;
+
 	for (size_t i = 0; i < s->nendpoints; i++) {
 		mo_endpoint *e = &s->endpoints[i];
 		attaching *a;
 		mo_listener *l;
 
-		if (!e->dropped || e->listener || !bind_again(s, e, &l))
+		if (!e->dropped || e->listener)
 			continue;
+		if (!bind_again(s, e, &l)) {
+			missing++;
+			continue;
+		}
 		mo_servers_lock();
 		e->listener = l;
 		mo_servers_unlock();
@@ -455,6 +463,7 @@ void mo_start_undrop(molt_server *s)
 			free(a);
 		mo_start_accept(s, true);
 	}
+	return missing;
 }
 
 void mo_start_log_listening(molt_server *s, const char *verb)

@@ -13,8 +13,9 @@ void mo_start_accept(molt_server *s, bool on);
 void mo_start_close_listeners(molt_server *s, bool remove_paths);
 /* The same for the one listener of that text. */
 void mo_start_drop_listener(molt_server *s, const char *text);
-/* Opens again what was dropped, where it was, and accepts there. */
-void mo_start_undrop(molt_server *s);
+/* Opens again what was dropped, where it was, and accepts there; how many are
+ * missing then. */
+size_t mo_start_undrop(molt_server *s);
 /* Closes the listeners that this process has bound itself; removes their paths. */
 void mo_start_close_own(molt_server *s);
 /* "http server started listening on [:8199]", one line an address. */

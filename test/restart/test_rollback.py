@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -246,6 +247,33 @@ class ByHand(RollbackCase):
         self.assertTrue(eventually(lambda: self.open_at(dropped), 3))
         self.assertEqual(self.serving_pid(dropped), first)
         self.assertFalse(self.open_at(added))
+
+    def test_a_dropped_listener_that_others_have_meanwhile_is_told_and_tried_again(self):
+        kept, dropped = free_ports(2)
+
+        def configure(*ports):
+            return self.write("molt.yaml", "server:\n  address: '%s'\n  graceful: true\n"
+                              "  bakeTime: 60s\n  adminPattern: /debug/admin\n"
+                              % ",".join("127.0.0.1:%d" % p for p in ports))
+        path = configure(kept, dropped)
+        srv = self.app(path, env={"MOLT_SERVER_ADDRESS": None, "MOLT_SERVER_BAKETIME": None},
+                       listeners=2)
+        first = srv.pid
+        configure(kept)
+        srv.restart(listeners=1)
+        srv.wait_log("generation 1 drains")
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", dropped))
+            other.listen(1)
+            answer = self.admin(kept, "rollback")
+            self.assertEqual((answer.status, answer.json["error"]), (503, "EADDRINUSE"), answer)
+            srv.wait_log("generation 1 has the service, but 1 of its listeners cannot be opened")
+            self.assertNotIn("generation 1 serves again\n", srv.log())
+            self.assertEqual(self.serving_pid(kept), first)
+            self.assertEqual(self.status(kept)["receipts"][0]["rollback"]["not_listening"], 1)
+        srv.wait_log("generation 1 listens again on all that it had")
+        self.assertEqual(self.serving_pid(dropped), first)
 
     def open_at(self, port):
         try:

@@ -401,6 +401,43 @@ class OtherSupervisors(Base):
         self.crash(one)  # it is started again as ever
         self.ours(one)
 
+    def crash_in_the_bake(self, srv, first):
+        """The program of the supervisor srv dies, which has just taken over from first."""
+        self.assertIn(self.now(), srv.pids())
+        kill(self.now())
+        self.assertTrue(eventually(lambda: self.now() == first, 20))
+
+    def forget_that_it_was_taken_back(self):
+        """By so many receipts that this one is not kept any more."""
+        def outcomes():
+            return [r["outcome"] for r in self.receipts()]
+        self.assertTrue(eventually(lambda: "taken back" in outcomes()))
+        while "taken back" in outcomes():
+            self.text(self.port, "/restart?exe=" + self.path("missing"))
+
+    def test_a_crash_below_the_new_supervisor_takes_no_listener_along(self):
+        """What its supervisor has kept and what is offered to it are the same sockets."""
+        one = self.first(env={"MOLT_SERVER_BAKETIME": "60s"})
+        two = self.below("two")
+        self.crash_in_the_bake(two, one.pid)
+        self.forget_that_it_was_taken_back()
+        self.assertTrue(eventually(lambda: self.now() != one.pid, 20))
+        self.crash_in_the_bake(two, one.pid)
+        self.ours(one)
+
+    def test_what_was_taken_back_is_refused_for_a_while(self):
+        one = self.first(env={"MOLT_SERVER_BAKETIME": "60s"})
+        first = one.pid
+        two = self.below("two")
+        self.crash_in_the_bake(two, first)
+        two.wait_log("this program was taken back .* it may take over again in [0-9]+ s")
+        two.wait_log("refuses the takeover: .*; it is started again in 200 ms")
+        self.assertEqual([r["outcome"] for r in self.receipts()], ["taken back"])
+        self.assertEqual(self.now(), first)
+        self.put("2", "new")
+        self.one(name="new")
+        self.assertNotEqual(self.now(), first)
+
     def test_across_namespaces(self):
         """As between containers: each is pid 1 there, supervises itself, and the first
         cannot see the second, which has a network of its own."""
