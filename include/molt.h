@@ -150,10 +150,12 @@ MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
  *   POST or GET pattern/restart[?newExeFilePath=PATH], pattern/reload,
  *   pattern/shutdown       the actions
  *   POST pattern/reopen    opens the log files anew, after a rotation
- * Unless the group has middleware of its own, only loopback clients that ask
- * for a loopback host are let in; cross-site requests never are.  The returned
- * group takes middleware: molt_group_use(g, require_login).  Returns NULL and
- * remembers the failure for a pattern that cannot be read. */
+ * Unless the group has middleware of its own or a token is set, only clients on this
+ * machine of the same user or of root are let in, that ask for a loopback host by
+ * HTTP/1.1 and without a proxy's field; cross-site requests never are.  Behind a proxy
+ * set a token or middleware.  A browser's GET of an action shows a page with a button.
+ * The returned group takes middleware: molt_group_use(g, require_login).  Returns NULL
+ * and remembers the failure for a pattern that cannot be read. */
 MOLT_API molt_group *molt_server_enable_admin(molt_server *s, const char *pattern);
 
 /* Where a program that is started by others (a new container, another unit, by hand)
@@ -172,7 +174,8 @@ MOLT_API int molt_server_set_takeover(molt_server *s, const char *path);
 MOLT_API int molt_server_set_exe_dirs(molt_server *s, const char *dirs);
 
 /* A secret that lets a client use the admin API from anywhere with the field
- * "Authorization: Bearer TOKEN"; NULL: none.  At least 16 characters. */
+ * "Authorization: Bearer TOKEN", and without which nobody is let in any more; NULL:
+ * none.  At least 16 characters. */
 MOLT_API int molt_server_set_admin_token(molt_server *s, const char *token);
 
 /* Opens the listeners and serves; returns at once.  In a successor the

@@ -16,6 +16,7 @@
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
 #include "net/listener.h"
+#include "net/peer.h"
 
 #define QUEUE 16
 #define ANSWER_TIME (10 * MOLT_SECOND)
@@ -124,7 +125,7 @@ bool mo_takeover_admits(int fd, pid_t *pid)
 	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0;
 
 	*pid = peer.pid;
-	return known && (peer.uid == geteuid() || peer.uid == 0);
+	return known && mo_peer_is_ours(fd) > 0;
 }
 
 /* ---- joining ---------------------------------------------------------------------- */

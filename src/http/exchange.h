@@ -66,6 +66,8 @@ typedef struct mo_exchange_ops {
 	int (*suspend)(molt_req *r, struct mo_step *s);
 	/* enum mo_tls_fact of net/tls_facts.h.  NULL: no TLS. [any] */
 	const char *(*tls_fact)(const molt_req *r, int fact);
+	/* mo_peer_is_ours() of the connection. */
+	int (*peer_is_ours)(const molt_req *r);
 } mo_exchange_ops;
 
 struct molt_req {

@@ -151,6 +151,7 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
  * of the connection when it ends.  Not in a coroutine. */
 bool mo_h1_exchange_run(mo_h1_req *q);
 const char *mo_h1_tls_fact(const molt_req *r, int fact);
+int mo_h1_peer_is_ours(const molt_req *r);
 void mo_h1_count_answer(mo_conn *c, int status);
 /* n more requests of this connection are in progress, or fewer. */
 void mo_h1_count_requests(mo_conn *c, int n);

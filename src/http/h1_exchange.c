@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/peer.h"
 
 #define CLIENT_GONE 499 /* in the access log: nobody was there to be answered */
 
@@ -34,8 +35,14 @@ const char *mo_h1_tls_fact(const molt_req *r, int fact)
 	return s->ops->fact(s, fact);
 }
 
+int mo_h1_peer_is_ours(const molt_req *r)
+{
+	return mo_peer_is_ours(((mo_conn *)r->conn)->stream->fd);
+}
+
 static const mo_exchange_ops ops = {
 	.tls_fact = mo_h1_tls_fact,
+	.peer_is_ours = mo_h1_peer_is_ours,
 	.read = mo_h1_body_read,
 	.send = mo_h1_send,
 	.send_file = mo_h1_send_file,

@@ -46,6 +46,7 @@ static int suspend_never(molt_req *r, struct mo_step *s)
 
 static const mo_exchange_ops upgraded_ops = {
 	.tls_fact = mo_h1_tls_fact,
+	.peer_is_ours = mo_h1_peer_is_ours,
 	.read = read_nothing,
 	.send = send_nothing,
 	.send_file = send_no_file,

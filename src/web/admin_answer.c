@@ -46,7 +46,7 @@ void mo_admin_fields(molt_req *r)
 	molt_res_header(r, "Vary", "Accept");
 }
 
-static bool wants_html(const molt_req *r)
+bool mo_admin_wants_html(const molt_req *r)
 {
 	const char *accept = molt_req_header(r, "Accept");
 
@@ -104,7 +104,7 @@ static void send_result_json(molt_req *r, const mo_admin_result *x)
 
 void mo_admin_send(molt_req *r, const mo_admin_result *x)
 {
-	if (wants_html(r))
+	if (mo_admin_wants_html(r))
 		send_result_page(r, x);
 	else
 		send_result_json(r, x);

@@ -2,13 +2,19 @@
  * every line of this table is a line of its test:
  *
  *   cross-site by Sec-Fetch-Site or Origin             403, whoever asks
- *   action by GET: Referer of elsewhere, prefetch,
- *     cookies without a sign that they are meant        403
+ *   action by GET: of a browser, Referer of elsewhere,
+ *     prefetch, cookies without a sign that they are
+ *     meant                                             403
  *   the group has middleware of its own                 it has decided
- *   Bearer token                                        right: yes; wrong: 401
- *   loopback peer that asks for a loopback host         yes
- *   anybody else                                        403; 401 when there is a token
+ *   a token is set                                      it is sent: yes; else 401
+ *   a proxy's field, or HTTP/1.0                        403
+ *   peer on this machine, of this user or root, that
+ *     asks for a loopback host                          yes
+ *   anybody else                                        403
  *
+ * The peer's user is asked of the kernel because a proxy on this machine hands on
+ * requests of strangers from a loopback address, many of them with a loopback host;
+ * and a proxy of the same user shows itself by its fields or its version, mostly.
  * The host is checked because a page from elsewhere may give its own name the
  * address 127.0.0.1; its requests then come from a loopback peer. */
 #include <arpa/inet.h>
@@ -58,6 +64,8 @@ static const char *cross_site(const mo_admin_ask *a)
 		return "the Origin is not this host";
 	if (a->kind != MO_ADMIN_ACT_BY_GET)
 		return NULL;
+	if (a->browser)
+		return "in a browser an action is a POST: use the admin page's button";
 	if (a->referer && !same_origin(a, a->referer))
 		return "the Referer is not this host";
 	if (a->purpose)
@@ -115,6 +123,28 @@ static bool same_secret(molt_str given, molt_str wanted)
 	return given.len == wanted.len && CRYPTO_memcmp(given.ptr, wanted.ptr, wanted.len) == 0;
 }
 
+#define INSTEAD "; set a token (adminToken) and send it, or give the group middleware"
+
+/* Without token and middleware: the reason against it, or NULL. */
+static const char *not_from_here(const mo_admin_ask *a)
+{
+	if (a->peer == MO_ADMIN_PEER_FAR)
+		return "the client is not on this machine" INSTEAD;
+	if (a->forwarded)
+		return "a proxy has handed the request on (Via, X-Forwarded-For or the "
+		       "like)" INSTEAD;
+	if (a->http10)
+		return "the request is HTTP/1.0, as proxies send it" INSTEAD ", or ask by HTTP/1.1";
+	if (a->peer == MO_ADMIN_PEER_OTHERS)
+		return "the connection is of another user of this machine than the "
+		       "server" INSTEAD;
+	if (a->peer == MO_ADMIN_PEER_UNKNOWN)
+		return "the kernel does not tell which user's connection it is" INSTEAD;
+	if (!a->host || !host_is_loopback(a->host))
+		return "the Host is not a loopback name (127.0.0.1, [::1], localhost)" INSTEAD;
+	return NULL;
+}
+
 int mo_admin_guard(const mo_admin_ask *a, const char **why)
 {
 	molt_str given = a->authorization ? bearer(a->authorization) : mo_strn(NULL, 0);
@@ -124,13 +154,11 @@ int mo_admin_guard(const mo_admin_ask *a, const char **why)
 		return 403;
 	if (a->own_check)
 		return 0;
-	if (a->token && given.ptr) {
-		*why = "the token is wrong";
-		return same_secret(given, mo_str(a->token)) ? 0 : 401;
+	if (a->token) {
+		*why = given.ptr ? "the token is wrong"
+				 : "a token is set; send it (Authorization: Bearer TOKEN)";
+		return given.ptr && same_secret(given, mo_str(a->token)) ? 0 : 401;
 	}
-	if (a->peer_loopback && a->host && host_is_loopback(a->host))
-		return 0;
-	*why = a->peer_loopback ? "the Host is not a loopback name (127.0.0.1, [::1], localhost)"
-				: "the client is not on this machine";
-	return a->token ? 401 : 403;
+	*why = not_from_here(a);
+	return *why ? 403 : 0;
 }

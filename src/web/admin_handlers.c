@@ -8,14 +8,17 @@
  *   POST path/reopen     the log files, after a rotation
  *   POST path/upgrade    the supervisor goes on in a new image; at the control socket
  *
- * The actions also work by GET when the guard says that the request is meant.
+ * The actions also work by GET when the guard says that the request is meant; a
+ * browser's GET is answered with a page that asks first, and has a button.
  * An action answers after the fact, with what happened.  Nothing that a client
- * sends but method, path, Host, Origin, Sec-Fetch-Site, Referer, Purpose,
- * Authorization, Accept and the program's path has any influence here. */
+ * sends but method, path, version, Host, Origin, Sec-Fetch-*, Referer, Purpose,
+ * Authorization, Accept, the presence of a proxy's field and the program's path has
+ * any influence here. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "gen/control.h"
@@ -35,6 +38,58 @@ static enum mo_admin_kind kind_of(const molt_req *r, bool action)
 	return strcmp(molt_req_method(r), "POST") ? MO_ADMIN_ACT_BY_GET : MO_ADMIN_ACT_BY_POST;
 }
 
+static enum mo_admin_peer peer_of(const molt_req *r)
+{
+	int ours;
+
+	if (!r->peer || !mo_addr_is_loopback(r->peer))
+		return MO_ADMIN_PEER_FAR;
+	ours = r->ops->peer_is_ours(r);
+	if (ours < 0)
+		return MO_ADMIN_PEER_UNKNOWN;
+	return ours ? MO_ADMIN_PEER_OURS : MO_ADMIN_PEER_OTHERS;
+}
+
+/* What proxies add to tell whom they ask for. */
+static bool is_forwarded(const molt_req *r)
+{
+	static const molt_str names[] = {
+		MO_STR("forwarded"),	    MO_STR("via"),
+		MO_STR("x-real-ip"),	    MO_STR("x-client-ip"),
+		MO_STR("x-cluster-client-ip"), MO_STR("x-original-forwarded-for"),
+		MO_STR("true-client-ip"),   MO_STR("cf-connecting-ip"),
+		MO_STR("fastly-client-ip"), MO_STR("x-envoy-external-address"),
+	};
+	const molt_str family = MO_STR("x-forwarded-");
+
+	for (size_t i = 0; i < r->nfields; i++) {
+		molt_str name = r->fields[i].name;
+
+		if (name.len > family.len &&
+		    mo_str_eq_ci(mo_strn(name.ptr, family.len), family))
+			return true;
+		for (size_t k = 0; k < MO_COUNTOF(names); k++)
+			if (mo_str_eq_ci(name, names[k]))
+				return true;
+	}
+	return false;
+}
+
+/* A link, an address that was typed, an image, a script: not a script's own fetch()
+ * on a page of this server, which could send a POST as well. */
+static bool is_browser(const molt_req *r)
+{
+	const char *accept = molt_req_header(r, "Accept");
+	const char *site = molt_req_header(r, "Sec-Fetch-Site");
+	const char *dest = molt_req_header(r, "Sec-Fetch-Dest");
+
+	if (mo_admin_wants_html(r) || (accept && strcasestr(accept, "image/")))
+		return true;
+	if (site && strcmp(site, "same-origin") != 0)
+		return true;
+	return dest ? strcmp(dest, "empty") != 0 : !site && molt_req_header(r, "Sec-Fetch-Mode");
+}
+
 /* Lets the request in, or answers it. */
 static bool let_in(molt_req *r, bool action)
 {
@@ -44,7 +99,9 @@ static bool let_in(molt_req *r, bool action)
 		.kind = kind_of(r, action),
 		.own_check = s->admin_group->middleware != NULL,
 		.token = s->set.admin_token,
-		.peer_loopback = r->peer && mo_addr_is_loopback(r->peer),
+		.peer = peer_of(r),
+		.forwarded = is_forwarded(r),
+		.http10 = r->minor == 0,
 		.tls = r->tls,
 		.host = r->host.ptr,
 		.authorization = molt_req_header(r, "Authorization"),
@@ -53,6 +110,7 @@ static bool let_in(molt_req *r, bool action)
 		.fetch_site = molt_req_header(r, "Sec-Fetch-Site"),
 		.purpose = purpose ? purpose : molt_req_header(r, "Purpose"),
 		.cookie = molt_req_header(r, "Cookie") != NULL,
+		.browser = is_browser(r),
 	};
 	mo_admin_result x = { .error = "EPERM" };
 
@@ -65,12 +123,32 @@ static bool let_in(molt_req *r, bool action)
 	return false;
 }
 
+/* A link, a bookmark or a form of elsewhere may have led the browser here. */
+static void ask_first(molt_req *r, const char *what)
+{
+	char nonce[MO_NONCE_TEXT];
+	mo_buf out = { 0 };
+
+	mo_admin_nonce(nonce);
+	mo_admin_ask_page(&out, molt_req_server(r)->admin_path, nonce, what,
+			  molt_req_query(r, "newExeFilePath"));
+	mo_admin_send_page(r, 200, nonce, &out);
+	mo_buf_free(&out);
+}
+
 /* The same for an action; HEAD must not do anything. */
-static bool let_act(molt_req *r)
+static bool let_act(molt_req *r, const char *what)
 {
 	mo_admin_result x = { 405, "EPERM", "an action is a POST, or a GET that is meant", NULL };
 
-	if (!strcmp(molt_req_method(r), "POST") || !strcmp(molt_req_method(r), "GET"))
+	if (!strcmp(molt_req_method(r), "POST"))
+		return let_in(r, true);
+	if (!strcmp(molt_req_method(r), "GET") && mo_admin_wants_html(r)) {
+		if (let_in(r, false))
+			ask_first(r, what);
+		return false;
+	}
+	if (!strcmp(molt_req_method(r), "GET"))
 		return let_in(r, true);
 	molt_res_header(r, "Allow", "GET, POST");
 	mo_admin_refuse(r, &x);
@@ -240,7 +318,7 @@ void mo_admin_on_restart(molt_req *r)
 	struct exe_check c = { .dirs = molt_req_server(r)->set.exe_dirs };
 	int err;
 
-	if (!let_act(r))
+	if (!let_act(r, "restart"))
 		return;
 	err = wanted_path(r, &c.path);
 	if (err) {
@@ -309,7 +387,7 @@ void mo_admin_on_rollback(molt_req *r)
 	bool by_restart;
 	int err;
 
-	if (!let_act(r))
+	if (!let_act(r, "rollback"))
 		return;
 	to = mo_previous_status();
 	generation = number_in(to, "generation");
@@ -342,7 +420,7 @@ void mo_admin_on_shutdown(molt_req *r)
 	json_t *now;
 	const char *state;
 
-	if (!let_act(r))
+	if (!let_act(r, "shutdown"))
 		return;
 	now = mo_process_status();
 	state = json_string_value(json_object_get(now, "state"));

@@ -120,6 +120,48 @@ void mo_admin_page(mo_buf *out, const char *base, const char *nonce, const json_
 	mo_buf_free(&b);
 }
 
+/* What a button of the page does, for the page that asks first. */
+static const struct {
+	const char *what, *title, *text;
+} questions[] = {
+	{ "restart", "Restart?",
+	  "A new process takes over; running requests are finished in this one." },
+	{ "rollback", "Roll back?", "The generation before this one serves again." },
+	{ "shutdown", "Shut down?",
+	  "Running requests are finished; then the program ends and nothing serves any more." },
+};
+
+void mo_admin_ask_page(mo_buf *out, const char *base, const char *nonce, const char *what,
+		       const char *exe)
+{
+	mo_buf b = { 0 };
+	struct page p = { .base = base, .nonce = nonce };
+	size_t i = 0;
+
+	while (strcmp(questions[i].what, what) != 0)
+		MO_CHECK(++i < MO_COUNTOF(questions));
+	mo_buf_fmt(&b,
+		   "<header><h1>Molt admin</h1></header>\n<main><section>\n"
+		   "<h2>%s</h2>\n<p>%s</p>\n<form method=\"post\" action=\"",
+		   questions[i].title, questions[i].text);
+	mo_html_escape(&b, base);
+	mo_buf_fmt(&b, "/%s\">\n", what);
+	if (exe && *exe && !strcmp(what, "restart")) {
+		mo_buf_puts(&b, "<label for=\"exe\">With the program</label>\n"
+				"<input id=\"exe\" name=\"newExeFilePath\" readonly value=\"");
+		mo_html_escape(&b, exe);
+		mo_buf_puts(&b, "\">\n");
+	}
+	mo_buf_fmt(&b, "<button%s>%c%s</button></form>\n<p><a href=\"",
+		   strcmp(what, "shutdown") ? "" : " class=\"danger\"", what[0] - 'a' + 'A',
+		   what + 1);
+	mo_html_escape(&b, base);
+	mo_buf_puts(&b, "\">Back to the admin page</a></p></section></main>");
+	p.main = mo_buf_cstr(&b);
+	layout(out, &p);
+	mo_buf_free(&b);
+}
+
 void mo_admin_result_page(mo_buf *out, const char *base, const char *nonce, bool ok,
 			  const char *text, const json_t *receipt)
 {

@@ -10,11 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "gen/start.h"
+#include "net/peer.h"
 #include "web/server.h"
 
 #define NAME "molt:control"
@@ -22,11 +21,7 @@
 
 static bool admits(int fd)
 {
-	struct ucred peer;
-	socklen_t n = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
-	       (peer.uid == geteuid() || peer.uid == 0);
+	return mo_peer_is_ours(fd) > 0;
 }
 
 static molt_server *find(void)

@@ -215,6 +215,17 @@ class Actions(Case):
         self.assertIn("text/html", answer.get("content-type"))
         self.assertNotEqual(self.serving_pid(srv), old)
 
+    def test_a_browsers_get_shows_a_page_with_a_button(self):
+        srv = self.server(program("test/programs/app"))
+        for action in ("restart", "reload", "rollback", "shutdown"):
+            answer = self.admin(srv, action, "GET", headers={
+                "Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Site": "none"})
+            self.assertEqual(answer.status, 200, answer)
+            self.assertRegex(answer.body.decode(),
+                             r'<form method="post" action="/debug/admin/%s">'
+                             % action.replace("reload", "restart"))
+        self.assertEqual(self.serving_pid(srv), srv.pid)
+
     def test_shutdown_ends_the_process_after_its_answer(self):
         for method in ("POST", "GET"):
             srv = self.server(program("test/programs/app"))

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -34,7 +35,16 @@ static molt_server server;
 static molt_group group;
 static molt_req req;
 static mo_addr peer;
+static mo_field sent[8];
+static int ours; /* what the kernel says about the peer */
 static mo_buf told;
+
+static int peer_is_ours(const molt_req *r)
+{
+	return ours;
+}
+
+static const mo_exchange_ops ops = { .peer_is_ours = peer_is_ours };
 
 const char *molt_req_method(const molt_req *r)
 {
@@ -193,15 +203,16 @@ static const char failed[] = "{\"id\":\"r2\",\"generation\":1,\"outcome\":\"fail
 
 json_t *mo_process_status(void)
 {
-	json_t *s = json_pack("{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:[{s:i,s:i}],s:[{s:s,s:b,s:s,s:[{s:s,s:"
-			      "s,s:b}],s:i,s:i,"
-			      "s:i,s:{s:i,s:i}}],s:[]}",
-			      "pid", 11, "generation", 1, "exe", "/x/<script>", "version", "0.1.0",
-			      "state", now.state, "uptime_ms", (json_int_t)3723000, "loops", 2,
-			      "older_generations", "generation", 3, "pid", 9, "servers", "name",
-			      "s1", "graceful", 1, "state", "started", "listeners", "address", ":0",
-			      "bound", ":8199", "https", 1, "connections", 3, "requests", 1,
-			      "total_requests", 42, "answers", "2xx", 40, "3xx", 0, "receipts");
+	json_t *s =
+		json_pack("{s:i,s:i,s:s,s:s,s:s,s:I,s:i,s:[{s:i,s:i}],s:[{s:s,s:b,s:s,s:[{s:s,s:"
+			  "s,s:b}],s:i,s:i,"
+			  "s:i,s:{s:i,s:i}}],s:[]}",
+			  "pid", 11, "generation", 1, "exe", "/x/<script>", "version", "0.1.0",
+			  "state", now.state, "uptime_ms", (json_int_t)3723000, "loops", 2,
+			  "older_generations", "generation", 3, "pid", 9, "servers", "name", "s1",
+			  "graceful", 1, "state", "started", "listeners", "address", ":0", "bound",
+			  ":8199", "https", 1, "connections", 3, "requests", 1, "total_requests",
+			  42, "answers", "2xx", 40, "3xx", 0, "receipts");
 
 	return s;
 }
@@ -231,7 +242,12 @@ static int set_up(void **state)
 	memset(&group, 0, sizeof(group));
 	server.admin_path = (char *)(uintptr_t) "/debug/admin";
 	server.admin_group = &group;
-	req = (molt_req){ .host = MO_STR("127.0.0.1:8199"), .peer = &peer };
+	req = (molt_req){ .host = MO_STR("127.0.0.1:8199"),
+			  .peer = &peer,
+			  .minor = 1,
+			  .ops = &ops,
+			  .fields = sent };
+	ours = 1;
 	now.method = "POST";
 	now.state = "serving";
 	now.receipt = switched;
@@ -239,110 +255,7 @@ static int set_up(void **state)
 	return mo_addr_parse("127.0.0.1:5000", &peer);
 }
 
-/* ---- the guard -------------------------------------------------------------------- */
-
 #define TOKEN "0123456789abcdef"
-#define LOCAL .peer_loopback = true, .host = "127.0.0.1:8199"
-#define FAR .peer_loopback = false, .host = "example.com"
-#define GET .kind = MO_ADMIN_ACT_BY_GET
-#define POST .kind = MO_ADMIN_ACT_BY_POST
-
-static const struct {
-	int status;
-	mo_admin_ask ask;
-} guard_rows[] = {
-	/* Loopback peer and loopback host. */
-	{ 0, { LOCAL } },
-	{ 0, { LOCAL, POST } },
-	{ 0, { LOCAL, GET } },
-	{ 0, { .peer_loopback = true, .host = "localhost" } },
-	{ 0, { .peer_loopback = true, .host = "LocalHost:1" } },
-	{ 0, { .peer_loopback = true, .host = "127.9.9.9:80" } },
-	{ 0, { .peer_loopback = true, .host = "[::1]:80" } },
-	{ 0, { .peer_loopback = true, .host = "[::1]" } },
-	{ 403, { .peer_loopback = true, .host = "evil.com:8199" } }, /* rebinding */
-	{ 403, { .peer_loopback = true, .host = "127.0.0.1.evil.com" } },
-	{ 403, { .peer_loopback = true, .host = "localhost.evil.com" } },
-	{ 403, { .peer_loopback = true, .host = "127.0.0.1@evil.com" } },
-	{ 403, { .peer_loopback = true, .host = "[::1].evil.com" } },
-	{ 403, { .peer_loopback = true, .host = "[::1" } },
-	{ 403, { .peer_loopback = true, .host = "[::2]" } },
-	{ 403, { .peer_loopback = true, .host = "0.0.0.0:8199" } },
-	{ 403, { .peer_loopback = true, .host = "128.0.0.1" } },
-	{ 403, { .peer_loopback = true, .host = "127.1" } },
-	{ 403, { .peer_loopback = true, .host = "192.168.1.2" } },
-	{ 403, { .peer_loopback = true, .host = "" } },
-	{ 403, { .peer_loopback = true } },
-	{ 403, { .peer_loopback = false, .host = "127.0.0.1:8199" } },
-	{ 403, { FAR } },
-	/* Token. */
-	{ 0, { FAR, POST, .token = TOKEN, .authorization = "Bearer " TOKEN } },
-	{ 0, { FAR, POST, .token = TOKEN, .authorization = "bearer  " TOKEN } },
-	{ 401, { FAR, POST, .token = TOKEN } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer " } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer" } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer 0123456789abcdeX" } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer 0123456789abcde" } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Bearer " TOKEN "0" } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = "Basic " TOKEN } },
-	{ 401, { FAR, POST, .token = TOKEN, .authorization = TOKEN } },
-	{ 401, { LOCAL, POST, .token = TOKEN, .authorization = "Bearer wrong" } },
-	{ 0, { LOCAL, POST, .token = TOKEN } },
-	{ 403, { FAR, POST, .authorization = "Bearer " TOKEN } }, /* none configured */
-	{ 403, { FAR, POST, .authorization = "Bearer " } },
-	/* Middleware of the group has decided. */
-	{ 0, { FAR, POST, .own_check = true } },
-	{ 403, { FAR, POST, .own_check = true, .fetch_site = "cross-site" } },
-	{ 403, { FAR, POST, .own_check = true, .origin = "https://evil.com" } },
-	/* Cross-site, whoever asks. */
-	{ 403, { LOCAL, .fetch_site = "cross-site" } },
-	{ 403, { LOCAL, POST, .fetch_site = "same-site" } },
-	{ 403, { LOCAL, POST, .fetch_site = "" } },
-	{ 403, { LOCAL, POST, .fetch_site = "same-origin, cross-site" } },
-	{ 0, { LOCAL, POST, .fetch_site = "same-origin" } },
-	{ 0, { LOCAL, GET, .fetch_site = "none" } },
-	{ 0, { LOCAL, POST, .origin = "http://127.0.0.1:8199" } },
-	{ 403, { LOCAL, POST, .origin = "http://127.0.0.1:8200" } },
-	{ 403, { LOCAL, POST, .origin = "http://127.0.0.1" } },
-	{ 403, { LOCAL, POST, .origin = "http://evil.com" } },
-	{ 403, { LOCAL, POST, .origin = "null" } },
-	{ 403, { LOCAL, POST, .origin = "" } },
-	{ 403, { LOCAL, POST, .origin = "http://" } },
-	{ 403, { LOCAL, POST, .origin = "127.0.0.1:8199" } },
-	{ 403, { LOCAL, POST, .tls = true, .origin = "http://127.0.0.1:8199" } },
-	{ 0, { LOCAL, POST, .tls = true, .origin = "https://127.0.0.1:8199" } },
-	{ 403,
-	  { FAR, POST, .token = TOKEN, .authorization = "Bearer " TOKEN,
-	    .origin = "https://evil.com" } },
-	{ 0, { FAR, POST, .own_check = true, .origin = "https://example.com" } },
-	{ 0, { FAR, POST, .own_check = true, .origin = "https://EXAMPLE.com:443" } },
-	{ 403, { FAR, POST, .own_check = true, .origin = "https://example.com:444" } },
-	{ 403, { FAR, POST, .own_check = true, .origin = "https://example.com.evil.com" } },
-	/* Actions by GET. */
-	{ 0, { LOCAL, GET, .referer = "http://127.0.0.1:8199/debug/admin" } },
-	{ 403, { LOCAL, GET, .referer = "http://evil.com/" } },
-	{ 403, { LOCAL, GET, .referer = "http://127.0.0.1:8199.evil.com/" } },
-	{ 0, { LOCAL, .referer = "http://evil.com/" } },
-	{ 0, { LOCAL, POST, .referer = "http://evil.com/" } },
-	{ 403, { LOCAL, GET, .purpose = "prefetch" } },
-	{ 403, { LOCAL, GET, .cookie = true } },
-	{ 0, { LOCAL, GET, .cookie = true, .fetch_site = "none" } },
-	{ 0, { LOCAL, GET, .cookie = true, .referer = "http://127.0.0.1:8199/" } },
-	{ 0, { LOCAL, POST, .cookie = true } },
-};
-
-static void the_guard_decides_as_its_table_says(void **state)
-{
-	for (size_t i = 0; i < sizeof(guard_rows) / sizeof(guard_rows[0]); i++) {
-		const char *why = NULL;
-		int status = mo_admin_guard(&guard_rows[i].ask, &why);
-
-		if (status != guard_rows[i].status)
-			fail_msg("row %zu (host %s): %d, not %d (%s)", i, guard_rows[i].ask.host,
-				 status, guard_rows[i].status, why ? why : "");
-		assert_true(!status || why);
-	}
-}
 
 /* ---- answers ------------------------------------------------------------------------ */
 
@@ -352,6 +265,8 @@ static void field(const char *name, const char *value)
 		if (!now.fields[i].name) {
 			now.fields[i].name = name;
 			now.fields[i].value = value;
+			sent[i] = (mo_field){ .name = mo_str(name), .value = mo_str(value) };
+			req.nfields = i + 1;
 			return;
 		}
 }
@@ -388,6 +303,98 @@ static void forwarding_fields_have_no_influence(void **state)
 	mo_admin_on_restart(&req);
 	answers(403, "not on this machine");
 	assert_int_equal(now.restarts, 0);
+}
+
+static void a_proxys_field_ends_the_loopback_rule(void **state)
+{
+	static const char *const names[] = {
+		"Via",       "Forwarded",       "x-forwarded-for", "X-Forwarded-Proto",
+		"X-Real-IP", "CF-Connecting-IP"
+	};
+
+	for (size_t i = 0; i < MO_COUNTOF(names); i++) {
+		memset(now.fields, 0, sizeof(now.fields));
+		field(names[i], "1.1 x");
+		mo_admin_on_restart(&req);
+		answers(403, "a proxy has handed the request on");
+	}
+	memset(now.fields, 0, sizeof(now.fields));
+	field("X-Forwarded", "not a family of one"); /* and not of that family */
+	mo_buf_free(&now.out);
+	mo_admin_on_restart(&req);
+	answers(200, "\"ok\":true");
+	assert_int_equal(now.restarts, 1);
+}
+
+static void the_kernel_says_whose_connection_it_is(void **state)
+{
+	ours = 0;
+	mo_admin_on_shutdown(&req);
+	answers(403, "another user of this machine than the server; set a token (adminToken)");
+	ours = -ENOENT;
+	mo_admin_on_shutdown(&req);
+	answers(403, "does not tell which user");
+	assert_null(now.deferred);
+}
+
+static void http_1_0_is_a_proxys(void **state)
+{
+	req.minor = 0;
+	mo_admin_on_shutdown(&req);
+	answers(403, "HTTP/1.0");
+	assert_null(now.deferred);
+}
+
+/* A link in a mail, a bookmark, an address that was typed: each asks first. */
+static void a_browsers_get_shows_a_button(void **state)
+{
+	now.method = "GET";
+	now.query = "/srv/<new>";
+	field("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+	field("Sec-Fetch-Site", "none");
+	mo_admin_on_restart(&req);
+	answers(200, "<form method=\"post\" action=\"/debug/admin/restart\">");
+	answers(200, "name=\"newExeFilePath\" readonly value=\"/srv/&lt;new&gt;\"");
+	mo_admin_on_shutdown(&req);
+	answers(200, "<form method=\"post\" action=\"/debug/admin/shutdown\">");
+	mo_admin_on_rollback(&req);
+	answers(200, "<form method=\"post\" action=\"/debug/admin/rollback\">");
+	assert_int_equal(now.restarts, 0);
+	assert_null(now.deferred);
+}
+
+/* The image of a page or a mail. */
+static void a_browsers_get_that_shows_no_page_is_refused(void **state)
+{
+	now.method = "GET";
+	field("Accept", "image/avif,image/webp,*/*");
+	mo_admin_on_restart(&req);
+	answers(403, "in a browser an action is a POST");
+	memset(now.fields, 0, sizeof(now.fields));
+	field("Accept", "*/*");
+	field("Sec-Fetch-Mode", "no-cors");
+	mo_admin_on_restart(&req);
+	answers(403, "in a browser an action is a POST");
+	field("Sec-Fetch-Site", "none");
+	mo_admin_on_restart(&req);
+	answers(403, "in a browser an action is a POST");
+	now.fields[2].value = "same-origin";
+	field("Sec-Fetch-Dest", "script");
+	mo_admin_on_restart(&req);
+	answers(403, "in a browser an action is a POST");
+	assert_int_equal(now.restarts, 0);
+}
+
+static void a_scripts_get_acts(void **state)
+{
+	now.method = "GET";
+	field("Accept", "*/*");
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.restarts, 1);
+	field("Sec-Fetch-Site", "same-origin"); /* fetch() of a page of this server */
+	field("Sec-Fetch-Dest", "empty");
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.restarts, 2);
 }
 
 static void a_missing_token_asks_for_one(void **state)
@@ -694,9 +701,14 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(the_guard_decides_as_its_table_says),
 		T(a_refusal_has_a_reason_and_names_the_client_in_the_log),
 		T(forwarding_fields_have_no_influence),
+		T(a_proxys_field_ends_the_loopback_rule),
+		T(the_kernel_says_whose_connection_it_is),
+		T(http_1_0_is_a_proxys),
+		T(a_browsers_get_shows_a_button),
+		T(a_browsers_get_that_shows_no_page_is_refused),
+		T(a_scripts_get_acts),
 		T(a_missing_token_asks_for_one),
 		T(middleware_of_the_group_replaces_the_loopback_rule),
 		T(head_never_acts),
