@@ -1,13 +1,15 @@
 /* The successor as its predecessor sees it; see child.h. */
 #include "gen/child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -18,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/pidfd.h"
 #include "gen/relay.h"
 #include "gen/totals.h"
 #include "gen/withdraw.h"
@@ -27,14 +30,18 @@
 
 void mo_child_init(mo_child *c, const char *path)
 {
-	*c = (mo_child){ .path = path, .channel = -1, .tail_fd = -1, .pidfd = -1 };
+	*c = (mo_child){ .path = path,
+			 .channel = -1,
+			 .tail_fd = -1,
+			 .pidfd = -1,
+			 .speaker.pidfd = -1 };
 }
 
 void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd)
 {
 	c->foreign = true;
 	c->channel = channel;
-	c->pid = pid;
+	c->pid = c->started = pid;
 	c->pidfd = pidfd;
 }
 
@@ -46,6 +53,8 @@ void mo_child_fini(mo_child *c)
 		close(c->tail_fd);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
+	if (c->speaker.pidfd >= 0)
+		close(c->speaker.pidfd);
 	mo_tail_free(c->tail);
 	free(c->why);
 	free(c->said);
@@ -90,6 +99,13 @@ static int open_tail(mo_child *c, int *writing)
 	return 0;
 }
 
+static ino_t socket_number(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
 int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0)
 {
 	int theirs = -1, writing = -1;
@@ -101,6 +117,12 @@ int mo_child_spawn(mo_child *c, const mo_program *program, const char *argv0)
 		rc = open_tail(c, &writing);
 	if (rc == 0)
 		rc = mo_spawn(program, argv0, writing, theirs, &c->pid);
+	if (rc == 0) {
+		c->started = c->pid;
+		c->pidfd = mo_pidfd_open_child(c->pid);
+		c->lost = c->pidfd < 0 && errno == ESRCH;
+		c->theirs = socket_number(theirs);
+	}
 	if (theirs >= 0)
 		close(theirs);
 	if (writing >= 0)
@@ -125,21 +147,28 @@ static bool foreign_gone(mo_child *c)
 
 bool mo_child_reap(mo_child *c)
 {
-	pid_t got;
+	int rc;
 
 	if (c->foreign)
 		return foreign_gone(c);
 	if (c->pid == 0)
 		return true;
-	got = waitpid(c->pid, &c->status, WNOHANG);
-	if (got == 0 || (got < 0 && errno == EINTR))
+	rc = c->lost ? -ECHILD : mo_pidfd_reap(c->pidfd, c->pid, &c->status);
+	if (rc == 0)
 		return false;
 	/* ECHILD: somebody else (SIGCHLD ignored) took the status. */
-	if (got < 0 && kill(c->pid, 0) == 0)
-		return false;
-	c->status_known = got > 0;
+	c->status_known = rc > 0;
 	c->pid = 0;
 	return true;
+}
+
+static void cancel(const mo_child *c)
+{
+	if (c->channel >= 0)
+		mo_wire_send(c->channel,
+			     json_pack("{s:s, s:s}", "type", "cancel", "why",
+				       c->why ? c->why : "it was given up"),
+			     NULL, 0);
 }
 
 /* What cannot be killed from here (another container's) ends by the message. */
@@ -147,18 +176,68 @@ static void kill_foreign(mo_child *c)
 {
 	molt_time deadline = mo_deadline(MOLT_SECOND);
 
-	mo_wire_send(c->channel, json_pack("{s:s, s:s}", "type", "cancel", "why",
-					   c->why ? c->why : "it was given up"),
-		     NULL, 0);
-#ifdef SYS_pidfd_send_signal
+	cancel(c);
 	if (c->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
-#endif
+		mo_pidfd_signal(c->pidfd, 0, SIGKILL);
 	while (!mo_child_reap(c) && mo_left(deadline) > 0)
 		mo_control_nap(2);
 	if (!c->gone)
 		mo_warn("%s, which wanted to take over, still runs; it ends when it reads that",
 			c->path);
+}
+
+/* Has that process the other end of our channel?  Where /proc does not tell, its word
+ * on the channel does. */
+static bool holds_channel(const mo_child *c, pid_t pid)
+{
+	char path[64], wanted[64], link[64];
+	struct dirent *one;
+	bool found = false;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(wanted, sizeof(wanted), "socket:[%llu]", (unsigned long long)c->theirs);
+	d = opendir(path);
+	if (!d)
+		return errno != ENOENT;
+	while (!found && (one = readdir(d)) != NULL) {
+		ssize_t n = readlinkat(dirfd(d), one->d_name, link, sizeof(link) - 1);
+
+		link[n > 0 ? n : 0] = '\0';
+		found = strcmp(link, wanted) == 0;
+	}
+	closedir(d);
+	return found;
+}
+
+/* The descriptor is opened first: what is looked at then is the process that it names. */
+static void on_speaker(mo_child *c, pid_t pid)
+{
+	int fd;
+
+	if (c->foreign || pid <= 0 || pid == c->started || pid == c->speaker.pid)
+		return;
+	fd = mo_pidfd_open(pid);
+	if (fd >= 0 && !holds_channel(c, pid)) {
+		close(fd);
+		return;
+	}
+	if (c->speaker.pidfd >= 0)
+		close(c->speaker.pidfd);
+	c->speaker.pid = pid;
+	c->speaker.pidfd = fd;
+}
+
+/* Not our child: its end is told by its descriptor alone. */
+void mo_child_kill_speaker(mo_child *c)
+{
+	molt_time deadline = mo_deadline(MOLT_SECOND);
+
+	if (!c->speaker.pid)
+		return;
+	mo_pidfd_signal(c->speaker.pidfd, c->speaker.pid, SIGKILL);
+	while (!mo_pidfd_ended(c->speaker.pidfd, c->speaker.pid) && mo_left(deadline) > 0)
+		mo_control_nap(1);
 }
 
 void mo_child_kill(mo_child *c)
@@ -167,10 +246,12 @@ void mo_child_kill(mo_child *c)
 		kill_foreign(c);
 		return;
 	}
-	if (c->pid)
-		kill(c->pid, SIGKILL);
+	cancel(c);
+	if (c->pid && !c->lost)
+		mo_pidfd_signal(c->pidfd, c->pid, SIGKILL);
 	while (!mo_child_reap(c))
 		mo_control_nap(1);
+	mo_child_kill_speaker(c);
 }
 
 /* Owns why, which is better than how it ended. */
@@ -237,6 +318,7 @@ static void on_asks_back(mo_child *c, const mo_wire_msg *m)
 static void on_message(mo_child *c, const mo_wire_msg *m)
 {
 	c->heard = mo_now();
+	on_speaker(c, m->pid);
 	if (strcmp(m->type, "health") == 0) {
 		c->answered = (mo_rate){ (uint64_t)mo_json_int(m->body, "answers"),
 					 (uint64_t)mo_json_int(m->body, "errors") };
@@ -341,8 +423,10 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 	for (;;) {
 		int rc = mo_wire_recv(c->channel, m);
 
-		if (rc == 1 && strcmp(m->type, type) == 0)
+		if (rc == 1 && strcmp(m->type, type) == 0) {
+			on_speaker(c, m->pid);
 			return 0;
+		}
 		if (rc == 1) {
 			on_message(c, m);
 			mo_wire_free(m);

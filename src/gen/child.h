@@ -2,9 +2,15 @@
  * says there and on its standard error.  Used by predecessor.c, standby.c and rollback.c,
  * on the control thread.
  *
- * Always: pid is 0 as soon as the process has been reaped, and never belongs to
- * another one (a foreign one is asked after and killed by its descriptor alone).  The first failure's sentence (why) counts, for later ones follow
- * from it; what the successor itself said is better than ours. */
+ * Always: pid is 0 as soon as the process has ended, and it is asked after, killed and
+ * reaped by its descriptor (pidfd.h), never by a number that may be another one's.  The
+ * first failure's sentence (why) counts, for later ones follow from it; what the
+ * successor itself said is better than ours.
+ *
+ * Who speaks on the channel may be another process than the one that was started: a
+ * wrapper runs the program without exec, or the program has gone into the background.
+ * It is known by what the kernel says of its messages, and killed along with the other;
+ * one that has not spoken yet finds "cancel" when it reads. */
 #ifndef MO_GEN_CHILD_H
 #define MO_GEN_CHILD_H
 
@@ -23,8 +29,15 @@ typedef struct mo_child {
 	pid_t pid;	  /* 0: not started, or reaped; foreign: or not visible */
 	bool foreign;	  /* no child of ours: it takes over (takeover.h) */
 	bool gone;	  /* foreign: it has ended */
-	int pidfd;	  /* foreign: or -1 */
-	int status;	  /* of waitpid, when reaped */
+	int pidfd;	  /* -1: the kernel gives none */
+	bool lost;	  /* it had ended, and others had its status, before we looked */
+	pid_t started;	  /* what pid was, for sentences */
+	struct {
+		pid_t pid; /* 0: nobody else has spoken */
+		int pidfd;
+	} speaker;
+	ino_t theirs; /* the socket at the other end of the channel */
+	int status;	  /* as waitpid gives it, when reaped */
 	bool status_known;
 	bool killed;	/* by us, for what why says */
 	bool committed; /* it was told to serve */
@@ -59,7 +72,9 @@ void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd);
 
 /* true when it has ended; then it is reaped and c->status says how. */
 bool mo_child_reap(mo_child *c);
-void mo_child_kill(mo_child *c); /* and reaps it */
+void mo_child_kill(mo_child *c); /* and reaps it, and whoever else spoke for it */
+/* Who is known by what was read after that. */
+void mo_child_kill_speaker(mo_child *c);
 /* Kills one that is stopped too long; to be called while it is waited for. */
 void mo_child_kill_stopped(mo_child *c);
 /* "it exited with status 1 before it was ready"; malloc'd. */

@@ -14,6 +14,7 @@
 #include "gen/elders.h"
 #include "gen/notify.h"
 #include "gen/predecessor.h"
+#include "gen/request.h"
 #include "gen/signals.h"
 #include "gen/spawn.h"
 #include "gen/successor.h"
@@ -236,6 +237,7 @@ void mo_control_shutdown_now(void *unused)
 		mo_warn("asked to shut down again: ending at once");
 	if (s == MO_GEN_NEW || s == MO_GEN_SERVING) {
 		mo_control_set_state(MO_GEN_STOPPING);
+		mo_request_begun();
 		mo_loop_spawn(g.loop, mo_control_run_stop, NULL);
 	} else if (g.napping) {
 		mo_park_wake(&g.nap, 0);
@@ -311,6 +313,7 @@ static bool begin_serving(void)
 	mo_control_set_state(MO_GEN_SERVING);
 	mo_budget_watch(g.host->answered);
 	mo_control_fire(MOLT_ON_READY);
+	mo_request_begun();
 	return true;
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/pidfd.h"
 #include "gen/receipt.h"
 #include "gen/totals.h"
 #include "rt/park.h"
@@ -181,13 +182,23 @@ static bool wait_gone(unsigned generation, molt_time limit)
 	return true;
 }
 
-/* It is named by its line, which it still holds open: the pid is its own. */
+/* It is named by its line; while that is open, the number is its own, so the line is
+ * looked at again when the descriptor has been opened by it. */
 static bool kill_oldest(void)
 {
 	elder x = e.all[0];
+	int fd = mo_wire_peer_pidfd(x.line), rc;
 
+	if (gone(x.generation)) {
+		if (fd >= 0)
+			close(fd);
+		return true;
+	}
 	mo_warn("generation %u (pid %d) does not end; it is killed", x.generation, (int)x.pid);
-	return x.pid > 0 && kill(x.pid, SIGKILL) == 0 && wait_gone(x.generation, MOLT_SECOND);
+	rc = mo_pidfd_signal(fd, x.pid, SIGKILL);
+	if (fd >= 0)
+		close(fd);
+	return rc == 0 && wait_gone(x.generation, MOLT_SECOND);
 }
 
 static int end_oldest(json_t *told, char **why)

@@ -84,6 +84,12 @@ void mo_kept_take(mo_wire_msg *m)
 		take_end(m);
 }
 
+void mo_kept_sender_ended(pid_t pid)
+{
+	if (pid == sender)
+		empty(&coming);
+}
+
 size_t mo_kept_all(const mo_gen_listener **out)
 {
 	*out = kept.all;

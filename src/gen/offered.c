@@ -143,6 +143,10 @@ static int take_message(mo_wire_msg *m, char **why)
 		mo_uplink_refused(*why);
 		return -EBUSY;
 	}
+	if (strcmp(m->type, "cancel") == 0) {
+		*why = mo_fmt("the restart was called off: %s", mo_json_str(m->body, "why"));
+		return -ECANCELED;
+	}
 	if (strcmp(m->type, "listeners") == 0)
 		return mo_offer_unpack(m, add_offered, NULL, why);
 	if (strcmp(m->type, "previous") == 0)
@@ -237,6 +241,10 @@ int mo_successor_begin(char **why)
 	}
 	if (self->offer == 0 && !self->looked && (fd < 0 || self->by_supervisor))
 		self->offer = take_over(&self->offer_why);
+	if (self->offer == 0 && self->by_supervisor && !self->opening) {
+		self->opening = true;
+		mo_uplink_opening();
+	}
 	if (self->offer < 0)
 		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));
 	return self->offer;

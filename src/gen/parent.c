@@ -2,14 +2,13 @@
 #include "gen/parent.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/control.h"
+#include "gen/pidfd.h"
 #include "gen/stopped.h"
 #include "rt/park.h"
 #include "rt/timer.h"
@@ -17,6 +16,7 @@
 static struct {
 	pid_t pid;
 	int pidfd; /* -1: the kernel has none */
+	bool gone; /* it had ended before we looked, or is not watched any more */
 	mo_stopped stopped;
 	molt_time limit;
 	mo_timer timer;
@@ -29,21 +29,21 @@ void mo_parent_set(pid_t pid)
 	if (parent.pidfd >= 0)
 		close(parent.pidfd);
 	parent.pid = pid;
-	parent.pidfd = -1;
-#ifdef SYS_pidfd_open
-	parent.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-#endif
+	parent.pidfd = mo_pidfd_open(pid);
+	parent.gone = pid > 0 && parent.pidfd < 0 && errno == ESRCH;
 }
 
 static bool is_gone(void)
 {
-	struct pollfd p = { .fd = parent.pidfd, .events = POLLIN };
-
-	if (parent.pid <= 0)
+	if (parent.pid <= 0 || parent.gone)
 		return true; /* of another container: the end of the channel is all we know */
-	if (parent.pidfd >= 0)
-		return poll(&p, 1, 0) > 0;
-	return kill(parent.pid, 0) < 0 && errno == ESRCH;
+	return mo_pidfd_ended(parent.pidfd, parent.pid);
+}
+
+void mo_parent_kill(void)
+{
+	if (parent.pid > 0 && !parent.gone)
+		mo_pidfd_signal(parent.pidfd, parent.pid, SIGKILL);
 }
 
 bool mo_parent_ended(molt_time timeout)
@@ -51,9 +51,8 @@ bool mo_parent_ended(molt_time timeout)
 	molt_time deadline = mo_deadline(timeout);
 
 	while (!is_gone()) {
-		if (mo_left(deadline) == 0)
+		if (mo_left(deadline) == 0 || mo_co_sleep(5) < 0)
 			return false;
-		mo_co_sleep(5);
 	}
 	return true;
 }
@@ -64,7 +63,7 @@ static void look(mo_timer *t)
 		mo_error("the predecessor (pid %d) is stopped and keeps others waiting: it is "
 			 "killed",
 			 (int)parent.pid);
-		kill(parent.pid, SIGKILL);
+		mo_parent_kill();
 	}
 	mo_timer_start(mo_control_loop(), t, MO_STOPPED_LOOK);
 }
@@ -84,4 +83,5 @@ void mo_parent_unwatch(void)
 	if (parent.pidfd >= 0)
 		close(parent.pidfd);
 	parent.pidfd = -1;
+	parent.gone = true; /* the number is anybody's now */
 }

@@ -14,10 +14,11 @@
 #include "molt.h"
 
 void mo_parent_set(pid_t pid);
-/* Waits for its end, no longer than timeout. [parks] */
+/* Waits for its end, no longer than timeout, and not when we end ourselves. [parks] */
 bool mo_parent_ended(molt_time timeout);
 /* From now on it is killed when it is stopped for limit. */
 void mo_parent_watch(molt_time limit);
 void mo_parent_unwatch(void);
+void mo_parent_kill(void);
 
 #endif

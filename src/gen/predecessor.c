@@ -259,12 +259,13 @@ static int await_ready(mo_predecessor *p)
 	if (rc < 0)
 		return rc;
 	mo_receipt_phase(p->receipt, MO_PHASE_READY);
-	if (m.pid != p->child.pid && !p->taker)
+	if (m.pid != p->child.started && !p->taker)
 		rc = mo_child_fail(
 			&p->child, -EPROTO,
 			mo_fmt("pid %d reported ready, but pid %d was started; a wrapper script "
-			       "must exec the program",
-			       (int)m.pid, (int)p->child.pid));
+			       "must exec the program, and a program must not go into the "
+			       "background",
+			       (int)m.pid, (int)p->child.started));
 	listeners = json_object_get(m.body, "listeners");
 	if (listeners)
 		json_object_set(p->receipt->body, "listeners", listeners);
@@ -334,6 +335,7 @@ static void give_up(mo_predecessor *p, int code)
 	mo_receipts_follow(-1);
 	mo_child_kill(&p->child);
 	mo_child_last_words(&p->child);
+	mo_child_kill_speaker(&p->child);
 	mo_elders_withdraw();
 	mo_elders_watch(true);
 	if (p->left)

@@ -38,6 +38,7 @@ static struct {
 	char *back_by;   /* the running restart goes back; who asked for it */
 	call *rollbacks; /* their target is who asks */
 	char *target;
+	call *early;   /* asked before this generation serves */
 	bool takeover; /* the running restart is one */
 } g;
 
@@ -174,10 +175,17 @@ static int may_restart(const call *c)
 
 static void on_restart_asked(void *arg);
 
-static void ask_again(void *c)
+void mo_request_begun(void)
 {
-	mo_co_sleep(2);
-	on_restart_asked(c);
+	call *list = g.early;
+
+	g.early = NULL;
+	while (list) {
+		call *c = list;
+
+		list = c->next;
+		on_restart_asked(c);
+	}
 }
 
 static void on_restart_asked(void *arg)
@@ -186,9 +194,11 @@ static void on_restart_asked(void *arg)
 	mo_taker *taker = c->taker;
 	int rc;
 
-	/* Our loops accept already, and this came before the last of them said so. */
-	if (mo_control_state() == MO_GEN_NEW && mo_successor_committed()) {
-		mo_loop_spawn(mo_control_loop(), ask_again, c);
+	/* A signal; or our loops accept already, and this came before the last of them
+	 * said so. */
+	if (mo_control_state() == MO_GEN_NEW) {
+		c->next = g.early;
+		g.early = c;
 		return;
 	}
 	rc = may_restart(c);

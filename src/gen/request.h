@@ -6,6 +6,7 @@
  *   rollback   SERVING     the predecessor that stands by takes the service back;
  *                          without one, a restart into the previous program
  *   rollback   DRAINING    we take the service back, while we stand by
+ *   restart    NEW         waits until this generation serves
  *   anything   other       -EBUSY
  *
  * Always: each who asked hears once how it ended, after it has ended. */
@@ -27,6 +28,8 @@ void mo_request_takeover(struct mo_taker *t);
 const char *mo_request_rollback_by(void);
 /* It has ended so: for everybody who asked in this process. */
 void mo_request_rolled_back(int result);
+/* This generation serves now, or never will: who asked before is answered. */
+void mo_request_begun(void);
 /* The predecessor has gone for good: who asked it to serve again hears so. */
 void mo_request_no_predecessor(void);
 

@@ -1,10 +1,28 @@
-/* The signals that mean a restart (USR1, USR2) or a shutdown (TERM, INT, QUIT, HUP),
- * taken by the control thread.  One that comes before waits blocked. */
+/* The signals that mean a restart or a shutdown: taken by the control thread, kept from
+ * the first moment on in which somebody may count on them.
+ *
+ *   from           SIGUSR1, SIGUSR2      SIGTERM, SIGINT, SIGQUIT, SIGHUP
+ *   main()         kept                  as ever: nothing has begun that could be finished
+ *   first listen   kept                  kept: clients may be in the queue
+ *   control        answered, also those that were kept
+ *   its end        kept                  as ever
+ *
+ * A successor is started with all of them blocked instead (spawn.h).  Handlers and not a
+ * mask, because a mask would be inherited by what the program starts meanwhile, and
+ * threads that the program has started already would not know of it.
+ *
+ * Always: a signal that is ignored stays ignored. */
 #ifndef MO_GEN_SIGNALS_H
 #define MO_GEN_SIGNALS_H
 
-/* On the control thread; then posts done, a sem_t. */
-void mo_signals_take(void *done);
-void mo_signals_drop(void); /* on the control thread; after take */
+void mo_signals_keep_restarts(void); /* by the constructor */
+void mo_signals_keep_all(void);      /* before the first listener; later calls do nothing */
+/* No server was started: those that end the process act again, also one that was kept. */
+void mo_signals_let_go(void);
+/* A signal that was kept, or 0; each once.  For a supervisor. */
+int mo_signals_kept(void);
+
+void mo_signals_take(void *done); /* on the control thread; posts the semaphore */
+void mo_signals_drop(void);
 
 #endif

@@ -21,6 +21,7 @@
 #include "gen/activate.h"
 #include "gen/notify.h"
 #include "gen/parent.h"
+#include "gen/signals.h"
 #include "gen/successor.h"
 #include "gen/supervisor.h"
 #include "gen/upgrade.h"
@@ -183,6 +184,7 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	(void)argc;
 	(void)envp;
 	open_standard_streams();
+	mo_signals_keep_restarts();
 	start.argv = copy_vector(argv, NULL);
 	take_handover();
 	if (start.handover_fd >= 0) {

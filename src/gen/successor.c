@@ -118,11 +118,6 @@ void mo_successor_take_record(const mo_wire_msg *m)
 		mo_totals_arrive(m->body);
 }
 
-bool mo_successor_committed(void)
-{
-	return self->committed;
-}
-
 void mo_successor_count_bound(void)
 {
 	self->bound++;
@@ -153,10 +148,10 @@ static json_t *ready_message(const mo_gen_host *host)
 			 mo_start_get()->build);
 }
 
-/* Who called the takeover off serves on, or is started again. */
+/* Who called it off serves on, or is started again. */
 static _Noreturn void called_off(const char *why)
 {
-	mo_error("the takeover was called off: %s", why);
+	mo_error("the %s was called off: %s", self->by_path ? "takeover" : "restart", why);
 	_exit(1);
 }
 
@@ -233,7 +228,11 @@ static void take_its_place(void)
 {
 	const char *who = self->by_supervisor ? "supervisor" : "predecessor";
 
-	if (!mo_parent_ended(END_TIME))
+	bool ended = mo_parent_ended(END_TIME);
+
+	if (mo_control_shutdown_asked())
+		return;
+	if (!ended)
 		leave("the channel to the predecessor is closed, but it lives");
 	self->orphan = true;
 	/* A supervisor that has started another program kills us within this. */
@@ -252,7 +251,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	rc = mo_wire_send(fd, ready_message(host), NULL, 0);
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		leave("the predecessor cannot be told that it is ready");
-	rc = rc < 0 ? 1 : await_commit(host, fd);
+	rc = await_commit(host, fd); /* also when it is closed: "cancel" may be there */
 	if (rc < 0 || mo_control_shutdown_asked())
 		return -ECANCELED;
 	if (rc == 1 && self->by_path && self->supervised)
@@ -260,6 +259,8 @@ int mo_successor_ready(const mo_gen_host *host)
 			   "it again");
 	if (rc == 1)
 		take_its_place();
+	if (mo_control_shutdown_asked())
+		return -ECANCELED;
 	mo_log_set_observer(NULL);
 	restore_stderr();
 	if (!self->orphan)

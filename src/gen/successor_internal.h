@@ -28,6 +28,7 @@ typedef struct mo_successor {
 	bool by_supervisor;    /* what started us is no predecessor */
 	bool by_path;          /* a takeover: others started us */
 	bool supervised;       /* the predecessor, by a supervisor that is not ours */
+	bool opening;          /* the supervisor knows that listeners are being opened */
 	bool looked;           /* for somebody to take over from */
 	bool committed;        /* it serves, or is about to */
 	bool main;             /* the service manager knows that we serve */

@@ -20,6 +20,7 @@
 #include "gen/kept.h"
 #include "gen/notify.h"
 #include "gen/receipt.h"
+#include "gen/signals.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
 #include "gen/upgrade.h"
@@ -87,11 +88,21 @@ static void crashed(const mo_process *p)
 	free(how);
 }
 
+/* A program that cannot start ends the supervisor; one that is killed when its port is
+ * open already has crashed. */
+static bool never_began(const mo_process *p)
+{
+	bool killed = p->status < 0 || WIFSIGNALED(p->status);
+
+	return !mo_sup.served && !(mo_sup.opened && killed);
+}
+
 static void on_end(const mo_process *p)
 {
 	bool was_starting = p->pid == mo_sup.starting;
 
 	(void)MO_FAULT("step", "reap", mo_sup.link);
+	mo_kept_sender_ended(p->pid);
 	if (!was_starting && p->pid != mo_sup.serving) {
 		if (p->candidate && mo_sup.retry_at && !mo_watched_candidate())
 			mo_sup_start_later();
@@ -103,7 +114,7 @@ static void on_end(const mo_process *p)
 	} else {
 		mo_sup.serving = 0;
 	}
-	if (p->status == 0 || mo_sup.taken || (was_starting && !mo_sup.served))
+	if (p->status == 0 || mo_sup.taken || (was_starting && never_began(p)))
 		mo_sup.stopping = true;
 	if (mo_sup.stopping)
 		mo_sup.result = mo_process_exit_status(p->status);
@@ -144,6 +155,18 @@ static void on_stop_asked(int number)
 	}
 }
 
+/* Of one that does not serve yet or is about to be started again, when it serves. */
+static void on_restart_asked(int number)
+{
+	if (mo_sup.serving && mo_watched_signal_one(mo_sup.serving, number))
+		return;
+	if (!mo_sup.stopping) {
+		mo_info("supervisor: the program does not serve now; the restart waits until it "
+			"does");
+		mo_sup.restart = number;
+	}
+}
+
 static void read_signals(void)
 {
 	struct signalfd_siginfo info;
@@ -152,10 +175,7 @@ static void read_signals(void)
 		int number = (int)info.ssi_signo;
 
 		if (number == SIGUSR1 || number == SIGUSR2) {
-			if (mo_sup.serving)
-				kill(mo_sup.serving, number);
-			else
-				mo_warn("supervisor: no restart: the program does not serve now");
+			on_restart_asked(number);
 		} else if (number != SIGCHLD) {
 			on_stop_asked(number);
 		}
@@ -166,6 +186,7 @@ static void read_signals(void)
 static void take_signals(void)
 {
 	sigset_t wanted;
+	int early;
 
 	mo_control_signals(&wanted);
 	sigaddset(&wanted, SIGCHLD);
@@ -181,6 +202,8 @@ static void take_signals(void)
 	sigprocmask(SIG_BLOCK, &wanted, NULL);
 	mo_sup.signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 	MO_CHECK(mo_sup.signals >= 0);
+	while ((early = mo_signals_kept()) != 0)
+		mo_sup.restart = early; /* before they were blocked: a restart, no end is kept */
 }
 
 /* ---- the loop ------------------------------------------------------------------------ */

@@ -8,6 +8,8 @@
  *   STARTING  "ready"                                     -> commit is sent
  *   STARTING  a process says "serving"                    -> SERVING
  *   STARTING  it ended, and none has ever served          -> ENDED, with its status
+ *   STARTING  the same, by a signal, when it had begun    -> WAITING
+ *             to open its listeners ("opening")
  *   STARTING  it ended                                    -> WAITING
  *   SERVING   another process says "serving"              -> SERVING, that one
  *   SERVING   it ended after "stopping", or with status 0 -> STOPPING
@@ -21,7 +23,8 @@
  *   STOPPING  the same again                              -> everybody is killed
  *   STOPPING  the last generation ended                   -> ENDED
  *
- * USR1 and USR2 go to the serving generation, whose business a restart is.
+ * USR1 and USR2 go to the serving generation, whose business a restart is; while there
+ * is none they wait for the next.
  *
  * Always: from the first "serving" to the shutdown the listeners are open here,
  * so that a connection waits in the queue while nobody accepts.  The program that

@@ -23,7 +23,9 @@ typedef struct mo_supervisor {
 	pid_t starting, serving; /* 0: none */
 
 	bool served, stopping, killing;
+	bool opened;        /* what starts has begun to open its listeners: clients may wait */
 	bool taken;         /* what served was taken over by others: its end is wanted */
+	int restart;        /* SIGUSR1 or SIGUSR2 that waits for one that serves; or 0 */
 	char *refused;      /* why the program that starts may not take over; or NULL */
 	int result;         /* exit status when everybody has ended */
 	molt_time asked;    /* when a stop was last asked for */

@@ -75,9 +75,10 @@ int mo_sup_spawn(void)
 	}
 	mo_sup.generation++;
 	mo_sup.starting = pid;
+	mo_sup.opened = false;
 	mo_watch(pid);
 	if (offer() < 0)
-		kill(pid, SIGKILL); /* it has ended, or reads nothing */
+		mo_watched_signal_one(pid, SIGKILL); /* it has ended, or reads nothing */
 	return 0;
 }
 
@@ -137,7 +138,7 @@ static void remember_program(pid_t pid, const char *exe)
 /* An older generation took the service back, while another was being started. */
 static void call_off_start(void)
 {
-	kill(mo_sup.starting, SIGKILL);
+	mo_watched_signal_one(mo_sup.starting, SIGKILL);
 	mo_sup_close_channel();
 }
 
@@ -161,8 +162,12 @@ static void on_serving(const mo_wire_msg *m)
 	mo_sup.since = mo_now();
 	mo_sup.retry_at = 0;
 	remember_program(m->pid, mo_json_str(m->body, "exe"));
+	if (mo_sup.restart) { /* asked for while nobody served */
+		mo_watched_signal_one(m->pid, mo_sup.restart);
+		mo_sup.restart = 0;
+	}
 	if (mo_sup.stopping) /* it began to serve while we asked its predecessor to end */
-		kill(m->pid, SIGTERM);
+		mo_watched_signal_one(m->pid, SIGTERM);
 }
 
 /* A successor has read its offer.  One whose predecessor is dead comes too late
@@ -180,7 +185,7 @@ static void on_starting(const mo_wire_msg *m)
 		return;
 	if (mo_sup.serving || mo_sup.starting) {
 		p->doomed = true;
-		kill(m->pid, SIGKILL);
+		mo_watched_signal_one(m->pid, SIGKILL);
 	} else if (mo_sup.retry_at) {
 		mo_sup.retry_at = mo_now() + CANDIDATE_TIME;
 	}
@@ -200,6 +205,8 @@ static void on_link_message(mo_wire_msg *m)
 		mo_receipts_put(receipt);
 	} else if (strcmp(m->type, "taken") == 0 && m->pid == mo_sup.serving) {
 		mo_sup.taken = true;
+	} else if (strcmp(m->type, "opening") == 0 && m->pid == mo_sup.starting) {
+		mo_sup.opened = true;
 	} else if (strcmp(m->type, "refused") == 0 && m->pid == mo_sup.starting) {
 		free(mo_sup.refused);
 		mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
@@ -238,7 +245,7 @@ void mo_sup_read_channel(void)
 		}
 		if (strcmp(m.type, "ready") == 0 &&
 		    mo_wire_send(mo_sup.channel, json_pack("{s:s}", "type", "commit"), NULL, 0) < 0)
-			kill(m.pid, SIGKILL); /* it would wait for ever; its end is dealt with */
+			mo_watched_signal_one(m.pid, SIGKILL); /* it would wait for ever; its end is dealt with */
 		done = strcmp(m.type, "serving") == 0;
 		mo_wire_free(&m);
 	}

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "gen/kept.h"
+#include "gen/pidfd.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
 #include "gen/upgrade_state.h"
@@ -51,7 +52,7 @@ static void end_trial(void)
 		close(u.channel);
 	/* The descriptor, for the number may be another process's by now. */
 	if (u.pidfd >= 0) {
-		syscall(SYS_pidfd_send_signal, u.pidfd, SIGKILL, NULL, 0);
+		mo_pidfd_signal(u.pidfd, u.pid, SIGKILL);
 		close(u.pidfd);
 	}
 	u.channel = u.pidfd = -1;
@@ -134,7 +135,7 @@ static int start_trial(void)
 	}
 	close(memfd);
 	if (rc == 0)
-		u.pidfd = (int)syscall(SYS_pidfd_open, u.pid, 0);
+		u.pidfd = mo_pidfd_open(u.pid);
 	if (rc == 0 && u.pidfd < 0) {
 		rc = -errno;
 		kill(u.pid, SIGKILL); /* it cannot have been reaped yet */

@@ -124,6 +124,12 @@ void mo_uplink_taken(void)
 		tell(NULL, json_pack("{s:s}", "type", "taken"), NULL, 0);
 }
 
+void mo_uplink_opening(void)
+{
+	if (mo_uplink_is())
+		tell(NULL, json_pack("{s:s}", "type", "opening"), NULL, 0);
+}
+
 void mo_uplink_refused(const char *why)
 {
 	if (mo_uplink_is())

@@ -37,6 +37,8 @@ void mo_uplink_starting(int predecessor_pid);
 void mo_uplink_listeners(const mo_gen_host *h);
 void mo_uplink_serving(const mo_gen_host *h);
 void mo_uplink_taken(void);
+/* The program is about to open its listeners: its end is a crash from here on. */
+void mo_uplink_opening(void);
 /* Whoever serves does not let this program take over; before the control thread. */
 void mo_uplink_refused(const char *why);
 void mo_uplink_stopping(void);

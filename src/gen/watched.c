@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/pidfd.h"
 
 static mo_process *all;
 static size_t count;
@@ -27,16 +27,33 @@ mo_process *mo_watched_find(pid_t pid)
 mo_process *mo_watch(pid_t pid)
 {
 	mo_process *known = mo_watched_find(pid);
-	int fd = -1;
+	int fd;
 
 	if (known)
 		return known;
-#ifdef SYS_pidfd_open
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-#endif
+	fd = mo_pidfd_open(pid);
 	all = mo_realloc(all, (count + 1) * sizeof(*all));
-	all[count] = (mo_process){ .pid = pid, .pidfd = fd, .status = -1 };
+	all[count] = (mo_process){ .pid = pid,
+				   .pidfd = fd,
+				   .gone = fd < 0 && errno == ESRCH,
+				   .status = -1 };
 	return &all[count++];
+}
+
+static void signal_to(const mo_process *p, int number)
+{
+	if (!p->gone)
+		mo_pidfd_signal(p->pidfd, p->pid, number);
+}
+
+bool mo_watched_signal_one(pid_t pid, int number)
+{
+	const mo_process *p = mo_watched_find(pid);
+
+	if (!p || p->gone || mo_pidfd_ended(p->pidfd, pid))
+		return false;
+	signal_to(p, number);
+	return true;
 }
 
 mo_process *mo_watched_candidate(void)
@@ -53,7 +70,7 @@ void mo_watched_doom_candidates(void)
 
 	while ((p = mo_watched_candidate()) != NULL) {
 		p->doomed = true;
-		kill(p->pid, SIGKILL);
+		signal_to(p, SIGKILL);
 	}
 }
 
@@ -99,7 +116,8 @@ static void reap(void)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		mo_process *p = mo_watched_find(pid);
 
-		if (!p)
+		/* Another one may have that number by now. */
+		if (!p || !mo_pidfd_ended(p->pidfd, pid))
 			continue;
 		p->gone = true;
 		p->status = status;
@@ -109,13 +127,11 @@ static void reap(void)
 /* A serving generation may be the child of its predecessor, which reaps it. */
 static void look_at(mo_process *p)
 {
-	struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
-
 	if (p->gone)
 		return;
-	p->gone = p->pidfd >= 0 ? poll(&f, 1, 0) > 0 : kill(p->pid, 0) < 0 && errno == ESRCH;
+	p->gone = mo_pidfd_ended(p->pidfd, p->pid);
 	/* It may have ended since reap() looked. */
-	if (p->gone && waitpid(p->pid, &p->status, WNOHANG) != p->pid)
+	if (p->gone && mo_pidfd_reap(p->pidfd, p->pid, &p->status) != 1)
 		p->status = -1;
 }
 
@@ -166,14 +182,14 @@ void mo_watched_kill_stopped(void)
 			continue;
 		mo_error("supervisor: pid %d is stopped and serves nobody: it is killed",
 			 (int)all[i].pid);
-		kill(all[i].pid, SIGKILL);
+		signal_to(&all[i], SIGKILL);
 	}
 }
 
 void mo_watched_signal(int number)
 {
 	for (size_t i = 0; i < count; i++)
-		kill(all[i].pid, number);
+		signal_to(&all[i], number);
 }
 
 void mo_watched_kill_all(void)
@@ -186,7 +202,7 @@ void mo_watched_kill_all(void)
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &pid) == 1)
-		kill(pid, SIGKILL);
+		kill(pid, SIGKILL); /* ours to reap, so the number is its own */
 	if (f)
 		fclose(f);
 }

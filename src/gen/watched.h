@@ -42,6 +42,8 @@ bool mo_watched_ended(mo_process *out);
  * nothing.  To be called at least every MO_STOPPED_LOOK_MAX. */
 void mo_watched_kill_stopped(void);
 void mo_watched_signal(int number);
+/* One of them; false: nobody, for it is not watched or has ended. */
+bool mo_watched_signal_one(pid_t pid, int number);
 /* Every child, watched or not; those below follow when they have become ours. */
 void mo_watched_kill_all(void);
 

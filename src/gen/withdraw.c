@@ -3,7 +3,6 @@
 #include "gen/withdraw.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -15,6 +14,7 @@
 #include "gen/elders.h"
 #include "gen/move.h"
 #include "gen/notify.h"
+#include "gen/parent.h"
 #include "gen/relay.h"
 #include "gen/successor.h"
 #include "gen/takeover.h"
@@ -139,7 +139,7 @@ void mo_withdraw_alone(void)
 }
 
 /* One that took "withdrawn" and does not go on holds the service: it must not wake
- * up later as a second owner.  The pid is its own as long as we are its child. */
+ * up later as a second owner. */
 void mo_withdraw_tick(void)
 {
 	if (w.asked && mo_left(w.asked) == 0) {
@@ -152,7 +152,7 @@ void mo_withdraw_tick(void)
 	mo_error("the predecessor does not take the service back within %d ms",
 		 (int)MO_BACK_TIMEOUT);
 	if (getppid() == predecessor_pid())
-		kill(predecessor_pid(), SIGKILL);
+		mo_parent_kill();
 }
 
 /* ---- GIVES ------------------------------------------------------------------------- */

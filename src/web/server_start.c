@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "gen/activate.h"
 #include "gen/control.h"
+#include "gen/signals.h"
 #include "gen/successor.h"
 #include "web/config.h"
 #include "web/loops.h"
@@ -491,6 +492,7 @@ static int start(molt_server *s)
 		rc = endpoints(s, &w);
 	free(w.file_http);
 	free(w.file_https);
+	mo_signals_keep_all(); /* clients may come from here on */
 	if (rc == 0)
 		rc = mo_server_takeover(s);
 	if (rc == 0)
@@ -546,6 +548,7 @@ static int start_server(molt_server *s)
 		s->start_failed = true;
 		if (s->state == MO_SERVER_NEW)
 			mo_start_close(s);
+		mo_signals_let_go();
 		return rc;
 	}
 	s->state = MO_SERVER_STARTED;

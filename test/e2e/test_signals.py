@@ -8,8 +8,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import procs  # noqa: E402
-from case import SLOW, Case, main, program  # noqa: E402
+from case import SLOW, Case, eventually, main, program  # noqa: E402
 from rawhttp import Broken  # noqa: E402
+from release import free_ports, wait_open  # noqa: E402
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
@@ -158,6 +159,47 @@ class Signals(Case):
         thread.join()
         time.sleep(1)
         self.assertEqual(self.text(srv, "/build"), "1\n")
+
+    def opened(self):
+        """A server whose port has opened this moment."""
+        port, = free_ports(1)
+        srv = self.spawned(program("test/programs/app"), address="127.0.0.1:%d" % port)
+        return srv, port, wait_open(port)
+
+    def test_those_that_come_when_the_port_opens_are_answered(self):
+        for sig in ENDING * 2:
+            with self.subTest(sig.name):
+                srv, _, conn = self.opened()
+                os.kill(srv.proc.pid, sig)
+                conn.close()
+                self.assertEqual(srv.exit_code(10), 0)
+
+    def test_a_restart_by_a_signal_when_the_port_opens(self):
+        for sig in (signal.SIGUSR1, signal.SIGUSR2) * 3:
+            with self.subTest(sig.name):
+                srv, port, conn = self.opened()
+                conn.close()
+                os.kill(srv.proc.pid, sig)
+                self.assertEqual(srv.exit_code(20), 0)
+                self.assertNotEqual(self.serving_pid(port), srv.proc.pid)
+                srv.stop()
+
+    def test_a_restart_by_a_signal_long_before_the_port_opens(self):
+        port, = free_ports(1)
+        srv = self.spawned(program("test/programs/app"), address="127.0.0.1:%d" % port,
+                           env={"APP_SLOW_START": "300"})
+        self.assertTrue(eventually(lambda: "slow start" in srv.log()))
+        os.kill(srv.proc.pid, signal.SIGUSR1)
+        self.assertEqual(srv.exit_code(20), 0)
+        self.assertNotEqual(self.serving_pid(port), srv.proc.pid)
+
+    def test_a_restart_by_request_when_the_port_opens(self):
+        for _ in range(5):
+            srv, port, conn = self.opened()
+            conn.close()
+            answer = self.admin(port, "restart")
+            self.assertEqual(answer.status, 200, answer)
+            srv.stop()
 
     def test_sigpipe_and_sigchld_end_nobody(self):
         srv = self.app()

@@ -33,6 +33,23 @@ def free_ports(n):
     return found
 
 
+def wait_open(port):
+    """Until a connection is accepted there, which is in the queue then: at the earliest
+    moment in which a client can know of the server."""
+    conn = []
+
+    def connected():
+        s = socket.socket()
+        if s.connect_ex(("127.0.0.1", port)) == 0:
+            conn.append(s)
+        else:
+            s.close()
+        return conn
+    if not eventually(connected, 10, 0.0005):
+        raise AssertionError("nobody listens at %d" % port)
+    return conn[0]
+
+
 class RestartCase(Case):
     """A test that works in a directory of its own, with DIR/app as the program."""
 

@@ -2,7 +2,9 @@
  * Usage: app [config.yaml]; everything else comes from the environment. */
 #include "app.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <string.h>
 
 int app_number(molt_req *r, const char *name, int fallback)
@@ -17,11 +19,23 @@ static void say_event(void *arg)
 	molt_log(MOLT_INFO, "event %s", (const char *)arg);
 }
 
+/* As one that has much to read before it serves; a restarted one finds that done. */
+static void start_slowly(const char *ms)
+{
+	struct timespec left = { atoi(ms) / 1000, atoi(ms) % 1000 * 1000000L };
+
+	fprintf(stderr, "slow start\n");
+	while (nanosleep(&left, &left) < 0)
+		continue;
+}
+
 int main(int argc, char **argv)
 {
 	const char *config = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
 	molt_server *s;
 
+	if (getenv("APP_SLOW_START"))
+		start_slowly(getenv("APP_SLOW_START"));
 	if (config && molt_config_load(config) != 0)
 		return 1;
 	s = molt_server_get(NULL);

@@ -115,6 +115,23 @@ static int no_listener(molt_server *s)
 	return molt_server_run(s);
 }
 
+/* Goes into the background before it serves, as daemons did. */
+static int daemonize(molt_server *s)
+{
+	if (daemon(1, 1) < 0)
+		return 3;
+	return molt_server_run(s);
+}
+
+/* The same, and it is ready when the process that was started has long ended. */
+static int daemonize_late(molt_server *s)
+{
+	if (daemon(1, 1) < 0)
+		return 3;
+	usleep(200 * 1000);
+	return molt_server_run(s);
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(molt_server *s);
@@ -130,6 +147,8 @@ static const struct {
 	{ "babble", babble },
 	{ "close_all", close_all },
 	{ "no_listener", no_listener },
+	{ "daemonize", daemonize },
+	{ "daemonize_late", daemonize_late },
 };
 
 int main(void)

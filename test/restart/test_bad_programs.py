@@ -3,6 +3,7 @@ happened is told truly by the API, the receipt and the log, and the next good
 restart works."""
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -226,6 +227,19 @@ class Hangs(BadProgram):
         self.write("sleep", "#!/bin/sh\nexec sleep 60\n", 0o755)
         self.refused(self.path("sleep"), 504, "INIT")
 
+    def test_a_wrapper_that_does_not_exec(self):
+        """Who said ready is dead, too, before the old one goes on."""
+        self.write("wrapper", "#!/bin/sh\n'%s' \"$@\"\n" % self.put("2", "inner"), 0o755)
+        self.refused(self.path("wrapper"), 502, "READY", "a wrapper script must exec the program")
+        reason = self.restart_api(self.srv, self.path("wrapper")).json["reason"]
+        spoke = int(re.search("pid ([0-9]+) reported ready", reason).group(1))
+        self.assertFalse(procs.alive(spoke), reason)
+        self.still_fine()
+
+    def test_goes_into_the_background(self):
+        for way in ("daemonize", "daemonize_late"):
+            self.refused(self.put_bad(way), 502)
+
     def test_shutdown_while_it_hangs(self):
         exe = self.put_bad("hang")
         asker = threading.Thread(target=lambda: self.fetch(self.srv, "/restart?exe=" + exe))
@@ -235,6 +249,27 @@ class Hangs(BadProgram):
         asker.join()
         self.assertEqual(self.srv.exit_code(5), 0)
         self.assertTrue(self.srv.wait_empty(3), "the hanging program is left behind")
+
+
+class Statuses(BadProgram):
+    """SIGCHLD is ignored, so the kernel reaps what ends and gives no status."""
+
+    def app(self, *argv, **kw):
+        self.put("1")
+        ignoring = ("import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+                    "os.execv(sys.argv[1], sys.argv[1:])")
+        return self.server([sys.executable, "-c", ignoring, self.path("app")], **kw)
+
+    def test_failures_and_rollbacks_where_nobody_gives_a_status(self):
+        with open("/proc/%d/status" % self.old) as f:
+            ignored = int(re.search("SigIgn:\\s*([0-9a-f]+)", f.read()).group(1), 16)
+        self.assertTrue(ignored >> (signal.SIGCHLD - 1) & 1)
+        self.refused(self.put_bad("exit_zero"), 502, None, "it ended before it was ready")
+        self.refused(self.put_bad("hang"), 504, "INIT", "not ready within 2000 ms")
+        srv = self.app(env={"MOLT_SERVER_BAKETIME": "60s"})
+        os.kill(self.restarted(srv), signal.SIGKILL)
+        srv.wait_log("is gone: it ended .* serves again")
+        self.assertEqual(self.serving_pid(srv), srv.pid)
 
 
 class Function(BadProgram):

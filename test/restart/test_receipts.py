@@ -54,7 +54,7 @@ class Supervised(SupervisedCase):
         self.molt("restart")
         second = self.serving_pid(srv)
         self.assertRegex(self.molt("status").stdout, r"(?m)^draining    generation 1, pid \d+$")
-        self.molt("restart", self.path("missing"), code=None)
+        self.molt("restart", "--exe", self.path("missing"), code=1)
         left = [p for p in srv.pids() if p != srv.proc.pid]
         self.assertIn(second, left)
         self.assertEqual(len(left), 2)

@@ -11,7 +11,7 @@ import load  # noqa: E402
 import notify  # noqa: E402
 import procs  # noqa: E402
 from case import SHORT, SLOW, eventually, main, program  # noqa: E402
-from release import free_ports  # noqa: E402
+from release import free_ports, wait_open  # noqa: E402
 from supervised import SupervisedCase  # noqa: E402
 
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
@@ -403,6 +403,31 @@ class Ends(Base):
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual(done.returncode, code, (argv, done))
 
+    def test_killed_when_the_port_has_just_opened_it_is_started_again(self):
+        for _ in range(3 if SHORT else 6):
+            port, = free_ports(1)
+            self.put("1")
+            srv = self.spawned(self.run_argv(self.path("app")), address="127.0.0.1:%d" % port)
+            wait_open(port).close()
+            first = [p for p in srv.pids() if p != srv.proc.pid]
+            kill(first[0])
+            srv.wait_log("was killed by signal 9")
+            srv.wait_listening(1, not_pid=first[0])
+            self.assertNotIn(self.serving_pid(port), first)
+            self.assertIsNone(srv.proc.poll())
+            srv.stop()
+
+    def test_a_restart_that_is_asked_for_while_nobody_serves_waits(self):
+        srv = self.supervised()
+        old = srv.pid
+        kill(srv.proc.pid, signal.SIGSTOP)
+        self.kill_gone(old)
+        kill(srv.proc.pid, signal.SIGUSR1)  # it reads this before it knows of the end, or after
+        kill(srv.proc.pid, signal.SIGCONT)
+        srv.wait_log("generation [0-9]+ drains")
+        self.assertTrue(eventually(lambda: self.status(srv.port)["receipts"][0]["outcome"]
+                                   == "switched"))
+
     def test_a_port_that_is_taken_ends_the_start(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -430,17 +455,34 @@ class Ends(Base):
         self.assertEqual(self.serving_pid(srv), old)
         self.assertEqual(self.kill_and_wait(srv), self.serving_pid(srv))
 
+    def test_a_program_that_goes_into_the_background_ends_with_its_restart(self):
+        srv = self.supervised()
+        for way in ("daemonize", "daemonize_late"):
+            done = self.molt("restart", "--exe", self.put_bad(way), code=1)
+            self.assertRegex(done.stdout + done.stderr, "exited with status 0 before it was ready"
+                             "|must not go into the background")
+        # At once: the last of them may still be on its way out.
+        srv.proc.send_signal(signal.SIGTERM)
+        self.assertEqual(srv.exit_code(20), 0)
+        self.nobody(srv)
+        self.assertNotRegex(srv.log(), "nobody closed|in its place|Assertion")
+
     def test_descriptors_of_the_supervisor_do_not_grow(self):
         srv = self.supervised()
-        self.restarted(srv)
-        self.kill_and_wait(srv)
-        eventually(lambda: len(srv.pids()) == 2)
-        before = len(procs.descriptors(srv.proc.pid))
-        for _ in range(2 if SHORT else 5):
+
+        def at_rest():
+            """The descriptors when it has forgotten the predecessor of a restart: then it has
+            read all that was said before, and keeps no channel of a start."""
             self.restarted(srv)
+            self.assertTrue(eventually(lambda: sum(
+                "pidfd" in x for x in procs.descriptors(srv.proc.pid).values()) == 1))
+            return procs.descriptors(srv.proc.pid)
+        self.kill_and_wait(srv)
+        before = at_rest()
+        for _ in range(2 if SHORT else 5):
             self.kill_and_wait(srv)
-        eventually(lambda: len(srv.pids()) == 2)
-        self.assertEqual(len(procs.descriptors(srv.proc.pid)), before)
+            now = at_rest()
+        self.assertEqual(len(now), len(before), (before, now))
 
 
 class WithManager(Base):
