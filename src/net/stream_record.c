@@ -162,14 +162,14 @@ static ssize_t record_writev(mo_stream *s, const struct iovec *iov, int count)
 
 	if (err)
 		return err;
-	for (int i = 0; i < count && n <= MO_TLS_PLAIN; i++)
-		n += iov[i].iov_len <= MO_TLS_PLAIN ? iov[i].iov_len : MO_TLS_PLAIN + 1;
-	last = s->last && n <= MO_TLS_PLAIN;
+	for (int i = 0; i < count && n <= t->limit; i++)
+		n += iov[i].iov_len <= t->limit ? iov[i].iov_len : t->limit + 1u;
+	last = s->last && n <= t->limit;
 	if (n < t->owed) /* not the same data again: they were sealed already */
 		return mo_record_broken(t, -EPIPE);
 	if (n == 0 || t->owed > 0)
 		return n == 0 ? 0 : send_record(t);
-	n = n < MO_TLS_PLAIN ? n : MO_TLS_PLAIN;
+	n = n < t->limit ? n : t->limit;
 	update_keys(t);
 	t->out_end += (uint32_t)mo_tls_seal(&t->rec, MO_TLS_DATA, &from, n, output_room(t, n));
 	t->owed = (uint32_t)n;
@@ -189,10 +189,11 @@ static ssize_t record_sendfile(mo_stream *s, int file, off_t *off, size_t n)
 		return r;
 	if (t->owed == 0) {
 		update_keys(t);
-		out = output_room(t, MO_TLS_PLAIN);
+		n = n < t->limit ? n : t->limit;
+		out = output_room(t, n);
 		v.iov_base = out + mo_tls_content_at(t->keys->suite);
 		do {
-			r = pread(file, v.iov_base, n < MO_TLS_PLAIN ? n : MO_TLS_PLAIN, *off);
+			r = pread(file, v.iov_base, n, *off);
 		} while (r < 0 && errno == EINTR);
 		if (r <= 0)
 			return r < 0 ? -errno : -EIO;
@@ -260,6 +261,7 @@ static molt_str record_pack(mo_stream *s)
 			    .ended = t->ended,
 			    .strange = t->strange,
 			    .owed = t->owed,
+			    .limit = t->limit,
 			    .facts = { t->facts, t->facts_len },
 			    .plain = piece(t->in, t->plain_at, t->plain_end),
 			    .raw = piece(t->in, t->at, t->end),
@@ -350,6 +352,7 @@ mo_stream *mo_stream_record(int fd, const mo_tls_parcel *p, char *facts, uint64_
 	t->ended = p->ended;
 	t->strange = p->strange;
 	t->owed = (uint32_t)p->owed;
+	t->limit = (uint16_t)p->limit;
 	put_input(t, p->plain, p->raw);
 	put_output(t, p->sent);
 	return &t->base;

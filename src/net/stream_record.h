@@ -20,6 +20,7 @@ struct record_stream {
 	bool end_told;
 	int fault;       /* to be told by the next read, after what came before it */
 	uint8_t strange; /* records in a row without data */
+	uint16_t limit;  /* content of a record, both ways (RFC 6066 section 4) */
 	uint8_t message_len, message[5]; /* of a handshake message */
 	uint8_t *in;
 	uint32_t in_cap, plain_at, plain_end, at, end;

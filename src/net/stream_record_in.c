@@ -137,6 +137,8 @@ static ssize_t next_record(struct record_stream *t, uint8_t *buf, size_t room)
 	if (n < 0)
 		return mo_record_fail(t, (int)-n);
 	t->at += (uint32_t)size;
+	if (n > t->limit)
+		return mo_record_fail(t, MO_ALERT_RECORD_OVERFLOW);
 	if (type != MO_TLS_DATA || t->message_len)
 		return on_other(t, type, out, (size_t)n);
 	if (n == 0)

@@ -293,7 +293,7 @@ static void say_goodbye(struct tls_stream *t)
  * bring the same bytes, or more. */
 static ssize_t write_record(struct tls_stream *t, const void *p, size_t n)
 {
-	bool last = t->base.last && n <= RECORD;
+	bool last;
 	size_t done;
 	int ret, err = may_write(t);
 
@@ -302,6 +302,7 @@ static ssize_t write_record(struct tls_stream *t, const void *p, size_t n)
 	if (t->owed > 0)
 		return n < t->owed ? broken(t, -EPIPE) : send_record(t);
 	update_keys(t);
+	last = t->base.last && n <= mo_tls_stream_limit(t);
 	t->wire.gather = last;
 	ret = SSL_write_ex(t->ssl, p, n < RECORD ? n : RECORD, &done);
 	if (ret == 1 && last)

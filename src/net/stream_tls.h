@@ -39,6 +39,7 @@ void mo_tls_stream_drop(struct tls_stream *t);
 
 /* Of mo_stream_ops. */
 const char *mo_tls_stream_fact(mo_stream *s, int fact);
+size_t mo_tls_stream_limit(const struct tls_stream *t); /* content of a record at most */
 bool mo_tls_stream_movable(const mo_stream *s);
 bool mo_tls_stream_settled(mo_stream *s);
 molt_str mo_tls_stream_pack(mo_stream *s);

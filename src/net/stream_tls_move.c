@@ -72,11 +72,23 @@ static molt_str piece(const uint8_t *p, size_t from, size_t to)
 	return (molt_str){ p ? (const char *)p + from : "", to - from };
 }
 
+/* RFC 6066 section 4; a resumed session keeps it. */
+size_t mo_tls_stream_limit(const struct tls_stream *t)
+{
+	uint8_t mode = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->ssl));
+
+	return mode >= TLSEXT_max_fragment_length_512 && mode <= TLSEXT_max_fragment_length_4096
+		       ? 256u << mode
+		       : MO_TLS_PLAIN;
+}
+
 /* All that there is of it, borrowed. */
 static mo_tls_parcel parcel_of(struct tls_stream *t)
 {
 	const mo_tls_wire *w = &t->wire;
-	mo_tls_parcel p = { .keys = mo_tls_harvest_keys(t->harvest, t->ssl), .owed = t->owed };
+	mo_tls_parcel p = { .keys = mo_tls_harvest_keys(t->harvest, t->ssl),
+			    .owed = t->owed,
+			    .limit = mo_tls_stream_limit(t) };
 
 	p.facts.ptr = mo_tls_stream_fact(&t->base, 0);
 	p.facts.len = t->facts_len;

@@ -8,7 +8,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { FINISHED = 20, KEY_UPDATE = 24, CCS = 20 };
+enum { SERVER_HELLO = 2, ENCRYPTED_EXTENSIONS = 8, FINISHED = 20, KEY_UPDATE = 24, CCS = 20 };
+enum { RECORD_SIZE_LIMIT = 28 }; /* an extension */
 
 static bool is_v12(const SSL *ssl)
 {
@@ -66,6 +67,19 @@ static void on_secret(const SSL *ssl, const char *line)
 
 /* ---- numbers ------------------------------------------------------------------ */
 
+/* m: a whole ServerHello or EncryptedExtensions. */
+static bool has_extension(const uint8_t *m, size_t n, unsigned wanted)
+{
+	size_t at = 4;
+
+	if (m[0] == SERVER_HELLO)
+		at += 2 + 32 + (n > 38 ? 1u + m[38] : 0) + 2 + 1;
+	for (at += 2; at + 4 <= n; at += 4 + ((size_t)m[at + 2] << 8 | m[at + 3]))
+		if (((unsigned)m[at] << 8 | m[at + 1]) == wanted)
+			return true;
+	return false;
+}
+
 static void on_message(int write, int version, int type, const void *data, size_t n, SSL *ssl,
 		       void *arg)
 {
@@ -77,6 +91,9 @@ static void on_message(int write, int version, int type, const void *data, size_
 		return;
 	if (type == SSL3_RT_HEADER) {
 		side->seq = p[0] == CCS ? 0 : side->seq + 1;
+	} else if (type == SSL3_RT_HANDSHAKE && write &&
+		   (p[0] == SERVER_HELLO || p[0] == ENCRYPTED_EXTENSIONS)) {
+		h->unknown_limit |= has_extension(p, n, RECORD_SIZE_LIMIT);
 	} else if (type == SSL3_RT_HANDSHAKE && !is_v12(ssl)) {
 		const mo_tls_suite *s = suite_of(ssl);
 
@@ -151,7 +168,7 @@ bool mo_tls_harvest_complete(const mo_tls_harvest *h, const SSL *ssl)
 {
 	const mo_tls_suite *s = suite_of(ssl);
 
-	if (!s)
+	if (!s || h->unknown_limit)
 		return false;
 	if (!s->v12)
 		return h->read_secret && h->write_secret;

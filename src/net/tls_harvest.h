@@ -13,6 +13,8 @@
  *   head of a ChangeCipherSpec           TLS 1.2: the next record is number 0
  *   Finished                             TLS 1.3: the next record is number 0
  *   KeyUpdate                            the next secret; number 0
+ *   ServerHello, EncryptedExtensions     with record_size_limit (RFC 8449), which no OpenSSL
+ *                                        has yet: the connection stays
  *
  * Always: OpenSSL tells of a record's head before what is in it, so a Finished or
  * KeyUpdate resets the number that its own record has raised. */
@@ -26,6 +28,7 @@
 typedef struct mo_tls_harvest {
 	mo_tls_keys *keys;
 	bool read_secret, write_secret; /* have been told */
+	bool unknown_limit;             /* of records, which OpenSSL keeps and tells nobody */
 	/* TLS 1.2: where in the bytes sent the next explicit nonce is. */
 	uint8_t head[13];
 	uint8_t have; /* of head */

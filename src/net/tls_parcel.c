@@ -9,6 +9,7 @@
 
 #define VERSION 1
 #define PARTS 4
+#define FLAGS (MO_PARCEL_V12 | MO_PARCEL_OWES_UPDATE | MO_PARCEL_ENDED | MO_PARCEL_LIMIT)
 #define FIXED (7 + 3 * 8 + 2 * MO_TLS_SECRET + PARTS * 4)
 
 _Static_assert(MO_TLS_KEY + MO_TLS_IV <= MO_TLS_SECRET, "key and iv take a secret's place");
@@ -56,9 +57,15 @@ static void get_side(cursor *c, const mo_tls_suite *s, mo_tls_side *side)
 	c->p += MO_TLS_SECRET;
 }
 
+static size_t limit_size(size_t limit)
+{
+	return limit < MO_TLS_PLAIN ? 2 : 0;
+}
+
 size_t mo_parcel_size(const mo_tls_parcel *p)
 {
-	return FIXED + p->facts.len + p->plain.len + p->raw.len + p->sent.len;
+	return FIXED + limit_size(p->limit) + p->facts.len + p->plain.len + p->raw.len +
+	       p->sent.len;
 }
 
 void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out)
@@ -71,7 +78,8 @@ void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out)
 	put(&c, k->suite->id, 2);
 	put(&c,
 	    (k->suite->v12 ? MO_PARCEL_V12 : 0u) | (k->owes_update ? MO_PARCEL_OWES_UPDATE : 0u) |
-		    (p->ended ? MO_PARCEL_ENDED : 0u),
+		    (p->ended ? MO_PARCEL_ENDED : 0u) |
+		    (p->limit < MO_TLS_PLAIN ? MO_PARCEL_LIMIT : 0u),
 	    1);
 	put(&c, p->strange, 1);
 	put(&c, p->owed, 2);
@@ -82,6 +90,7 @@ void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out)
 	put_side(&c, k->suite, &k->write);
 	for (int i = 0; i < PARTS; i++)
 		put(&c, part[i].len, 4);
+	put(&c, p->limit, (int)limit_size(p->limit));
 	for (int i = 0; i < PARTS; i++) {
 		if (part[i].len)
 			memcpy(c.p, part[i].ptr, part[i].len);
@@ -90,13 +99,28 @@ void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out)
 	MO_CHECK((size_t)(c.p - out) == mo_parcel_size(p));
 }
 
+/* Behind the lengths; room: what is there besides them. */
+static bool get_limit(cursor *c, unsigned flags, size_t *room, mo_tls_parcel *p)
+{
+	p->limit = MO_TLS_PLAIN;
+	if (!(flags & MO_PARCEL_LIMIT))
+		return true;
+	if (*room < 2)
+		return false;
+	*room -= 2;
+	p->limit = (size_t)get(c, 2);
+	return p->limit >= MO_TLS_LIMIT_LEAST && p->limit < MO_TLS_PLAIN;
+}
+
 /* The lengths of the parts, against what is there. */
-static bool cut_parts(cursor *c, size_t left, mo_tls_parcel *p)
+static bool cut_parts(cursor *c, unsigned flags, size_t left, mo_tls_parcel *p)
 {
 	molt_str *part[PARTS] = { &p->facts, &p->plain, &p->raw, &p->sent };
 
 	for (int i = 0; i < PARTS; i++)
 		part[i]->len = (size_t)get(c, 4);
+	if (!get_limit(c, flags, &left, p))
+		return false;
 	for (int i = 0; i < PARTS; i++) {
 		if (part[i]->len > left)
 			return false;
@@ -105,8 +129,8 @@ static bool cut_parts(cursor *c, size_t left, mo_tls_parcel *p)
 		left -= part[i]->len;
 	}
 	return left == 0 && p->facts.len <= MO_PARCEL_FACTS && mo_facts_ok(p->facts) &&
-	       p->plain.len + p->raw.len + p->sent.len <= MO_PARCEL_BYTES &&
-	       p->owed <= MO_TLS_PLAIN && (p->owed == 0) == (p->sent.len == 0);
+	       p->plain.len + p->raw.len + p->sent.len <= MO_PARCEL_BYTES && p->owed <= p->limit &&
+	       (p->owed == 0) == (p->sent.len == 0);
 }
 
 /* k is filled where it is given. */
@@ -123,7 +147,7 @@ static bool read_parcel(molt_str in, mo_tls_parcel *p, mo_tls_keys *k)
 	id = (uint16_t)get(&c, 2);
 	flags = (unsigned)get(&c, 1);
 	s = mo_tls_suite_find(id, flags & MO_PARCEL_V12);
-	if (!s || flags > (MO_PARCEL_V12 | MO_PARCEL_OWES_UPDATE | MO_PARCEL_ENDED))
+	if (!s || flags > FLAGS)
 		return false;
 	p->ended = flags & MO_PARCEL_ENDED;
 	p->strange = (uint8_t)get(&c, 1);
@@ -136,7 +160,7 @@ static bool read_parcel(molt_str in, mo_tls_parcel *p, mo_tls_keys *k)
 	get_side(&c, s, &k->read);
 	get_side(&c, s, &k->write);
 	return k->read.seq < INT64_MAX && k->write.seq < INT64_MAX &&
-	       cut_parts(&c, in.len - FIXED, p);
+	       cut_parts(&c, flags, in.len - FIXED, p);
 }
 
 bool mo_parcel_read(molt_str in, mo_tls_parcel *p)

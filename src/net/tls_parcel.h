@@ -8,10 +8,12 @@
  *   8   number of the next record read   8   number of the next record written
  *   8   next explicit nonce              48  read secret (TLS 1.3), or key and iv
  *   48  write secret                     4x4 lengths of facts, plain, raw, sent
+ *   2   with flag LIMIT only: content of a record at most
  *   ... those four
  *
  * Numbers are little-endian.  Always: nothing is accepted whose lengths do not add up
- * to the whole. */
+ * to the whole, and no flag that is not known: a program of before a flag refuses
+ * what it would forget. */
 #ifndef MO_NET_TLS_PARCEL_H
 #define MO_NET_TLS_PARCEL_H
 
@@ -24,7 +26,8 @@
 enum mo_parcel_flags {
 	MO_PARCEL_V12 = 1,
 	MO_PARCEL_OWES_UPDATE = 2, /* the peer waits for a KeyUpdate */
-	MO_PARCEL_ENDED = 4        /* the peer has sent close_notify */
+	MO_PARCEL_ENDED = 4,       /* the peer has sent close_notify */
+	MO_PARCEL_LIMIT = 8        /* records are smaller than MO_TLS_PLAIN */
 };
 
 /* Strings and bytes are borrowed. */
@@ -33,6 +36,7 @@ typedef struct mo_tls_parcel {
 	bool ended;
 	uint8_t strange;
 	size_t owed;
+	size_t limit;   /* content of a record: MO_TLS_LIMIT_LEAST to MO_TLS_PLAIN */
 	molt_str facts; /* see tls_facts.h */
 	molt_str plain; /* read and opened, but not yet taken by the protocol */
 	molt_str raw;   /* read: the beginning of a record */

@@ -16,7 +16,8 @@
 #include "net/tls_keys.h"
 
 #define MO_TLS_HEAD 5
-#define MO_TLS_PLAIN 16384u                               /* content of one record */
+#define MO_TLS_PLAIN 16384u    /* content of one record */
+#define MO_TLS_LIMIT_LEAST 64u /* less than that no peer may ask for (RFC 8449 section 4) */
 #define MO_TLS_RECORD (MO_TLS_PLAIN + 256u + MO_TLS_HEAD) /* the longest that is accepted */
 #define MO_TLS_MORE                                                                                \
 	(MO_TLS_HEAD + 8u + 1u + MO_TLS_TAG) /* a sealed record is so much longer at most */

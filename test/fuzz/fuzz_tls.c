@@ -3,7 +3,7 @@
  *     another process, the same plaintext comes, the same end, and the same bytes are
  *     written;
  *   - a parcel is refused, or makes a stream that packs to the same parcel.
- * The first byte chooses the suite, or a parcel.  The rest is a row of orders:
+ * The first byte chooses the suite and the limit of a record's content, or a parcel.  The rest is a row of orders:
  *   0 N bytes...        these bytes, as they are
  *   1 TYPE N bytes...   a record with this content (type 0: they end with the type and
  *                       padding)
@@ -103,7 +103,7 @@ static int read_all(mo_stream *s, mo_buf *all, size_t piece)
 }
 
 /* Plaintext, how it ended, what was written. */
-static mo_buf run(unsigned suite, const mo_buf *wire, unsigned seed, bool pieces)
+static mo_buf run(unsigned suite, size_t limit, const mo_buf *wire, unsigned seed, bool pieces)
 {
 	static const char facts[MO_FACTS] = { 0 };
 	char *copy = malloc(sizeof(facts)), out[4096];
@@ -114,9 +114,11 @@ static mo_buf run(unsigned suite, const mo_buf *wire, unsigned seed, bool pieces
 
 	MO_CHECK(copy && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
 	memcpy(copy, facts, sizeof(facts));
-	s = mo_stream_record(
-		fd[0], &(mo_tls_parcel){ .keys = keys_of(suite), .facts = { copy, sizeof(facts) } },
-		copy, LIMIT);
+	s = mo_stream_record(fd[0],
+			     &(mo_tls_parcel){ .keys = keys_of(suite),
+					       .limit = limit,
+					       .facts = { copy, sizeof(facts) } },
+			     copy, LIMIT);
 	for (size_t at = 0; at < wire->len && end == 0;) {
 		size_t left = wire->len - at, len = pieces ? 1 + next_number(&seed, 400) : left;
 
@@ -159,19 +161,21 @@ static void check_parcel(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned what;
+	size_t limit;
 	mo_buf wire, whole, other;
 
 	if (size == 0)
 		return 0;
 	what = data[0] % (MO_COUNTOF(suites) + 1);
+	limit = data[0] < 128 ? MO_TLS_PLAIN : MO_TLS_LIMIT_LEAST;
 	if (what == MO_COUNTOF(suites)) {
 		check_parcel(data + 1, size - 1);
 		return 0;
 	}
 	wire = make_wire(what, data + 1, size - 1);
-	whole = run(what, &wire, 0, false);
+	whole = run(what, limit, &wire, 0, false);
 	for (unsigned i = 0; i < 2; i++) {
-		other = run(what, &wire, (unsigned)size + i, true);
+		other = run(what, limit, &wire, (unsigned)size + i, true);
 		MO_CHECK(whole.len == other.len && memcmp(whole.data, other.data, whole.len) == 0);
 		mo_buf_free(&other);
 	}

@@ -101,6 +101,25 @@ class Others(TlsCase):
             print("gnutls-cli, %s: one connection, %d restarts" % (priority, RESTARTS), flush=True)
             t.close()
 
+    @needs("gnutls-cli")
+    def test_gnutls_with_small_records(self):
+        for version in ("1.2", "1.3"):
+            srv = self.app()
+            t = self.talker(["gnutls-cli", "--no-ca-verification", "--recordsize", "512",
+                             "--priority", "NORMAL:-VERS-ALL:+VERS-TLS" + version,
+                             "-p", str(srv.port), "127.0.0.1"])
+            t.wait("Handshake was completed")
+            for _ in range(RESTARTS):
+                for _ in range(2):
+                    since = len(t.text)
+                    t.say("GET /big?n=20000 HTTP/1.1\r\nHost: a\r\n\r\n"
+                          "GET /id?id=mark HTTP/1.1\r\nHost: a\r\n\r\n")
+                    self.assertEqual(int(t.wait(r"mark (\d+) \d+\n", since).group(1)), srv.pid)
+                self.restarted(srv)
+            print("gnutls-cli, TLS %s, records of 512: one connection, %d restarts"
+                  % (version, RESTARTS), flush=True)
+            t.close()
+
     @needs("node")
     def test_node(self):
         srv = self.app()

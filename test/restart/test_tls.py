@@ -43,9 +43,9 @@ class TlsCase(RestartCase):
 class SClient:
     """openssl s_client: its line "k" sends a KeyUpdate, "K" asks for one, too."""
 
-    def __init__(self, port, *more):
+    def __init__(self, port, *more, version="-tls1_3"):
         self.proc = subprocess.Popen(
-            ["openssl", "s_client", "-connect", "127.0.0.1:%d" % port, "-tls1_3", "-crlf", "-msg",
+            ["openssl", "s_client", "-connect", "127.0.0.1:%d" % port, version, "-crlf", "-msg",
              *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.text = ""
         self.grown = threading.Condition()
@@ -250,6 +250,26 @@ class Clients(TlsCase):
                 new = self.restarted(srv)
                 self.assertEqual(c.pid(), new)
             c.close()
+
+    def test_openssl_gets_the_small_records_that_it_asked_for(self):
+        for version in ("-tls1_2", "-tls1_3"):
+            for shed in ("false", "true"):
+                srv = self.app(env={"MOLT_SERVER_TLSSHED": shed})
+                c = SClient(srv.port, "-maxfraglen", "512", version=version)
+                self.addCleanup(c.close)
+                c.wait("Verify return code")
+                for _ in range(3):
+                    for _ in range(2):
+                        c.say("GET /big?n=20000 HTTP/1.1\nHost: a\n")
+                        self.assertEqual(c.pid(), srv.pid)
+                    new = self.restarted(srv)
+                    self.assertEqual(c.pid(), new)
+                # s_client tells each record's length in its head.
+                sizes = re.findall(r"<<< TLS 1\.\d, RecordHeader \[length 0005\]\s+17 03 03 (\w\w) (\w\w)",
+                                   c.text)
+                self.assertGreater(len(sizes), 3 * 2 * 20000 // 512)
+                self.assertLessEqual(max(int(a + b, 16) for a, b in sizes), 512 + 24)
+                c.close()
 
     def test_python_keeps_many(self):
         srv = self.app()
