@@ -325,6 +325,8 @@ static void handshake_ready(mo_conn *c)
 	} else if (rc == -EPROTO && mo_stream_tls_got_http(c->stream)) {
 		c->proto->not_tls(c);
 		mo_conn_linger(c);
+	} else if (rc == -EPROTO) {
+		mo_conn_linger(c); /* for the alert */
 	} else {
 		mo_conn_close(c);
 	}

@@ -282,7 +282,12 @@ static void read_more(mo_conn *c)
 		return;
 	}
 	if (n < 0 && n != -ENOBUFS) {
-		mo_conn_close(c);
+		/* An alert that was sent is to be seen: a reset for what was not read would
+		 * take it away. */
+		if (n == -EPROTO)
+			mo_conn_linger(c);
+		else
+			mo_conn_close(c);
 		return;
 	}
 	if (n == 0) {

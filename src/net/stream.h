@@ -30,7 +30,8 @@ typedef struct mo_stream_ops {
 	ssize_t (*sendfile)(mo_stream *s, int file, off_t *off, size_t n);
 	/* TLS: drives the handshake: 0 done, -EAGAIN, <0.  Plain: 0. */
 	int (*handshake)(mo_stream *s);
-	/* Says that no more will be sent: close_notify and SHUT_WR.  0, -EAGAIN, <0. */
+	/* Says that no more will be sent: close_notify and SHUT_WR.  0, -EAGAIN, <0.  After
+	 * -EPROTO the alert has said it: SHUT_WR only, 0. */
 	int (*finish)(mo_stream *s);
 	/* Bytes that a read would give without the descriptor becoming readable. */
 	bool (*pending)(const mo_stream *s);
@@ -73,6 +74,17 @@ mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit);
 /* Would it be understood? [any] */
 bool mo_stream_can_unpack(molt_str packed);
 extern const mo_stream_ops mo_stream_plain_ops;
+
+/* finish() of a broken stream: behind an alert of ours the socket's end.  Without an alert there
+ * is nothing to be polite about: -ECONNRESET. */
+static inline int mo_stream_end_alerted(mo_stream *s, bool alerted)
+{
+	if (!alerted)
+		return -ECONNRESET;
+	s->parted = true;
+	(void)shutdown(s->fd, SHUT_WR);
+	return 0;
+}
 
 /* What a system call on a plain stream gave, as above; n: its result, with errno. */
 ssize_t mo_stream_plain_result(mo_stream *s, ssize_t n, int direction);

@@ -105,6 +105,7 @@ int mo_record_fail(struct record_stream *t, int alert)
 		seal_small(t, MO_TLS_ALERT, body, sizeof(body));
 		(void)flush(t);
 	}
+	t->alerted = true;
 	return mo_record_broken(t, -EPROTO);
 }
 
@@ -218,8 +219,10 @@ static int record_finish(mo_stream *s)
 	struct record_stream *t = of(s);
 	int err;
 
-	if (t->state != MO_RECORD_OPEN)
-		return t->state == MO_RECORD_FINISHED ? 0 : -ECONNRESET;
+	if (t->state == MO_RECORD_BROKEN)
+		return mo_stream_end_alerted(s, t->alerted);
+	if (t->state == MO_RECORD_FINISHED)
+		return 0;
 	if (!t->closing)
 		say_goodbye(t);
 	err = flush(t);

@@ -18,6 +18,7 @@ struct record_stream {
 	bool closing;       /* our close_notify is sealed */
 	bool ended;         /* the peer's has come */
 	bool end_told;
+	bool alerted;    /* BROKEN by a fault of the peer's, which it was told */
 	int fault;       /* to be told by the next read, after what came before it */
 	uint8_t strange; /* records in a row without data */
 	uint16_t limit;  /* content of a record, both ways (RFC 6066 section 4) */

@@ -60,6 +60,7 @@ static int result(struct tls_stream *t, int ret)
 		/* TCP ended without close_notify: what came may have been cut. */
 		if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			return broken(t, -ECONNRESET);
+		t->alerted = true;
 		return broken(t, -EPROTO);
 	}
 }
@@ -243,6 +244,8 @@ static ssize_t tls_read(mo_stream *s, void *buf, size_t n)
 	}
 	mo_tls_wire_tidy(&t->wire);
 	err = ret == 1 ? 0 : result(t, ret);
+	if (ret != 1 && err != -EAGAIN)
+		(void)mo_tls_wire_flush(&t->wire); /* our alert, and tickets that wait before it */
 	if (err && err != -EAGAIN)
 		return tell_or_keep(t, got, err);
 	if (got > 0)
@@ -378,7 +381,7 @@ static int tls_finish(mo_stream *s)
 	int err;
 
 	if (t->state == MO_TLS_BROKEN)
-		return -ECONNRESET;
+		return mo_stream_end_alerted(s, t->alerted);
 	if (t->state == MO_TLS_FINISHED)
 		return 0;
 	if (t->state == MO_TLS_OPEN && SSL_is_init_finished(t->ssl)) {

@@ -17,6 +17,7 @@ struct tls_stream {
 	bool got_http;
 	bool closing;  /* our close_notify is sealed */
 	bool end_told; /* the client's was */
+	bool alerted;  /* BROKEN by a fault, which OpenSSL has told the client */
 	int fault;     /* to be told by the next read, after what came before it */
 	size_t owed;   /* content of the record that waits to leave */
 	mo_tls_wire wire;

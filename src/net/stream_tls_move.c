@@ -53,7 +53,7 @@ bool mo_tls_stream_settled(mo_stream *s)
 	const mo_tls_wire *w = &t->wire;
 
 	if (!mo_tls_stream_movable(s) || SSL_get_shutdown(t->ssl) ||
-	    SSL_get_state(t->ssl) != TLS_ST_OK)
+	    SSL_get_state(t->ssl) != TLS_ST_OK || mo_tls_harvest_in_message(t->harvest))
 		return false;
 	if (t->owed == 0 && mo_tls_wire_unsent(w) > 0 && mo_tls_stream_flush(t) != 0)
 		return false;

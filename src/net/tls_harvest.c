@@ -80,6 +80,16 @@ static bool has_extension(const uint8_t *m, size_t n, unsigned wanted)
 	return false;
 }
 
+static void follow_messages(mo_tls_harvest *h, bool write, int type, const uint8_t *p, size_t n)
+{
+	if (write)
+		h->in_message &= n < 2 || p[1] != SSL_AD_NO_RENEGOTIATION;
+	else if (type == SSL3_RT_HANDSHAKE)
+		h->in_message = false;
+	else if (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE)
+		h->in_message |= p[0] == SSL3_RT_HANDSHAKE;
+}
+
 static void on_message(int write, int version, int type, const void *data, size_t n, SSL *ssl,
 		       void *arg)
 {
@@ -89,6 +99,8 @@ static void on_message(int write, int version, int type, const void *data, size_
 
 	if (n == 0)
 		return;
+	if (!write || type == SSL3_RT_ALERT)
+		follow_messages(h, write, type, p, n);
 	if (type == SSL3_RT_HEADER) {
 		side->seq = p[0] == CCS ? 0 : side->seq + 1;
 	} else if (type == SSL3_RT_HANDSHAKE && write &&
@@ -173,6 +185,11 @@ bool mo_tls_harvest_complete(const mo_tls_harvest *h, const SSL *ssl)
 	if (!s->v12)
 		return h->read_secret && h->write_secret;
 	return h->nonce_known || !s->explicit_nonce;
+}
+
+bool mo_tls_harvest_in_message(const mo_tls_harvest *h)
+{
+	return h->in_message;
 }
 
 mo_tls_keys *mo_tls_harvest_keys(mo_tls_harvest *h, const SSL *ssl)

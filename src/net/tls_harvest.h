@@ -16,6 +16,10 @@
  *   ServerHello, EncryptedExtensions     with record_size_limit (RFC 8449), which no OpenSSL
  *                                        has yet: the connection stays
  *
+ * OpenSSL keeps the first bytes of a message where nobody sees them: they are here when a
+ * record of messages was told (TLS 1.3: its inner type) and no whole message since.  A
+ * ClientHello that OpenSSL drops with no_renegotiation counts as one.
+ *
  * Always: OpenSSL tells of a record's head before what is in it, so a Finished or
  * KeyUpdate resets the number that its own record has raised. */
 #ifndef MO_NET_TLS_HARVEST_H
@@ -28,7 +32,8 @@
 typedef struct mo_tls_harvest {
 	mo_tls_keys *keys;
 	bool read_secret, write_secret; /* have been told */
-	bool unknown_limit;             /* of records, which OpenSSL keeps and tells nobody */
+	bool in_message;    /* a record of a handshake message was read, and not all of it */
+	bool unknown_limit; /* of records, which OpenSSL keeps and tells nobody */
 	/* TLS 1.2: where in the bytes sent the next explicit nonce is. */
 	uint8_t head[13];
 	uint8_t have; /* of head */
@@ -44,6 +49,8 @@ void mo_tls_harvest_free(mo_tls_harvest *h); /* wipes; NULL is accepted */
 void mo_tls_harvest_sent(mo_tls_harvest *h, const uint8_t *p, size_t n);
 /* After the handshake: can the connection go on without OpenSSL? */
 bool mo_tls_harvest_complete(const mo_tls_harvest *h, const SSL *ssl);
+/* Does OpenSSL hold the beginning of a message? */
+bool mo_tls_harvest_in_message(const mo_tls_harvest *h);
 /* Completes the keys, which stay h's.  When OpenSSL holds nothing of the connection. */
 mo_tls_keys *mo_tls_harvest_keys(mo_tls_harvest *h, const SSL *ssl);
 

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "net/stream_record.h"
+#include "net/stream_tls.h"
 #include "net/tls.h"
 #include "net/tls_facts.h"
 #include "net/tls_parcel.h"
@@ -95,6 +96,60 @@ static inline void move(void)
 	s = next;
 	assert_string_equal(s->ops->name, "record");
 }
+
+/* ---- records as the client would make them, or never would ---- */
+
+/* The connection's own keys, the other way round. */
+static mo_tls_keys *forged_keys;
+static mo_tls_record forge;
+
+/* From where the stream is now; OpenSSL's client may read after it, but not write. */
+static inline void begin_forge(void)
+{
+	forged_keys = mo_tls_keys_new();
+	if (strcmp(s->ops->name, "record") == 0) {
+		*forged_keys = *((struct record_stream *)(void *)s)->keys;
+	} else {
+		struct tls_stream *t = (struct tls_stream *)(void *)s;
+
+		*forged_keys = *mo_tls_harvest_keys(t->harvest, t->ssl);
+	}
+	forged_keys->write = forged_keys->read;
+	mo_tls_record_init(&forge, forged_keys);
+}
+
+static inline void end_forge(void)
+{
+	mo_tls_record_fini(&forge);
+	mo_tls_keys_free(forged_keys);
+}
+
+static inline void send_forged(uint8_t type, const void *p, size_t n)
+{
+	static uint8_t out[MO_TLS_PLAIN + MO_TLS_MORE];
+	struct iovec v = { (void *)(uintptr_t)p, n };
+	size_t size = mo_tls_seal(&forge, type, &(mo_tls_source){ &v, 1, 0 }, n, out);
+
+	assert_int_equal(write(peer, out, size), size);
+}
+
+/* The last fatal alert that the client got; -1: none. */
+static inline int alert_seen(void)
+{
+	char buf[1000];
+	unsigned long e;
+	int seen = -1;
+
+	ERR_clear_error();
+	while (SSL_read(client, buf, sizeof(buf)) > 0)
+		;
+	while ((e = ERR_get_error()) != 0)
+		if (ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET)
+			seen = ERR_GET_REASON(e) - SSL_AD_REASON_OFFSET;
+	return seen;
+}
+
+/* ---- words ---- */
 
 static inline ssize_t put(const void *p, size_t n)
 {

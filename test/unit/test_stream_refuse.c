@@ -2,57 +2,31 @@
  * test_stream_record for what it does. */
 #include "record_pair.h"
 
-/* Writes as the client would: the connection's own keys, the other way round. */
-static mo_tls_keys *forged_keys;
-static mo_tls_record forge;
-
 static void begin_forging(size_t kind)
 {
-	struct record_stream *t;
-
 	begin_pair(kind);
 	shake();
 	move();
-	t = (struct record_stream *)(void *)s;
-	forged_keys = mo_tls_keys_new();
-	*forged_keys = *t->keys;
-	forged_keys->write = t->keys->read;
-	mo_tls_record_init(&forge, forged_keys);
+	begin_forge();
 }
 
 static void end_forging(void)
 {
-	mo_tls_record_fini(&forge);
-	mo_tls_keys_free(forged_keys);
+	end_forge();
 	end_pair();
-}
-
-static void send_forged(uint8_t type, const void *p, size_t n)
-{
-	uint8_t out[20000];
-	struct iovec v = { (void *)(uintptr_t)p, n };
-	size_t size = mo_tls_seal(&forge, type, &(mo_tls_source){ &v, 1, 0 }, n, out);
-
-	assert_int_equal(write(peer, out, size), size);
 }
 
 /* The server refuses what has come, says so with that alert, and is silent. */
 static void expect_alert(int alert)
 {
 	char buf[100];
-	unsigned long e;
-	int seen = -1;
 
 	assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EPROTO);
 	assert_int_equal(put("x", 1), -ECONNRESET);
-	assert_int_equal(s->ops->finish(s), -ECONNRESET);
-	ERR_clear_error();
-	assert_true(SSL_read(client, buf, sizeof(buf)) <= 0);
-	while ((e = ERR_get_error()) != 0)
-		if (ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET)
-			seen = ERR_GET_REASON(e) - SSL_AD_REASON_OFFSET;
-	assert_int_equal(seen, alert);
+	assert_int_equal(alert_seen(), alert);
 	assert_int_equal(read(peer, buf, sizeof(buf)), -1); /* nothing follows */
+	assert_int_equal(s->ops->finish(s), 0);
+	assert_int_equal(read(peer, buf, sizeof(buf)), 0); /* but the socket's end */
 	for (size_t i = 0; i < sizeof(mo_tls_keys); i++)
 		assert_int_equal(((uint8_t *)((struct record_stream *)(void *)s)->keys)[i], 0);
 }
@@ -207,6 +181,106 @@ static void an_alert_of_the_client_ends_it_without_an_answer(void **state)
 	}
 }
 
+/* ---- right behind the handshake ---- */
+
+static int tickets_seen;
+
+static void count_tickets(int write, int version, int type, const void *data, size_t n, SSL *ssl,
+			  void *arg)
+{
+	if (!write && type == SSL3_RT_HANDSHAKE && n &&
+	    *(const uint8_t *)data == SSL3_MT_NEWSESSION_TICKET)
+		tickets_seen++;
+}
+
+/* The client's Finished and more of it come together, NULL: its goodbye.  The tickets wait for
+ * an answer then. */
+static void finish_together_with(const void *p, size_t n)
+{
+	static uint8_t wire[4096];
+	BIO *out;
+	int size;
+
+	SSL_set_msg_callback(client, count_tickets);
+	tickets_seen = 0;
+	SSL_do_handshake(client);
+	assert_int_equal(s->ops->handshake(s), -EAGAIN);
+	out = BIO_new(BIO_s_mem());
+	SSL_set0_wbio(client, out);
+	assert_int_equal(SSL_do_handshake(client), 1);
+	if (p)
+		BIO_write(out, p, (int)n);
+	else
+		SSL_shutdown(client);
+	size = BIO_read(out, wire, sizeof(wire));
+	assert_int_equal(write(peer, wire, (size_t)size), size);
+	assert_int_equal(s->ops->handshake(s), 0);
+	assert_int_equal(SSL_read(client, wire, sizeof(wire)), -1);
+	assert_int_equal(tickets_seen, 0);
+}
+
+static void a_fault_right_behind_the_handshake_is_told_after_the_tickets(void **state)
+{
+	static const char wrong[] = "\x17\3\3\0\x20 0123456789012345678901234567890";
+	char buf[100];
+
+	for (size_t kind = 0; kind < 3; kind++) {
+		begin_pair(kind);
+		finish_together_with(wrong, 5 + 32);
+		assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EPROTO);
+		assert_int_equal(alert_seen(), MO_ALERT_BAD_RECORD_MAC);
+		assert_int_equal(tickets_seen, 2);
+		assert_int_equal(s->ops->finish(s), 0);
+		assert_int_equal(read(peer, buf, sizeof(buf)), 0);
+		end_pair();
+	}
+}
+
+static void a_goodbye_right_behind_the_handshake_gets_the_tickets(void **state)
+{
+	for (size_t kind = 0; kind < 3; kind++) {
+		char buf[10];
+
+		begin_pair(kind);
+		finish_together_with(NULL, 0);
+		assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 0);
+		assert_int_equal(SSL_read(client, buf, sizeof(buf)), -1);
+		assert_int_equal(tickets_seen, 2);
+		end_pair();
+	}
+}
+
+/* OpenSSL keeps less than a message's head where it does not show: the connection stays. */
+static void the_beginning_of_a_message_that_openssl_has_stays_until_whole(void **state)
+{
+	static const char update[] = "\x18\0\0\1\0";
+	char buf[10];
+
+	for (size_t kind = 0; kind < 3; kind++)
+		for (size_t first = 1; first < 5; first++) {
+			begin_pair(kind);
+			shake();
+			talk();
+			begin_forge();
+			send_forged(22, update, first);
+			assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EAGAIN);
+			assert_false(s->ops->settled(s));
+			assert_ptr_equal(mo_stream_tls_shed(s), s);
+			send_forged(22, update + first, 5 - first);
+			assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EAGAIN);
+			mo_tls_record_step(&forge, true);
+			if (first & 1)
+				move();
+			else
+				s = mo_stream_tls_shed(s);
+			assert_string_equal(s->ops->name, "record");
+			send_forged(23, "x", 1);
+			assert_int_equal(s->ops->read(s, buf, sizeof(buf)), 1);
+			end_forge();
+			end_pair();
+		}
+}
+
 /* ---- parcels ---- */
 
 static void parcels_that_do_not_add_up_are_refused(void **state)
@@ -253,6 +327,9 @@ int main(void)
 		cmocka_unit_test(data_before_a_fault_is_given_out_first),
 		cmocka_unit_test(too_many_records_without_data_are_refused),
 		cmocka_unit_test(an_alert_of_the_client_ends_it_without_an_answer),
+		cmocka_unit_test(a_fault_right_behind_the_handshake_is_told_after_the_tickets),
+		cmocka_unit_test(a_goodbye_right_behind_the_handshake_gets_the_tickets),
+		cmocka_unit_test(the_beginning_of_a_message_that_openssl_has_stays_until_whole),
 		cmocka_unit_test(parcels_that_do_not_add_up_are_refused),
 	};
 
