@@ -9,13 +9,11 @@ bad=0
 mapfile -t files < <(find src include test examples tools doc man -type f \
 	\( -name '*.[chS]' -o -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name 'meson.build' \) |
 	sort)
-for f in "${files[@]}"; do
-	lines=$(wc -l <"$f")
-	if [ "$lines" -gt 800 ]; then
-		echo "$f: $lines lines; 800 are the limit"
-		bad=1
-	fi
-done
+long=$(wc -l "${files[@]}" | awk '$2 != "total" && $1 > 800 { print $2 ": " $1 " lines; 800 are the limit" }')
+if [ -n "$long" ]; then
+	echo "$long"
+	bad=1
+fi
 if grep -nE '[[:space:]]+$' "${files[@]}"; then
 	echo "the lines above end in white space"
 	bad=1
