@@ -449,7 +449,10 @@ MOLT_API int molt_res_json(molt_req *r, int status, const char *json); /* alread
  * NULL, why. */
 MOLT_API int molt_res_error(molt_req *r, int status, const char *why);
 /* 300 to 399; without a body.  -EINVAL for a location that begins with two
- * slashes or backslashes, which would lead to another host: write the scheme. */
+ * slashes or backslashes, which would lead to another host: write the scheme; for one
+ * with control bytes, tabs too, which browsers drop before they look; for an empty one.
+ * Spaces around it are not sent and change nothing.  The same holds for a Location that
+ * molt_res_header() is given. */
 MOLT_API int molt_res_redirect(molt_req *r, int status, const char *location);
 /* Answers with a file: type by its name, ranges, ETag, conditions.  The path is
  * the program's own choice and is not checked.  -ENOENT, -EACCES, -EISDIR leave

@@ -43,6 +43,24 @@ bool mo_is_field_value(const char *s)
 	return true;
 }
 
+/* Looks at what will be sent, so without the spaces around it, and as browsers read it
+ * (the URL standard, "basic URL parser"): they drop tabs and line ends wherever those
+ * stand, and take a backslash for a slash.  So "//host", "/\host" and "/", tab, "/host"
+ * lead to another host, though they look like paths. */
+bool mo_is_location(const char *s)
+{
+	molt_str to = mo_str_trim(mo_str(s));
+	unsigned slashes = 0;
+
+	for (; *s; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	}
+	while (slashes < to.len && (to.ptr[slashes] == '/' || to.ptr[slashes] == '\\'))
+		slashes++;
+	return to.len > 0 && slashes < 2;
+}
+
 static bool is_ours(molt_str name)
 {
 	/* Most names differ in their length already. */
@@ -57,6 +75,8 @@ static int check_field(const molt_req *r, const char *name, const char *value)
 {
 	(void)mo_web_of(r);
 	if (!name || !mo_is_token(name) || (value && !mo_is_field_value(value)))
+		return -EINVAL;
+	if (value && mo_str_eq_ci(mo_str(name), MO_STR("Location")) && !mo_is_location(value))
 		return -EINVAL;
 	if (is_ours(mo_str(name)))
 		return -EPERM;

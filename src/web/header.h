@@ -6,6 +6,9 @@
 
 bool mo_is_token(const char *s);       /* RFC 9110 section 5.6.2; not "" */
 bool mo_is_field_value(const char *s); /* no control bytes but the tab */
+/* Fit for Location: not empty, no control bytes, does not lead to another host without
+ * naming a scheme. */
+bool mo_is_location(const char *s);
 
 /* Sets, replaces or removes (NULL) a field, adds one, gives the first one's
  * value or NULL.  None of them checks: name and value are known to be fit. */

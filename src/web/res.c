@@ -157,21 +157,13 @@ int molt_res_error(molt_req *r, int status, const char *why)
 	return 0;
 }
 
-/* "//host" and "/\host" lead to another host, though they look like paths. */
-static bool leaves_quietly(const char *location)
-{
-	return (location[0] == '/' || location[0] == '\\') &&
-	       (location[1] == '/' || location[1] == '\\');
-}
-
 int molt_res_redirect(molt_req *r, int status, const char *location)
 {
 	int err = head_check(r);
 
 	if (err)
 		return err;
-	if (status < 300 || status > 399 || !location || !*location ||
-	    !mo_is_field_value(location) || leaves_quietly(location))
+	if (status < 300 || status > 399 || !location || !mo_is_location(location))
 		return -EINVAL;
 	r->status = status;
 	r->out.len = 0;

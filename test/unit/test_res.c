@@ -203,12 +203,22 @@ static void an_error_replaces_body_and_what_described_it(void **state)
 
 static void a_redirect_never_leads_quietly_elsewhere(void **state)
 {
-	static const char *const bad[] = { "//evil.com", "/\\evil.com", "\\\\evil", "", NULL };
+	static const char *const bad[] = {
+		"//evil.com",   "/\\evil.com",   "\\\\evil",    "\\/evil",        "",
+		" ",            " //evil.com",   "\t//evil.com", " \t /\\evil.com", "  ",
+		"/\t/evil.com", "/\t\\evil.com", "\t/\t/evil",  "/x\ty",          "/x\t",
+		"/\x01/evil",   "\x1f//evil",    "/\x7f/evil",   "/\n/evil",       "\r//evil",
+	};
 	fake *f = *state;
 
 	molt_res_puts(&f->r, "body");
-	for (size_t i = 0; i < MO_COUNTOF(bad); i++)
+	assert_int_equal(molt_res_redirect(&f->r, 302, NULL), -EINVAL);
+	for (size_t i = 0; i < MO_COUNTOF(bad); i++) {
 		assert_int_equal(molt_res_redirect(&f->r, 302, bad[i]), -EINVAL);
+		assert_int_equal(molt_res_header(&f->r, "location", bad[i]), -EINVAL);
+		assert_int_equal(molt_res_header_add(&f->r, "Location", bad[i]), -EINVAL);
+	}
+	assert_string_equal(fake_header(f, "Location"), "");
 	assert_int_equal(molt_res_redirect(&f->r, 200, "/x"), -EINVAL);
 	assert_int_equal(molt_res_redirect(&f->r, 400, "/x"), -EINVAL);
 	assert_int_equal(molt_res_get_status(&f->r), 200);
@@ -216,6 +226,11 @@ static void a_redirect_never_leads_quietly_elsewhere(void **state)
 	assert_string_equal(fake_header(f, "Location"), "https://a.com/x?y");
 	assert_int_equal(molt_res_get_status(&f->r), 303);
 	assert_int_equal(f->r.out.len, 0);
+	assert_int_equal(molt_res_redirect(&f->r, 302, "  /a b "), 0);
+	assert_string_equal(fake_header(f, "Location"), "/a b");
+	assert_int_equal(molt_res_header(&f->r, "Location", NULL), 0);
+	assert_string_equal(fake_header(f, "Location"), "");
+	assert_int_equal(molt_res_header(&f->r, "Location", "/"), 0);
 }
 
 /* ---- JSON ---- */
