@@ -371,13 +371,21 @@ MOLT_API const char *molt_req_method(const molt_req *r); /* "GET"               
 MOLT_API const char *molt_req_path(const molt_req *r);	 /* decoded once, no "//", "." or ".." */
 MOLT_API const char *molt_req_target(const molt_req *r); /* as received           */
 MOLT_API const char *molt_req_host(const molt_req *r);	 /* without port, lower case; "" when HTTP/1.0 sent none */
+/* Parameters, fields of a form, header fields and cookies come as texts (a C string), or
+ * with their length (..._str; ptr is NULL when there is none).  "?v=a%00b" holds a NUL,
+ * which no text can: where such a value is asked for as a text, the result is NULL and
+ * the answer is a 400, whatever the handler says (an answer that has begun is cut). */
+
 /* Of the route; NULL.  In {name} an encoded slash has become one ("a%2Fb" is
  * "a/b": no file name without a check); in {name...} it stays "%2F". */
 MOLT_API const char *molt_req_param(const molt_req *r, const char *name);
-MOLT_API const char *molt_req_query(const molt_req *r, const char *name);  /* first one; NULL */
+MOLT_API molt_str molt_req_param_str(const molt_req *r, const char *name);
+MOLT_API const char *molt_req_query(const molt_req *r, const char *name); /* first one; NULL */
+MOLT_API molt_str molt_req_query_str(const molt_req *r, const char *name);
 /* A field of an urlencoded or multipart form, the first one; reads the body
  * when needed; NULL when there is none or the body cannot be read.  [parks] */
 MOLT_API const char *molt_req_form(molt_req *r, const char *name);
+MOLT_API molt_str molt_req_form_str(molt_req *r, const char *name);
 typedef struct molt_file {
 	const char *name;     /* base name only; ""    */
 	const char *type;     /* Content-Type or ""    */
@@ -388,7 +396,9 @@ MOLT_API int molt_req_file(molt_req *r, const char *name, molt_file *out);
 /* A field of the head, any case; fields that were sent several times come
  * joined with ", " (Cookie with "; ").  NULL.  RFC 9110 section 5.3. */
 MOLT_API const char *molt_req_header(const molt_req *r, const char *name);
+MOLT_API molt_str molt_req_header_str(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_cookie(const molt_req *r, const char *name);
+MOLT_API molt_str molt_req_cookie_str(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_client_ip(const molt_req *r); /* of the socket; "unix" */
 MOLT_API const char *molt_req_id(const molt_req *r);	    /* 16 hex digits      */
 MOLT_API bool molt_req_is_tls(const molt_req *r);

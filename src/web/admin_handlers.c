@@ -220,6 +220,13 @@ static int path_of_json(molt_req *r, molt_str body, const char **path)
 	return err;
 }
 
+/* With a NUL in it nobody knows which program is meant. */
+static int text_of(molt_str value, const char **path)
+{
+	*path = value.ptr;
+	return value.len && memchr(value.ptr, '\0', value.len) ? -EINVAL : 0;
+}
+
 /* The path that the client wants, NULL for none.  A body that cannot be read is
  * an error: it may have named a program. */
 static int wanted_path(molt_req *r, const char **path)
@@ -227,9 +234,11 @@ static int wanted_path(molt_req *r, const char **path)
 	molt_str body = { NULL, 0 };
 	int err = 0;
 
-	*path = molt_req_query(r, "newExeFilePath");
+	*path = NULL;
 	if (!strcmp(molt_req_method(r), "POST"))
 		err = molt_req_body(r, &body);
+	if (!err)
+		err = text_of(molt_req_query_str(r, "newExeFilePath"), path);
 	if (err || !body.len)
 		return err == -E2BIG ? err : err ? -EINVAL : 0;
 	if (*path)
@@ -239,8 +248,7 @@ static int wanted_path(molt_req *r, const char **path)
 	if (!has_type(r, "application/x-www-form-urlencoded") &&
 	    !has_type(r, "multipart/form-data"))
 		return -EMEDIUMTYPE;
-	*path = molt_req_form(r, "newExeFilePath");
-	return 0;
+	return text_of(molt_req_form_str(r, "newExeFilePath"), path);
 }
 
 struct exe_check {

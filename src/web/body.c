@@ -185,20 +185,25 @@ static const mo_part *part_find(const mo_web *w, const char *name, bool is_file)
 	return NULL;
 }
 
-const char *molt_req_form(molt_req *r, const char *name)
+molt_str molt_req_form_str(molt_req *r, const char *name)
 {
 	mo_web *w = mo_web_of(r);
 	const mo_pair *pair;
 	const mo_part *part;
 
 	if (!name)
-		return NULL;
+		return (molt_str){ NULL, 0 };
 	read_form(r);
 	pair = mo_pair_find(w->form, name);
 	if (pair)
-		return pair->value.ptr;
+		return pair->value;
 	part = part_find(w, name, false);
-	return part ? part->data.ptr : NULL;
+	return part ? part->data : (molt_str){ NULL, 0 };
+}
+
+const char *molt_req_form(molt_req *r, const char *name)
+{
+	return mo_req_text(r, molt_req_form_str(r, name));
 }
 
 /* The data is copied, because a byte of the body follows it where the NUL

@@ -317,6 +317,19 @@ static void fill_error(molt_req *r)
 		mo_error_page(r, NULL);
 }
 
+/* Writing has failed for a reason that the client may know; an answer that has begun is
+ * cut. */
+static void answer_instead(molt_req *r, int status, const char *why)
+{
+	if (r->head_sent) {
+		r->cut = true;
+		return;
+	}
+	mo_web_of(r)->failed = 0;
+	r->write_deadline = INT64_MAX;
+	molt_res_error(r, status, why);
+}
+
 static void finish_answer(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
@@ -325,15 +338,10 @@ static void finish_answer(molt_req *r)
 		mo_web_sse_begin(r);
 	if (r->finished)
 		return;
-	if (w->failed == -ETIMEDOUT) {
-		if (r->head_sent) {
-			r->cut = true;
-			return;
-		}
-		w->failed = 0;
-		r->write_deadline = INT64_MAX;
-		molt_res_error(r, 503, "the handler took too long");
-	}
+	if (w->failed == -ETIMEDOUT)
+		answer_instead(r, 503, "the handler took too long");
+	else if (w->failed == -EBADMSG)
+		answer_instead(r, 400, "a parameter, field or cookie holds a NUL byte");
 	if (r->head_sent || w->failed)
 		return;
 	fill_error(r);

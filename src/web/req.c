@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "net/tls_facts.h"
 
+static const molt_str nothing = { NULL, 0 };
+
 const char *molt_req_method(const molt_req *r)
 {
 	return mo_web_of(r)->req->method.ptr;
@@ -142,7 +144,7 @@ static molt_str decode_param(mo_arena *a, molt_str value, bool is_rest)
 	return mo_strn(out, (size_t)(to - out));
 }
 
-const char *molt_req_param(const molt_req *r, const char *name)
+molt_str molt_req_param_str(const molt_req *r, const char *name)
 {
 	mo_web *w = mo_web_of(r);
 
@@ -157,21 +159,21 @@ const char *molt_req_param(const molt_req *r, const char *name)
 			p->value = decode_param(&w->req->arena, p->value, is_rest);
 			w->decoded |= 1u << i;
 		}
-		return p->value.ptr;
+		return p->value;
 	}
-	return NULL;
+	return nothing;
 }
 
 /* ---- query, fields, cookies ---- */
 
-static const char *pair_value(const mo_pair *list, const char *name)
+static molt_str pair_value(const mo_pair *list, const char *name)
 {
 	const mo_pair *p = name ? mo_pair_find(list, name) : NULL;
 
-	return p ? p->value.ptr : NULL;
+	return p ? p->value : nothing;
 }
 
-const char *molt_req_query(const molt_req *r, const char *name)
+molt_str molt_req_query_str(const molt_req *r, const char *name)
 {
 	mo_web *w = mo_web_of(r);
 
@@ -192,7 +194,7 @@ static const mo_joined *joined_find(const mo_web *w, molt_str name)
 }
 
 /* Joins all fields of that name from the first one on, once. */
-static const char *join_fields(mo_web *w, size_t first)
+static molt_str join_fields(mo_web *w, size_t first)
 {
 	molt_req *r = w->req;
 	molt_str name = r->fields[first].name;
@@ -212,13 +214,13 @@ static const char *join_fields(mo_web *w, size_t first)
 	j = mo_arena_alloc(&r->arena, sizeof(*j));
 	*j = (mo_joined){ .next = w->joined,
 			  .name = name,
-			  .value = mo_arena_strndup(&r->arena, b.data, b.len) };
+			  .value = mo_strn(mo_arena_strndup(&r->arena, b.data, b.len), b.len) };
 	w->joined = j;
 	mo_buf_free(&b);
 	return j->value;
 }
 
-const char *molt_req_header(const molt_req *r, const char *name)
+molt_str molt_req_header_str(const molt_req *r, const char *name)
 {
 	mo_web *w = mo_web_of(r);
 	molt_str want = mo_str(name);
@@ -231,21 +233,57 @@ const char *molt_req_header(const molt_req *r, const char *name)
 			return join_fields(w, first);
 		first = i;
 	}
-	return first == SIZE_MAX ? NULL : r->fields[first].value.ptr;
+	return first == SIZE_MAX ? nothing : r->fields[first].value;
 }
 
-const char *molt_req_cookie(const molt_req *r, const char *name)
+molt_str molt_req_cookie_str(const molt_req *r, const char *name)
 {
 	mo_web *w = mo_web_of(r);
 
 	if (!w->has_cookies) {
-		const char *field = molt_req_header(r, "Cookie");
+		molt_str field = molt_req_header_str(r, "Cookie");
 
-		if (field)
-			w->cookies = mo_cookie_parse(&w->req->arena, mo_str(field));
+		if (field.ptr)
+			w->cookies = mo_cookie_parse(&w->req->arena, field);
 		w->has_cookies = true;
 	}
 	return pair_value(w->cookies, name);
+}
+
+/* ---- the same as texts ---- */
+
+/* A value with a NUL is longer than the text that a C string would show, and whoever
+ * looked at that text would judge another value than the one that was sent. */
+const char *mo_req_text(const molt_req *r, molt_str value)
+{
+	mo_web *w = mo_web_of(r);
+
+	if (!value.ptr || !memchr(value.ptr, '\0', value.len))
+		return value.ptr;
+	if (!w->failed && !w->nul_refused)
+		w->failed = -EBADMSG;
+	w->nul_refused = true;
+	return NULL;
+}
+
+const char *molt_req_param(const molt_req *r, const char *name)
+{
+	return mo_req_text(r, molt_req_param_str(r, name));
+}
+
+const char *molt_req_query(const molt_req *r, const char *name)
+{
+	return mo_req_text(r, molt_req_query_str(r, name));
+}
+
+const char *molt_req_header(const molt_req *r, const char *name)
+{
+	return mo_req_text(r, molt_req_header_str(r, name));
+}
+
+const char *molt_req_cookie(const molt_req *r, const char *name)
+{
+	return mo_req_text(r, molt_req_cookie_str(r, name));
 }
 
 /* ---- values ---- */

@@ -22,7 +22,7 @@ typedef struct mo_value {
 typedef struct mo_joined {
 	struct mo_joined *next;
 	molt_str name;
-	const char *value;
+	molt_str value;
 } mo_joined;
 
 typedef struct mo_web {
@@ -37,8 +37,10 @@ typedef struct mo_web {
 	struct mo_web_sse *sse; /* of molt_sse_subscribe(): the connection becomes a stream */
 	struct mo_web_step *step; /* of molt_continue(), or the one that runs; owned */
 	bool error_page; /* the body was made by molt_res_error() */
-	/* First failure of writing, -EPIPE or -ETIMEDOUT; every later write gives it. */
+	/* First failure of writing, -EPIPE or -ETIMEDOUT, or -EBADMSG for a text with a NUL;
+	 * every later write gives it. */
 	int failed;
+	bool nul_refused; /* mo_req_text() has made it fail once */
 
 	/* Readers' results, made when first asked for. */
 	molt_str path; /* decoded, or as received when it cannot be */
@@ -69,6 +71,10 @@ void mo_error_page(molt_req *r, const char *why);
 
 /* body.c: the body that a former part of the request has read. */
 void mo_req_put_body(molt_req *r, molt_str body);
+
+/* req.c: value as a C string, NULL when there is none.  With a NUL in it there is none
+ * either, and the answer becomes a 400, whatever the handler says. */
+const char *mo_req_text(const molt_req *r, molt_str value);
 
 /* res.c: gives a body without Content-Type the usual one. */
 void mo_res_default_type(molt_req *r);

@@ -7,6 +7,7 @@
  *
  *   client gone                 -EPIPE
  *   route's timeout is over     -ETIMEDOUT (dispatch.c then answers 503, or cuts)
+ *   a text held a NUL           -EBADMSG (the same with 400)
  *   answer already complete     -EALREADY */
 #include "web/request.h"
 

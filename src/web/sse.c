@@ -141,7 +141,8 @@ static bool wanted(molt_req *r)
 {
 	molt_str body;
 
-	if (r->status != 200 || r->finished || mo_str_eq(r->method, MO_STR("HEAD")))
+	if (r->status != 200 || r->finished || mo_web_of(r)->failed ||
+	    mo_str_eq(r->method, MO_STR("HEAD")))
 		return false;
 	return r->body_state == MO_BODY_NONE || molt_req_body(r, &body) == 0;
 }

@@ -178,6 +178,8 @@ bool mo_web_ws_hello(molt_req *r, mo_ws_hello *out)
 {
 	int status = mo_ws_handshake(r, r->server->lim.ws_origins, out);
 
+	if (mo_web_of(r)->failed)
+		return false;
 	if (status == 0 && !r->head_sent)
 		return true;
 	if (r->head_sent)
@@ -209,6 +211,8 @@ int mo_web_ws_upgrade(molt_req *r, molt_ws *w, const mo_ws_hello *hello, const c
 {
 	struct upgrade u = { .r = r, .w = w };
 
+	if (mo_web_of(r)->failed) /* on_open() has asked for a text that holds a NUL */
+		return mo_web_of(r)->failed;
 	r->out.len = 0;
 	r->status = 101;
 	mo_res_set(r, "Content-Type", NULL);

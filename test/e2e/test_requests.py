@@ -43,9 +43,16 @@ class Reading(App):
         self.assertEqual(answer.body.decode(), "a=1 2 b=ä\n")
 
     def test_a_broken_form_harms_nothing(self):
-        for body in (b"a=%zz&b=%", b"&&&=&", b"a", b"a=\0b&b=1", b"%00=1", b"a=" + b"%41" * 5000):
+        for body in (b"a=%zz&b=%", b"&&&=&", b"a", b"a\0=b&b=1", b"%00=1", b"a=" + b"%41" * 5000):
             answer = self.fetch(self.srv, "/form", "POST", FORM, body)
             self.assertEqual(answer.status, 200, body[:20])
+
+    def test_a_nul_in_a_value_that_is_read_as_a_text_is_a_400(self):
+        for body in (b"a=\0b&b=1", b"a=1&b=x%00"):
+            self.assertEqual(self.fetch(self.srv, "/form", "POST", FORM, body).status, 400)
+        self.assertEqual(self.fetch(self.srv, "/show?name=a%00b").status, 400)
+        self.assertEqual(self.fetch(self.srv, "/show?name=a&other=a%00b").status, 200)
+        self.assertEqual(self.fetch(self.srv, "/redirect?to=/x%00").status, 400)
 
     def test_curl_sends_a_multipart_form_with_a_file(self):
         path = os.path.join(self.directory(), "hello.txt")
@@ -123,7 +130,11 @@ class Writing(App):
         done = curl("-L", self.url + "/redirect?status=307&to=/build")
         self.assertEqual(done.stdout, b"1\n")
 
-    def test_a_redirect_cannot_split_the_answer(self):
+    def test_a_redirect_neither_splits_the_answer_nor_leads_elsewhere(self):
+        for to in ("%20//evil.example", "%09//evil.example", "/%09/evil.example", "/x%09",
+                   "%20/%5cevil.example", "%1f//evil.example"):
+            answer = self.fetch(self.srv, "/redirect?to=" + to)
+            self.assertEqual((answer.status, answer.get("location")), (500, None), to)
         answer = self.fetch(self.srv, "/redirect?to=/x%0d%0aX-Evil:1")
         self.assertIsNone(answer.get("x-evil"))
 

@@ -81,9 +81,24 @@ const char *molt_req_query(const molt_req *r, const char *name)
 	return !strcmp(name, "newExeFilePath") ? now.query : NULL;
 }
 
+molt_str molt_req_query_str(const molt_req *r, const char *name)
+{
+	return mo_str(molt_req_query(r, name));
+}
+
 const char *molt_req_form(molt_req *r, const char *name)
 {
 	return now.body && !strncmp(now.body, "newExeFilePath=", 15) ? now.body + 15 : NULL;
+}
+
+molt_str molt_req_form_str(molt_req *r, const char *name)
+{
+	molt_str v = mo_str(molt_req_form(r, name));
+
+	/* "%00" in it is a NUL, in the fewest words. */
+	if (v.ptr && strstr(v.ptr, "%00"))
+		v = MO_STR("/bin/sh\0x");
+	return v;
 }
 
 int molt_req_body(molt_req *r, molt_str *out)
@@ -517,6 +532,10 @@ static void a_body_that_can_not_be_read_restarts_nothing(void **state)
 		mo_admin_on_restart(&req);
 		assert_int_equal(now.status, 400);
 	}
+	now.type = "application/x-www-form-urlencoded";
+	now.body = "newExeFilePath=/bin/sh%00x";
+	mo_admin_on_restart(&req);
+	assert_int_equal(now.status, 400);
 	now.type = "text/plain";
 	now.body = "newExeFilePath=/bin/sh";
 	mo_admin_on_restart(&req);

@@ -104,6 +104,138 @@ static void parameters_are_decoded_once_and_end_with_a_nul(void **state)
 	fake_free(f);
 }
 
+static void show_text(molt_req *r)
+{
+	const char *v = molt_req_query(r, "v");
+
+	(void)molt_req_query(r, "v");
+	molt_res_text(r, 200, v ? v : "none");
+	molt_res_header(r, "X-Seen", v ? v : "none");
+}
+
+static void show_length(molt_req *r)
+{
+	molt_str v = molt_req_query_str(r, "v");
+
+	molt_res_write(r, v.ptr, v.len);
+}
+
+static void show_form(molt_req *r)
+{
+	const char *v = molt_req_form(r, "v");
+
+	molt_res_text(r, 200, v ? v : "none");
+}
+
+static void page_asks_again(molt_req *r)
+{
+	const char *v = molt_req_query(r, "v");
+
+	molt_res_printf(r, "page %s", v ? v : "none");
+}
+
+static void a_value_with_a_nul_has_a_length_and_is_a_400_as_a_text(void **state)
+{
+	static const char multipart[] = "--b\r\nContent-Disposition: form-data; name=v\r\n\r\n"
+					"a\0b\r\n--b--";
+	molt_server *s = *state;
+	molt_str v;
+	fake *f;
+
+	molt_bind(molt_routes(s), "/text", show_text, NULL);
+	molt_bind(molt_routes(s), "/length", show_length, NULL);
+	molt_bind(molt_routes(s), "/form", show_form, NULL);
+	f = fake_get(s, "/text?v=a%00b");
+	fake_run(f);
+	assert_int_equal(f->r.status, 400);
+	assert_non_null(strstr(fake_body(f), "NUL"));
+	assert_string_equal(fake_header(f, "X-Seen"), "none");
+	v = molt_req_query_str(&f->r, "v");
+	assert_int_equal(v.len, 3);
+	assert_memory_equal(v.ptr, "a\0b", 4);
+	assert_null(molt_req_query_str(&f->r, "w").ptr);
+	assert_null(molt_req_query_str(&f->r, NULL).ptr);
+	fake_free(f);
+
+	f = fake_get(s, "/length?v=a%00b");
+	fake_run(f);
+	assert_int_equal(f->r.status, 200);
+	assert_int_equal(f->sent.len, 3);
+	fake_free(f);
+
+	f = fake_get(s, "/text?v%00=x&v=ab&w=%00");
+	fake_run(f);
+	assert_string_equal(fake_body(f), "ab");
+	fake_free(f);
+
+	f = fake_new(s, "POST", "/form");
+	fake_set_body(f, "application/x-www-form-urlencoded", "v=%00", 5);
+	fake_run(f);
+	assert_int_equal(f->r.status, 400);
+	v = molt_req_form_str(&f->r, "v");
+	assert_int_equal(v.len, 1);
+	fake_free(f);
+	f = fake_new(s, "POST", "/form");
+	fake_set_body(f, "multipart/form-data; boundary=b", multipart, sizeof(multipart) - 1);
+	fake_run(f);
+	assert_int_equal(f->r.status, 400);
+	v = molt_req_form_str(&f->r, "v");
+	assert_int_equal(v.len, 3);
+	assert_null(molt_req_form_str(&f->r, "w").ptr);
+	fake_free(f);
+
+	molt_group_on_status(molt_routes(s), 400, page_asks_again);
+	f = fake_get(s, "/text?v=%00");
+	fake_run(f);
+	assert_int_equal(f->r.status, 400);
+	assert_string_equal(fake_body(f), "page none");
+	fake_free(f);
+}
+
+static void flush_then_ask(molt_req *r)
+{
+	molt_res_puts(r, "begun");
+	molt_res_flush(r);
+	molt_res_puts(r, molt_req_query(r, "v") ? "ends" : "never seen");
+}
+
+static void what_a_nul_refuses_cuts_an_answer_that_has_begun(void **state)
+{
+	molt_server *s = *state;
+	fake *f;
+
+	molt_bind(molt_routes(s), "/begun", flush_then_ask, NULL);
+	f = fake_get(s, "/begun?v=%00");
+	fake_run(f);
+	assert_true(f->r.cut);
+	assert_string_equal(fake_body(f), "begun\n");
+	fake_free(f);
+	f = fake_get(s, "/begun?v=1");
+	fake_run(f);
+	assert_false(f->r.cut);
+	fake_free(f);
+}
+
+static void values_have_lengths(void **state)
+{
+	molt_server *s = *state;
+	fake *f;
+
+	molt_bind(molt_routes(s), "/len/{id}", silent, NULL);
+	f = fake_get(s, "/len/a%2Fb");
+	fake_field(f, "X-A: abc");
+	fake_field(f, "Cookie: a=1; b=23");
+	fake_field(f, "x-a: d");
+	fake_run(f);
+	assert_int_equal(molt_req_param_str(&f->r, "id").len, 3);
+	assert_int_equal(molt_req_header_str(&f->r, "X-A").len, 6);
+	assert_int_equal(molt_req_cookie_str(&f->r, "b").len, 2);
+	assert_null(molt_req_param_str(&f->r, "no").ptr);
+	assert_null(molt_req_header_str(&f->r, "no").ptr);
+	assert_null(molt_req_cookie_str(&f->r, "no").ptr);
+	fake_free(f);
+}
+
 static void ten_thousand_cookies_cost_little(void **state)
 {
 	fake *f = fake_get(*state, "/");
@@ -326,6 +458,9 @@ int main(void)
 		TEST(the_first_query_value_of_a_name_is_given),
 		TEST(repeated_fields_come_joined),
 		TEST(parameters_are_decoded_once_and_end_with_a_nul),
+		TEST(a_value_with_a_nul_has_a_length_and_is_a_400_as_a_text),
+		TEST(what_a_nul_refuses_cuts_an_answer_that_has_begun),
+		TEST(values_have_lengths),
 		TEST(ten_thousand_cookies_cost_little),
 		TEST(values_are_released_once_when_replaced_and_at_the_end),
 		TEST(the_body_is_read_once_and_given_again),
