@@ -376,8 +376,9 @@ MOLT_API const char *molt_req_host(const molt_req *r);	 /* without port, lower c
  * which no text can: where such a value is asked for as a text, the result is NULL and
  * the answer is a 400, whatever the handler says (an answer that has begun is cut). */
 
-/* Of the route; NULL.  In {name} an encoded slash has become one ("a%2Fb" is
- * "a/b": no file name without a check); in {name...} it stays "%2F". */
+/* Of the route, decoded once; NULL.  In {name} an encoded slash has become one ("a%2Fb" is
+ * "a/b": no file name without a check); in {name...} and in molt_req_path() it is shown as
+ * "%2F", and so is the text that was sent as "%252F": decode nothing again. */
 MOLT_API const char *molt_req_param(const molt_req *r, const char *name);
 MOLT_API molt_str molt_req_param_str(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_query(const molt_req *r, const char *name); /* first one; NULL */

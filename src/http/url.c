@@ -4,7 +4,8 @@
  * trusts its input.  Every function is linear in the input's length, and each
  * result is at most as long as the input, which bounds what the arena gives.
  * A piece is decoded exactly once, and decided on (".", "..", '/') only after
- * that: there is no second form in which a dot could hide. */
+ * that: there is no second form in which a dot could hide.  An encoded slash is
+ * a byte of its own from then on, so nothing has to look for "%2F" again. */
 #include "http/url.h"
 
 #include <errno.h>
@@ -45,12 +46,7 @@ static char *decode_segment(const char **in, const char *end, char *out)
 		}
 		if (byte < 0 || is_control(byte))
 			return NULL;
-		if (byte == '/' && width == 3) {
-			memcpy(out, "%2F", 3);
-			out += 3;
-		} else {
-			*out++ = (char)byte;
-		}
+		*out++ = byte == '/' && width == 3 ? MO_KEPT_SLASH : (char)byte;
 		p += width;
 	}
 	*in = p;
@@ -129,6 +125,24 @@ int mo_url_path(mo_arena *a, molt_str raw, molt_str *out)
 	*at = '\0';
 	*out = mo_strn(base, (size_t)(at - base));
 	return 0;
+}
+
+molt_str mo_url_shown(mo_arena *a, molt_str path, const char *slash)
+{
+	size_t width = strlen(slash), kept = 0;
+	char *base, *at;
+
+	for (size_t i = 0; i < path.len; i++)
+		kept += path.ptr[i] == MO_KEPT_SLASH;
+	base = at = mo_arena_alloc(a, path.len + kept * (width - 1) + 1);
+	for (size_t i = 0; i < path.len; i++) {
+		if (path.ptr[i] == MO_KEPT_SLASH)
+			at = mempcpy(at, slash, width);
+		else
+			*at++ = path.ptr[i];
+	}
+	*at = '\0';
+	return mo_strn(base, (size_t)(at - base));
 }
 
 molt_str mo_url_decode(mo_arena *a, molt_str raw, bool plus)

@@ -6,13 +6,19 @@
 #include "base/buf.h"
 #include "molt.h"
 
+/* A slash that was sent as "%2F" and so is no separator.  No path has this byte
+ * otherwise; the three bytes "%2F" in a path are text, which was sent as "%252F". */
+#define MO_KEPT_SLASH '\x1f'
+
 /* Decodes %XX once, resolves "." and "..", folds "//" (a trailing '/' stays).
- * raw begins with '/'.  "%2F" stays inside its segment: it is kept as "%2F".
- * The result is in a, NUL-terminated.  -EINVAL: bad escape, %00, a control
+ * raw begins with '/'.  "%2F" stays inside its segment, as MO_KEPT_SLASH.  The result is in a, NUL-terminated.  -EINVAL: bad escape, %00, a control
  * byte, or ".." above the root.  Linear in raw.len. */
 int mo_url_path(mo_arena *a, molt_str raw, molt_str *out);
 /* Would mo_url_path() give raw back as it is?  Most paths are so. */
 bool mo_url_path_is_plain(molt_str raw);
+/* A copy of path, or of a part of one, with slash in the place of each MO_KEPT_SLASH:
+ * "/" for the value of one segment, "%2F" where it stands among separators. */
+molt_str mo_url_shown(mo_arena *a, molt_str path, const char *slash);
 /* Decodes %XX (and '+' to space when plus) of one piece; bad escapes stay as
  * they are.  NUL bytes are kept: len tells. */
 molt_str mo_url_decode(mo_arena *a, molt_str raw, bool plus);

@@ -102,14 +102,14 @@ static molt_str host_for_routes(molt_req *r, const mo_router *router)
 	return mo_router_has_hosts(router) ? mo_str(molt_req_host(r)) : (molt_str){ "", 0 };
 }
 
-/* Is the path bound with a '/' more or less at its end?  A path with '%' holds an
- * encoded slash and could not be written back as it was. */
+/* Is the path bound with a '/' more or less at its end?  One with an encoded slash is
+ * not sent back: who writes such things knows what they mean. */
 static bool other_form_is_bound(mo_web *w, molt_str host)
 {
 	molt_req *r = w->req;
 	molt_str path = w->path;
 
-	if (!is_get(r->method) || path.len < 2 || memchr(path.ptr, '%', path.len))
+	if (!is_get(r->method) || path.len < 2 || memchr(path.ptr, MO_KEPT_SLASH, path.len))
 		return false;
 	if (path.ptr[path.len - 1] == '/')
 		path.len--;

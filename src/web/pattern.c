@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/url.h"
 #include "web/methods.h"
 
 /* One pattern while it is read. */
@@ -145,8 +146,8 @@ static int add_name(reader *r, molt_str name)
 	return 0;
 }
 
-/* Literal text is compared with decoded paths, so "%41" becomes "A" here; "%2F"
- * stays, as mo_url_path() lets it. */
+/* Literal text is compared with decoded paths, so "%41" becomes "A" here, and "%2F" the
+ * byte that mo_url_path() makes of it. */
 static int decode_literal(reader *r, molt_str raw, molt_str *out)
 {
 	char *base = mo_arena_alloc(r->arena, raw.len + 1), *at = base;
@@ -161,8 +162,7 @@ static int decode_literal(reader *r, molt_str raw, molt_str *out)
 			byte = hi < 0 || lo < 0 ? 0 : hi * 16 + lo;
 			i += 2;
 			if (byte == '/') {
-				memcpy(at, "%2F", 3);
-				at += 3;
+				*at++ = MO_KEPT_SLASH;
 				continue;
 			}
 		} else if (byte == '?' || byte == '#' || byte == ' ' || byte == '*') {
@@ -316,7 +316,7 @@ static const char *normal_path(mo_arena *a, const mo_pattern *p)
 			mo_buf_str(&b, s->lits[k]);
 		}
 	}
-	text = mo_arena_strndup(a, b.data, b.len);
+	text = mo_url_shown(a, mo_strn(b.data, b.len), "%2F").ptr;
 	mo_buf_free(&b);
 	return text;
 }

@@ -24,7 +24,13 @@ const char *molt_req_method(const molt_req *r)
 
 const char *molt_req_path(const molt_req *r)
 {
-	return mo_web_of(r)->path.ptr;
+	mo_web *w = mo_web_of(r);
+
+	if (w->path.ptr == r->raw_path.ptr) /* it was not decoded */
+		return w->path.ptr;
+	if (!w->shown_path)
+		w->shown_path = mo_url_shown(&w->req->arena, w->path, "%2F").ptr;
+	return w->shown_path;
 }
 
 const char *molt_req_target(const molt_req *r)
@@ -125,25 +131,6 @@ const char *molt_req_id(const molt_req *r)
 
 /* ---- parameters ---- */
 
-/* A segment's "%2F" is the encoded slash that mo_url_path() kept; only here,
- * where it can no longer be taken for a separator, it becomes one.  The rest
- * that {name...} takes is a path of its own and stays as it is. */
-static molt_str decode_param(mo_arena *a, molt_str value, bool is_rest)
-{
-	char *out = mo_arena_strndup(a, value.ptr, value.len), *to = out;
-
-	for (size_t i = 0; i < value.len; i++) {
-		if (!is_rest && value.len - i >= 3 && memcmp(value.ptr + i, "%2F", 3) == 0) {
-			*to++ = '/';
-			i += 2;
-		} else {
-			*to++ = value.ptr[i];
-		}
-	}
-	*to = '\0';
-	return mo_strn(out, (size_t)(to - out));
-}
-
 molt_str molt_req_param_str(const molt_req *r, const char *name)
 {
 	mo_web *w = mo_web_of(r);
@@ -156,7 +143,9 @@ molt_str molt_req_param_str(const molt_req *r, const char *name)
 		if (!(w->decoded & (1u << i))) {
 			bool is_rest = w->match.takes_rest && i + 1 == w->match.nparams;
 
-			p->value = decode_param(&w->req->arena, p->value, is_rest);
+			/* In one segment a kept slash can no longer be taken for a
+			 * separator; the rest that {name...} takes is a path of its own. */
+			p->value = mo_url_shown(&w->req->arena, p->value, is_rest ? "%2F" : "/");
 			w->decoded |= 1u << i;
 		}
 		return p->value;

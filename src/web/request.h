@@ -43,7 +43,8 @@ typedef struct mo_web {
 	bool nul_refused; /* mo_req_text() has made it fail once */
 
 	/* Readers' results, made when first asked for. */
-	molt_str path; /* decoded, or as received when it cannot be */
+	molt_str path; /* decoded, with MO_KEPT_SLASH, or as received when it cannot be */
+	const char *shown_path; /* the same for people and programs */
 	const char *host, *client_ip, *id;
 	mo_joined *joined;
 	mo_pair *query, *cookies, *form;
@@ -71,6 +72,14 @@ void mo_error_page(molt_req *r, const char *why);
 
 /* body.c: the body that a former part of the request has read. */
 void mo_req_put_body(molt_req *r, molt_str body);
+
+/* Does the path hold a slash that was sent as "%2F"? */
+static inline bool mo_req_has_kept_slash(const molt_req *r)
+{
+	molt_str path = mo_web_of(r)->path;
+
+	return path.len && memchr(path.ptr, MO_KEPT_SLASH, path.len);
+}
 
 /* req.c: value as a C string, NULL when there is none.  With a NUL in it there is none
  * either, and the answer becomes a 400, whatever the handler says. */

@@ -184,7 +184,8 @@ static void serve(molt_req *r)
 	struct stat st;
 	int fd;
 
-	if (mo_path_has_dot(path)) {
+	/* No file has a slash in its name. */
+	if (mo_path_has_dot(path) || mo_req_has_kept_slash(r)) {
 		molt_res_error(r, 404, NULL);
 		return;
 	}

@@ -15,7 +15,31 @@ static void check_clean(molt_str path)
 	MO_CHECK(!mo_str_has_suffix(path, MO_STR("/.")));
 	MO_CHECK(!mo_str_has_suffix(path, MO_STR("/..")));
 	for (size_t i = 0; i < path.len; i++)
-		MO_CHECK((unsigned char)path.ptr[i] >= 0x20 && path.ptr[i] != 0x7f);
+		MO_CHECK(path.ptr[i] == MO_KEPT_SLASH ||
+			 ((unsigned char)path.ptr[i] >= 0x20 && path.ptr[i] != 0x7f));
+}
+
+/* As a client writes the path: with "%2F" for what is no separator. */
+static void write_path(mo_buf *out, molt_str path)
+{
+	while (path.ptr) {
+		mo_url_encode(out, mo_str_split(&path, MO_KEPT_SLASH), true);
+		mo_buf_puts(out, path.ptr ? "%2F" : "");
+	}
+}
+
+/* Only what was sent as an encoded slash is shown as one. */
+static void check_shown(mo_arena *a, molt_str path)
+{
+	molt_str shown = mo_url_shown(a, path, "%2F"), plain = mo_url_shown(a, path, "/");
+	size_t kept = 0;
+
+	for (size_t i = 0; i < path.len; i++)
+		kept += path.ptr[i] == MO_KEPT_SLASH;
+	MO_CHECK(shown.len == path.len + 2 * kept && plain.len == path.len);
+	for (size_t i = 0; i < path.len; i++)
+		MO_CHECK(plain.ptr[i] == (path.ptr[i] == MO_KEPT_SLASH ? '/' : path.ptr[i]));
+	MO_CHECK(shown.ptr[shown.len] == '\0' && plain.ptr[plain.len] == '\0');
 }
 
 static void check_path(mo_arena *a, molt_str raw)
@@ -27,7 +51,8 @@ static void check_path(mo_arena *a, molt_str raw)
 		return;
 	MO_CHECK(path.len <= raw.len);
 	check_clean(path);
-	mo_url_encode(&escaped, path, true);
+	check_shown(a, path);
+	write_path(&escaped, path);
 	MO_CHECK(mo_url_path(a, mo_strn(escaped.data, escaped.len), &again) == 0);
 	MO_CHECK(mo_str_eq(path, again));
 	mo_buf_free(&escaped);

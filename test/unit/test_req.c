@@ -101,6 +101,23 @@ static void parameters_are_decoded_once_and_end_with_a_nul(void **state)
 	f = fake_get(s, "/files/..%2F..%2Fetc%2Fpasswd");
 	fake_run(f);
 	assert_string_equal(molt_req_param(&f->r, "path"), "..%2F..%2Fetc%2Fpasswd");
+	assert_string_equal(molt_req_path(&f->r), "/files/..%2F..%2Fetc%2Fpasswd");
+	fake_free(f);
+	molt_bind(molt_routes(s), "/users/{id}", silent, NULL);
+	molt_bind(molt_routes(s), "/users/{id}/p%2Fq", silent, NULL);
+	f = fake_get(s, "/users/..%252F..%252Fetc");
+	fake_run(f);
+	assert_string_equal(molt_req_param(&f->r, "id"), "..%2F..%2Fetc");
+	assert_string_equal(molt_req_path(&f->r), "/users/..%2F..%2Fetc");
+	fake_free(f);
+	f = fake_get(s, "/users/%252f%2F%25/p%2Fq");
+	fake_run(f);
+	assert_string_equal(molt_req_param(&f->r, "id"), "%2f/%");
+	assert_int_equal(molt_req_param_str(&f->r, "id").len, 5);
+	fake_free(f);
+	f = fake_get(s, "/users/1/p%252Fq");
+	fake_run(f);
+	assert_int_equal(f->r.status, 404);
 	fake_free(f);
 }
 

@@ -358,6 +358,10 @@ static void what_must_not_be_served_looks_as_if_it_were_not_there(void **state)
 
 static void a_name_is_decoded_once(void **state)
 {
+	put("sub%2Ffile", "x", 1);
+	assert_int_equal(status_of("/s/sub%252Ffile"), 200);
+	assert_int_equal(status_of("/s/sub%2Ffile"), 404);
+	assert_int_equal(status_of("/s/sub%2F"), 404);
 	assert_int_equal(status_of("/s/h%2565llo.txt"), 200);
 	assert_int_equal(status_of("/s/h%65llo.txt"), 404);
 	assert_int_equal(status_of("/s/%61.txt"), 200);

@@ -38,6 +38,8 @@ static molt_str exact(const char *s, size_t n)
 	return mo_strn(block, n);
 }
 
+#define KEPT "\x1f" /* MO_KEPT_SLASH */
+
 static void path_is(const char *raw, const char *wanted)
 {
 	molt_str out;
@@ -101,11 +103,32 @@ static void encoded_dots_are_dots(void **state)
 
 static void an_encoded_slash_stays_inside_its_segment(void **state)
 {
-	path_is("/a%2Fb", "/a%2Fb");
-	path_is("/a%2fb", "/a%2Fb");
-	path_is("/..%2f..%2fetc", "/..%2F..%2Fetc");
+	path_is("/a%2Fb", "/a" KEPT "b");
+	path_is("/a%2fb", "/a" KEPT "b");
+	path_is("/..%2f..%2fetc", "/.." KEPT ".." KEPT "etc");
 	path_is("/a/%2F/../b", "/a/b");
-	path_is("/%2f%2fevil", "/%2F%2Fevil");
+	path_is("/%2f%2fevil", "/" KEPT KEPT "evil");
+}
+
+/* "%252F" is the text "%2F", however often somebody looks at it. */
+static void a_text_that_looks_like_an_encoded_slash_is_none(void **state)
+{
+	path_is("/a%252Fb", "/a%2Fb");
+	path_is("/..%252F..%252fetc", "/..%2F..%2fetc");
+	path_is("/%25%32%46", "/%2F");
+	path_is("/%252F%2F", "/%2F" KEPT);
+	path_is_refused("/%1f");
+	path_is_refused("/a" KEPT "b");
+}
+
+static void a_path_is_shown_with_its_slashes(void **state)
+{
+	molt_str path = MO_STR("/a" KEPT "b%2F" KEPT);
+
+	assert_string_equal(mo_url_shown(&arena, path, "%2F").ptr, "/a%2Fb%2F%2F");
+	assert_int_equal(mo_url_shown(&arena, path, "%2F").len, 12);
+	assert_string_equal(mo_url_shown(&arena, path, "/").ptr, "/a/b%2F/");
+	assert_string_equal(mo_url_shown(&arena, MO_STR(""), "/").ptr, "");
 }
 
 static void nothing_leads_above_the_root(void **state)
@@ -374,6 +397,8 @@ int main(void)
 		T(escapes_are_decoded_once),
 		T(encoded_dots_are_dots),
 		T(an_encoded_slash_stays_inside_its_segment),
+		T(a_text_that_looks_like_an_encoded_slash_is_none),
+		T(a_path_is_shown_with_its_slashes),
 		T(nothing_leads_above_the_root),
 		T(bad_escapes_and_control_bytes_are_refused),
 		T(long_paths_cost_linear_time),
