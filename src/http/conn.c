@@ -125,7 +125,8 @@ void mo_conn_watch(mo_conn *c, int events)
 
 void mo_conn_later(mo_conn *c)
 {
-	if (!mo_list_empty(&c->ready))
+	/* One that is MOVING gets its turn when it stays. */
+	if (!mo_list_empty(&c->ready) || c->state == MO_CONN_MOVING)
 		return;
 	mo_list_append(&c->home->ready, &c->ready);
 	uv_idle_start(&c->home->turn, on_turn);

@@ -47,7 +47,8 @@ typedef struct mo_protocol {
 	/* IDLE, HEAD, RUNNING: is it nothing but a descriptor and unread bytes? */
 	bool (*movable)(const mo_conn *c);
 	molt_str (*unread)(const mo_conn *c); /* when movable; borrowed */
-	/* After open: goes on with bytes that a former generation has read. */
+	/* After open: goes on with bytes that a former generation has read.  The connection
+	 * may be closed then, or another protocol's. */
 	void (*restore)(mo_conn *c, molt_str bytes);
 	/* The server drains, or no longer does, or the successor did not take it:
 	 * look at mo_conn_leaves() and server->closing. */
@@ -158,7 +159,8 @@ void mo_conn_offer(mo_conn *c);
 void mo_conns_learn(mo_conns *home, bool found);
 /* UV_READABLE and so on; 0 for none.  Costs system calls only when it changes. */
 void mo_conn_watch(mo_conn *c, int events);
-/* Calls proto->on_turn() in the next turn of the loop, once. */
+/* Calls proto->on_turn() in the next turn of the loop, once; when it is MOVING, as
+ * soon as it stays after all. */
 void mo_conn_later(mo_conn *c);
 /* Calls proto->on_turn() when the turn's other work is done.  false: do it now; the
  * loop is not quick enough for that, or enough connections wait already. */

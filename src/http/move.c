@@ -2,6 +2,31 @@
  * or served on when the successor has answered, and served as its own by a
  * successor.  See conn.h for the states; who sends them where is gen's business.
  *
+ * Where bytes, ends and closes of HTTP/1 meet a move:
+ *
+ *   what there is when it is packed         what becomes of it
+ *   nothing unread (IDLE)                   travels; its idle time goes on
+ *   part of a head (HEAD)                   travels; its header time goes on
+ *   whole requests between two turns        travel when they fit one buffer and no
+ *   (RUNNING)                               answer is left to send; no time runs
+ *   an exchange, a blocked answer, a close  stay
+ *   that is due, an end that was read
+ *   bytes, an end, a reset in the kernel    travel in the descriptor
+ *
+ *   what the taker's first turn may do      the connection is then
+ *   no bytes, or part of a head             IDLE or HEAD, its time goes on
+ *   answers some, more to do                RUNNING, the rest in the next turn
+ *   answers the last, "close", end unread   LINGER
+ *   the same, and the end or a reset is     CLOSED: nothing of it may be looked at
+ *   there already
+ *   the bytes are no request to this side   LINGER or CLOSED, like the two above
+ *   hands it to another protocol            that protocol's, with times of its own
+ *
+ *   while it is MOVING here                 when the answer comes
+ *   bytes, an end or a reset arrive         of whoever has it then
+ *   its protocol asks for a turn            not taken: it gets one; taken: nothing
+ *   cut                                     not taken: cut then; taken: nothing
+ *
  * Always: one that is MOVING is touched by nobody, so what it was when it was
  * packed is what the taker gets; its descriptor stays open here until the taker
  * has said that it owns it.  The keys of TLS are wiped then. */
@@ -44,11 +69,12 @@ static molt_str state_of(mo_conn *c)
 	return c->proto->state ? c->proto->state(c) : (molt_str){ "", 0 };
 }
 
+/* In RUNNING the timer is that of the state before, which says nothing any more. */
 static molt_time time_left(mo_conn *c)
 {
 	molt_time left;
 
-	if (!mo_timer_active(&c->timer))
+	if (c->state == MO_CONN_RUNNING || !mo_timer_active(&c->timer))
 		return MOLT_FOREVER;
 	left = c->timer.due - mo_loop_now(mo_conn_loop(c));
 	return left > 0 ? left : 0;
@@ -109,6 +135,7 @@ static void serve_on(mo_conn *c, molt_time left)
 		return;
 	}
 	mo_conn_deadline(c, left);
+	mo_conn_later(c); /* what was asked for while it was MOVING */
 	c->proto->retire(c);
 }
 
@@ -151,6 +178,10 @@ bool mo_conn_adopt(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_ad
 	}
 	if (bytes.len)
 		c->proto->restore(c, bytes);
+	/* That may have been its last request, or one for another protocol. */
+	if (c->state == MO_CONN_CLOSED || c->state == MO_CONN_LINGER ||
+	    c->proto != &mo_protocol_h1)
+		return true;
 	if (c->stream->ops->pending(c->stream))
 		mo_conn_later(c);
 	/* What it waited for the predecessor counts: no restart gives a slow

@@ -101,7 +101,7 @@ void mo_sse_write(mo_sse *s, molt_str events)
 		s->lost = true;
 	else
 		add(s, events);
-	if (s->c && s->c->state != MO_CONN_MOVING)
+	if (s->c)
 		mo_conn_later(s->c);
 }
 

@@ -90,7 +90,7 @@ void mo_step_set(mo_step *s, molt_time wait, bool listens)
 void mo_step_wake(mo_step *s)
 {
 	s->woken = true;
-	if (s->c && s->c->state != MO_CONN_MOVING)
+	if (s->c)
 		mo_conn_later(s->c);
 }
 

@@ -295,7 +295,7 @@ int mo_ws_send(mo_ws *w, int type, molt_str data)
 	}
 	if (rc == 0)
 		drain_queue(w);
-	if (w->c && w->c->state != MO_CONN_MOVING)
+	if (w->c)
 		mo_conn_later(w->c);
 	return rc;
 }
@@ -330,7 +330,7 @@ int mo_ws_close(mo_ws *w, int code, molt_str reason)
 	w->code = code;
 	w->has_msg = false;
 	drain_queue(w);
-	if (w->c && w->c->state != MO_CONN_MOVING)
+	if (w->c)
 		mo_conn_later(w->c);
 	return 0;
 }

@@ -35,7 +35,7 @@ typedef struct copy {
 	int fd;
 	mo_addr peer;
 	molt_time left;
-	char bytes[1024];
+	char bytes[MO_LOOP_BUFFER];
 	size_t len;
 } copy;
 
@@ -205,6 +205,119 @@ static void one_that_leaves_reads_nothing_more_until_it_stays_after_all(void **s
 	close(fd);
 }
 
+#define LAST "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+#define MANY 5
+
+/* Many requests and a last one travel as bytes, as from a loop that was busy. */
+static void move_with_requests(const char *last)
+{
+	copy c = copy_of(&pack->items[0]);
+
+	assert_int_equal(c.len, 0);
+	for (int i = 0; i < MANY; i++, c.len += strlen(HELLO))
+		memcpy(c.bytes + c.len, HELLO, strlen(HELLO));
+	memcpy(c.bytes + c.len, last, strlen(last));
+	c.len += strlen(last);
+	pack->items[0].taken = true;
+	on_loop(gave_now, NULL);
+	on_loop(adopt_now, &c);
+}
+
+static int packed_conn(void)
+{
+	int fd = dial();
+
+	say(fd, HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	pack_some(1);
+	return fd;
+}
+
+static void the_last_request_and_the_end_are_there_already(void **state)
+{
+	int fd = packed_conn();
+
+	shutdown(fd, SHUT_WR);
+	move_with_requests(LAST);
+	for (int i = 0; i < MANY + 1; i++)
+		expect_answer(fd, 200, HELLO_BODY);
+	expect_end(fd);
+	EVENTUALLY(open_conns() == 0);
+}
+
+static void the_last_request_and_a_reset_are_there_already(void **state)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	int fd = packed_conn();
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+	move_with_requests(LAST);
+	EVENTUALLY(open_conns() == 0);
+}
+
+static void the_last_request_is_there_and_the_end_comes_later(void **state)
+{
+	int fd = packed_conn();
+
+	move_with_requests(LAST);
+	for (int i = 0; i < MANY + 1; i++)
+		expect_answer(fd, 200, HELLO_BODY);
+	expect_end(fd);
+	EVENTUALLY(open_conns() == 0);
+}
+
+static void what_is_no_request_for_the_taker_is_refused_there(void **state)
+{
+	int fd = packed_conn();
+
+	shutdown(fd, SHUT_WR);
+	move_with_requests("NO REQUEST\r\n\r\n");
+	for (int i = 0; i < MANY; i++)
+		expect_answer(fd, 200, HELLO_BODY);
+	expect_answer(fd, 400, NULL);
+	expect_end(fd);
+	EVENTUALLY(open_conns() == 0);
+}
+
+static void pipeline_of(char *p, int n)
+{
+	for (*p = '\0'; n > 0; n--)
+		strcat(p, HELLO);
+}
+
+static void pack_and_look(void *left)
+{
+	pack = mo_conns_pack(srv.loop);
+	*(molt_time *)left = pack && pack->n == 1 && pack->items[0].bytes.len > 0
+				     ? pack->items[0].left
+				     : 12345;
+}
+
+/* Between two turns of a pipeline the time of the state before says nothing. */
+static void requests_that_are_there_bring_no_time_along(void **state)
+{
+	static char text[100 * sizeof(HELLO)];
+	molt_time left = 0;
+	int fd = dial(), n = 100;
+
+	say(fd, HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	pipeline_of(text, n);
+	hold_loop();
+	say(fd, text);
+	assert_true(mo_loop_post(srv.loop, pack_and_look, &left));
+	release_loop();
+	for (int i = 0; i < 32; i++)
+		expect_answer(fd, 200, HELLO_BODY);
+	on_loop(count_conns, &(mo_conn_counts){ 0 });
+	assert_int_equal(left, MOLT_FOREVER);
+	move_it();
+	for (int i = 32; i < n; i++)
+		expect_answer(fd, 200, HELLO_BODY);
+	close(fd);
+}
+
 static void the_time_that_is_left_travels_too(void **state)
 {
 	char byte;
@@ -270,6 +383,11 @@ int main(void)
 		MOVES(one_that_is_refused_is_served_on_and_ends_with_its_answer),
 		MOVES(one_that_may_move_does_not_announce_its_end),
 		MOVES(one_that_leaves_reads_nothing_more_until_it_stays_after_all),
+		MOVES(the_last_request_and_the_end_are_there_already),
+		MOVES(the_last_request_and_a_reset_are_there_already),
+		MOVES(the_last_request_is_there_and_the_end_comes_later),
+		MOVES(what_is_no_request_for_the_taker_is_refused_there),
+		MOVES(requests_that_are_there_bring_no_time_along),
 		MOVES(the_time_that_is_left_travels_too),
 		MOVES(one_that_is_cut_while_it_moves_ends_when_the_answer_comes),
 		MOVES(a_pack_holds_so_many_and_the_rest_follows),
