@@ -51,6 +51,7 @@ typedef struct mo_gen_conn {
 	void *ready;              /* what prepare() made of state; owned by the host */
 	struct mo_event **missed; /* to be given to it; borrowed, see relay.h */
 	size_t nmissed;
+	bool deaf; /* some of what it missed is no longer known */
 } mo_gen_conn;
 
 /* Connections of one loop that are out of service until gave() is called. */
@@ -102,7 +103,8 @@ typedef struct mo_gen_host {
 	/* Makes c->ready of each state; false in keep[] refuses one.  Touches no
 	 * descriptor: the giver may still serve it. */
 	void (*prepare)(mo_gen_conn *c, size_t n, bool *keep);
-	void (*take)(const mo_gen_conn *c); /* owns c->fd and c->ready */
+	/* Owns c->fd and c->ready.  After the answer: it may only be served or ended. */
+	void (*take)(const mo_gen_conn *c);
 	/* Gives an event to the subscribers of this process. */
 	void (*event)(struct mo_event *e);
 	void (*close_listeners)(bool remove_paths);

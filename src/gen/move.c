@@ -182,7 +182,7 @@ static bool read_list(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, 
 }
 
 static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, const bool *keep,
-		  struct mo_event **missed, size_t nmissed)
+		  struct mo_event **missed, size_t nmissed, bool deaf)
 {
 	long n = 0;
 
@@ -192,6 +192,7 @@ static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, cons
 		conns[i].fd = m->fds[i];
 		conns[i].missed = missed;
 		conns[i].nmissed = nmissed;
+		conns[i].deaf = deaf;
 		m->fds[i] = -1;
 		h->take(&conns[i]);
 		n++;
@@ -233,9 +234,12 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 		if (!ours || !keep[i])
 			json_array_append_new(refused, json_integer(i));
 	rc = answer(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused));
-	/* While they were prepared, more may have been published. */
-	if (ours && mo_relay_missed(channel, seen, &missed, &nmissed) == 0) {
-		n = serve(h, m, conns, keep, missed, nmissed);
+	/* While they were prepared, more may have been published; so much even that the first
+	 * is no longer kept: who misses nothing by that is served all the same. */
+	if (ours) {
+		bool deaf = mo_relay_missed(channel, seen, &missed, &nmissed) != 0;
+
+		n = serve(h, m, conns, keep, missed, nmissed, deaf);
 		free_missed(missed, nmissed);
 	}
 	mo_relay_seen(channel, seen);

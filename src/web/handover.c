@@ -128,9 +128,23 @@ bool mo_process_takes(const char *server, bool tls)
 	return false;
 }
 
-/* What a connection of another protocol than HTTP/1 became here. */
+/* Connections that are made ready or acknowledged, and not yet their loops', and makers
+ * that have not returned: the end of the process waits for them. */
+static _Atomic int coming;
+/* The process ends now: what is still made ready is not taken. */
+static bool ends;
+static mo_list making_batches = { &making_batches, &making_batches };
+
+size_t mo_process_coming(void)
+{
+	return (size_t)atomic_load(&coming);
+}
+
+/* Where a connection goes to, found before anything parks: its server may have begun to
+ * end when the giver has the answer.  Of another protocol than HTTP/1: what it became. */
 typedef struct made {
 	mo_loop *loop;
+	molt_server *server;
 	const mo_protocol *proto;
 	molt_ws *ws;
 	mo_web_sse *sse;
@@ -143,7 +157,6 @@ enum outcome { PENDING, MADE, ABANDONED };
  * loop and control thread to touch the batch frees it. */
 typedef struct making {
 	struct batch *batch;
-	molt_server *server;
 	made *m;
 	char *state;
 	size_t len;
@@ -152,6 +165,7 @@ typedef struct making {
 
 typedef struct batch {
 	_Atomic int users, left;
+	mo_list node; /* in making_batches while the control thread waits */
 	mo_park park;
 	bool given_up; /* of the control thread */
 	size_t n;
@@ -192,6 +206,16 @@ static void discard_on_loop(void *m)
 	discard(m);
 }
 
+/* It will not be taken, or not served. */
+static void forgo(made *m)
+{
+	atomic_fetch_sub(&coming, 1);
+	if (!m->ws && !m->sse && !m->step)
+		free(m);
+	else
+		MO_CHECK(mo_loop_post(m->loop, discard_on_loop, m));
+}
+
 /* In a coroutine of the connection's loop. */
 static void make(void *arg)
 {
@@ -202,13 +226,14 @@ static void make(void *arg)
 	made *m = i->m;
 
 	if (m->proto == &mo_protocol_ws)
-		m->ws = mo_web_ws_restore(m->loop, i->server, state);
+		m->ws = mo_web_ws_restore(m->loop, m->server, state);
 	else if (m->proto == &mo_protocol_step)
-		m->step = mo_web_step_restore(m->loop, i->server, state);
+		m->step = mo_web_step_restore(m->loop, m->server, state);
 	else
-		m->sse = mo_web_sse_restore(m->loop, &i->server->http.lim, state);
+		m->sse = mo_web_sse_restore(m->loop, &m->server->http.lim, state);
 	if (!atomic_compare_exchange_strong(&i->outcome, &pending, MADE))
 		mo_loop_post(m->loop, discard_on_loop, m); /* it came too late */
+	atomic_fetch_sub(&coming, 1);
 	if (atomic_fetch_sub(&b->left, 1) == 1)
 		mo_loop_post(mo_control_loop(), all_made, b);
 	else
@@ -234,29 +259,64 @@ static mo_loop *next_loop(void)
 	return mo_loops_get((int)(turn++ % (unsigned)mo_loops_count()));
 }
 
-static void add_making(batch *b, mo_gen_conn *c, const mo_protocol *proto)
+static made *made_new(const mo_gen_conn *c, const mo_protocol *proto)
+{
+	made *m = mo_calloc(1, sizeof(*m));
+
+	m->loop = next_loop();
+	m->server = find(c->server);
+	m->proto = proto;
+	atomic_fetch_add(&coming, 1);
+	return m;
+}
+
+static void add_making(batch *b, const mo_gen_conn *c)
 {
 	making *i = &b->items[b->n++];
 
 	*i = (making){ .batch = b,
-		       .server = find(c->server),
-		       .m = mo_calloc(1, sizeof(made)),
+		       .m = c->ready,
 		       .state = mo_malloc(c->state.len + 1),
 		       .len = c->state.len };
 	memcpy(i->state, c->state.ptr, c->state.len);
-	i->m->loop = next_loop();
-	i->m->proto = proto;
-	c->ready = i->m;
 }
 
 static void wait_made(batch *b)
 {
 	atomic_init(&b->users, (int)b->n + 1);
 	atomic_init(&b->left, (int)b->n);
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; i < b->n; i++) {
+		atomic_fetch_add(&coming, 1);
 		MO_CHECK(mo_loop_spawn(b->items[i].m->loop, make, &b->items[i]));
-	if (b->n > 0)
-		b->given_up = mo_park_wait(&b->park, RESTORE_TIMEOUT) != 0;
+	}
+	if (b->n == 0 || ends)
+		return;
+	mo_list_append(&making_batches, &b->node);
+	b->given_up = mo_park_wait(&b->park, RESTORE_TIMEOUT) != 0;
+	mo_list_remove(&b->node);
+}
+
+void mo_process_end_coming(void)
+{
+	ends = true;
+	MO_LIST_EACH (node, &making_batches)
+		mo_park_wake(&MO_CONTAINER_OF(node, batch, node)->park, -ECANCELED);
+}
+
+/* false: not made, or not in time; it is its loop's to discard then. */
+static bool was_made(making *k)
+{
+	int pending = PENDING;
+	made *m = k->m;
+
+	if (atomic_compare_exchange_strong(&k->outcome, &pending, ABANDONED)) {
+		atomic_fetch_sub(&coming, 1);
+		return false;
+	}
+	if (m->ws || m->sse || m->step)
+		return true;
+	forgo(m);
+	return false;
 }
 
 void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
@@ -268,33 +328,31 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 		const mo_protocol *proto = protocol_of(c[i].protocol);
 
 		keep[i] = keep[i] && proto && mo_stream_can_unpack(c[i].stream);
-		if (keep[i] && proto != &mo_protocol_h1)
-			add_making(b, &c[i], proto);
+		if (!keep[i])
+			continue;
+		c[i].ready = made_new(&c[i], proto);
+		if (proto != &mo_protocol_h1)
+			add_making(b, &c[i]);
 	}
 	wait_made(b);
 	for (size_t i = 0; i < n; i++) {
-		int pending = PENDING;
-		making *k;
+		made *m = c[i].ready;
 
-		if (!c[i].ready)
-			continue;
-		k = &b->items[at++];
-		if (atomic_compare_exchange_strong(&k->outcome, &pending, ABANDONED)) {
-			keep[i] = false; /* its loop discards it */
-			c[i].ready = NULL;
-		} else if (!k->m->ws && !k->m->sse && !k->m->step) {
+		if (m && m->proto != &mo_protocol_h1)
+			keep[i] = was_made(&b->items[at++]);
+		/* Meanwhile its server may have begun to end. */
+		if (keep[i] && !may_take(m->server)) {
 			keep[i] = false;
-			free(k->m);
-			c[i].ready = NULL;
+			forgo(m);
 		}
+		if (!keep[i])
+			c[i].ready = NULL;
 	}
 	batch_drop(b);
 }
 
 typedef struct arrival {
-	mo_loop *loop;
-	molt_server *server;
-	made *ready; /* NULL: HTTP/1 */
+	made *ready;
 	mo_stream *stream;
 	mo_addr peer;
 	molt_time left;
@@ -319,7 +377,7 @@ static void adopt_made(arrival *a, molt_str bytes)
 		data = mo_web_sse_stream(m->sse);
 		mo_web_sse_taken(m->sse, a->missed, a->nmissed);
 	}
-	if (mo_conn_adopt(a->loop, &a->server->http, a->stream, &a->peer, a->left, bytes, m->proto,
+	if (mo_conn_adopt(m->loop, &m->server->http, a->stream, &a->peer, a->left, bytes, m->proto,
 			  data))
 		free(m);
 	else
@@ -329,38 +387,58 @@ static void adopt_made(arrival *a, molt_str bytes)
 static void adopt(void *arg)
 {
 	arrival *a = arg;
+	made *m = a->ready;
 	molt_str bytes = { a->bytes, a->len };
 
-	if (a->ready)
+	if (m->proto != &mo_protocol_h1) {
 		adopt_made(a, bytes);
-	else
-		mo_conn_adopt(a->loop, &a->server->http, a->stream, &a->peer, a->left, bytes, NULL,
+	} else {
+		mo_conn_adopt(m->loop, &m->server->http, a->stream, &a->peer, a->left, bytes, NULL,
 			      NULL);
+		free(m);
+	}
+	atomic_fetch_sub(&coming, 1);
 	for (size_t i = 0; i < a->nmissed; i++)
 		mo_event_unref(a->missed[i]);
 	free(a->missed);
 	free(a);
 }
 
+/* The giver has the answer and no longer serves it, so it is served here even when its
+ * server has begun to end, by the rule for all that it has then.  One that has ended has
+ * cut the others, too. */
+static bool can_serve(const mo_gen_conn *c)
+{
+	const made *m = c->ready;
+
+	return (m->server->state == MO_SERVER_STARTED ||
+		m->server->state == MO_SERVER_DRAINING) &&
+	       (!c->deaf || m->proto == &mo_protocol_h1);
+}
+
 void mo_process_take(const mo_gen_conn *c)
 {
-	arrival *a = mo_malloc(sizeof(*a) + c->bytes.len);
 	made *m = c->ready;
+	mo_stream *stream = mo_stream_unpack(c->fd, c->stream, m->server->http.lim.tls_key_limit);
+	arrival *a;
 
-	*a = (arrival){ .loop = m ? m->loop : next_loop(),
-			.server = find(c->server),
-			.ready = m,
+	MO_CHECK(stream != NULL); /* prepare() has looked */
+	if (!can_serve(c)) {
+		stream->ops->close(stream);
+		forgo(m);
+		return;
+	}
+	a = mo_malloc(sizeof(*a) + c->bytes.len);
+	*a = (arrival){ .ready = m,
+			.stream = stream,
 			.peer = c->peer,
 			.left = c->left,
-			.nmissed = m ? c->nmissed : 0,
+			.nmissed = m->proto == &mo_protocol_h1 ? 0 : c->nmissed,
 			.len = c->bytes.len };
-	MO_CHECK(a->server != NULL);
-	a->stream = mo_stream_unpack(c->fd, c->stream, a->server->http.lim.tls_key_limit);
-	MO_CHECK(a->stream != NULL); /* prepare() has looked */
 	if (a->len)
 		memcpy(a->bytes, c->bytes.ptr, a->len);
 	a->missed = mo_calloc(a->nmissed + 1, sizeof(mo_event *));
 	for (size_t i = 0; i < a->nmissed; i++)
 		a->missed[i] = mo_event_ref(c->missed[i]);
-	MO_CHECK(mo_loop_post(a->loop, adopt, a));
+	MO_CHECK(mo_loop_post(m->loop, adopt, a));
 }

@@ -171,7 +171,7 @@ static void close_listeners(bool remove_paths)
 
 static mo_gen_load load(void)
 {
-	mo_gen_load sum = { 0 };
+	mo_gen_load sum = { .connections = mo_process_coming() };
 
 	EACH_SERVER (s) {
 		sum.connections += (size_t)atomic_load(&s->http.connections);
@@ -208,6 +208,7 @@ static bool stop(molt_time grace)
 {
 	molt_time deadline = mo_deadline(grace);
 
+	mo_process_end_coming();
 	for (;;) {
 		mo_gen_load now = load();
 
@@ -458,9 +459,14 @@ static void stop_server(void *arg)
 	s->state = MO_SERVER_DRAINING;
 	atomic_store(&s->http.closing, MO_CLOSING_ALL);
 	mo_loops_run(retire_on, &s->http, MOLT_SECOND);
-	mo_loops_run(close_idle_on, &s->http, MOLT_SECOND);
-	while (atomic_load(&s->http.connections) > 0 && mo_left(deadline) > 0)
+	/* Also what becomes idle, or comes from a predecessor that had the answer before. */
+	for (;;) {
+		mo_loops_run(close_idle_on, &s->http, MOLT_SECOND);
+		if ((atomic_load(&s->http.connections) == 0 && mo_process_coming() == 0) ||
+		    mo_left(deadline) == 0)
+			break;
 		mo_co_sleep(20);
+	}
 	mo_loops_run(cut_on, &s->http, MOLT_SECOND);
 	s->state = MO_SERVER_STOPPED;
 	mo_uplink_listeners(&host);

@@ -14,6 +14,10 @@ bool mo_process_takes(const char *server, bool tls);
 /* Makes ready what the protocols of connections need; may park. */
 void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep);
 void mo_process_take(const mo_gen_conn *c);
+/* Connections on their way in, which count like open ones.  [any] */
+size_t mo_process_coming(void);
+/* The process ends: what is still made ready is left to its giver.  Does not park. */
+void mo_process_end_coming(void);
 
 /* probe.c: parts of the host. */
 size_t mo_process_probes(mo_gen_probe *out, size_t max);

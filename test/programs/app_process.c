@@ -141,6 +141,11 @@ static void stop_late(molt_req *r)
 	molt_res_printf(r, "%d\n", molt_server_stop(molt_server_get("late")));
 }
 
+static void stop_this(molt_req *r)
+{
+	molt_res_printf(r, "%d\n", molt_server_stop(molt_req_server(r)));
+}
+
 static void end(molt_req *r)
 {
 	molt_res_printf(r, "%d\n", molt_shutdown());
@@ -198,4 +203,5 @@ void app_process_routes(molt_server *s)
 	molt_bind(g, "/worse", worse, NULL);
 	molt_bind(g, "/receipt", receipt, NULL);
 	molt_bind(g, "/shutdown", end, NULL);
+	molt_bind(g, "/stop", stop_this, NULL);
 }

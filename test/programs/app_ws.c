@@ -92,10 +92,15 @@ static int count_save(molt_ws *w, void **buf, size_t *len)
 
 static int count_restore(molt_ws *w, const void *buf, size_t len)
 {
+	const char *slow = getenv("APP_RESTORE_MS");
 	struct counter *c;
 
 	if (len != sizeof(*c))
 		return -EINVAL;
+	if (slow) {
+		molt_log(MOLT_INFO, "restoring");
+		molt_sleep(atoi(slow));
+	}
 	c = malloc(sizeof(*c));
 	memcpy(c, buf, sizeof(*c));
 	molt_ws_set(w, c);
