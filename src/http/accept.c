@@ -5,13 +5,17 @@
  *
  *   state    event                              -> next
  *   PAUSED   mo_acceptor_resume                 -> OPEN
- *   OPEN     max_connections reached            -> HELD until there is room
+ *   OPEN     max_connections reached, and this  -> HELD until there is room
+ *            loop has no idle one to close
  *   OPEN     no descriptors, no memory          -> HELD for 100 ms
  *   HELD     a connection closed, or the timer  -> OPEN (or HELD again)
  *   any      mo_acceptor_pause                  -> PAUSED
  *
- * Room that another loop made is found by the timer; room of this loop at once. */
+ * Room that another loop made is found by the timer; room of this loop at once.  At the
+ * limit a new connection is worth more than the one that has been idle for the longest
+ * time: else clients that do nothing keep everybody out. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,6 +29,7 @@
 #define NO_ROOM_PAUSE 20
 #define FAILED_PAUSE 100
 #define LOG_PAUSE MOLT_SECOND
+#define FULL_LOG_PAUSE MOLT_MINUTE
 #define ACCEPTOR_MAGIC 0x61636321u
 
 enum acceptor_state { PAUSED, OPEN, HELD };
@@ -71,10 +76,7 @@ static void on_hold_timer(mo_timer *t)
 {
 	mo_acceptor *a = MO_CONTAINER_OF(t, mo_acceptor, timer);
 
-	if (a->full && is_full(a->server))
-		hold(a, true, NO_ROOM_PAUSE);
-	else
-		open_up(a);
+	open_up(a);
 }
 
 void mo_acceptors_room(mo_conns *home, const mo_http_server *s)
@@ -97,20 +99,65 @@ static void log_failure(mo_acceptor *a, int err)
 	mo_error("cannot accept on [%s]: %s", a->listener->bound, uv_strerror(err));
 }
 
-/* One connection.  false: no more for now.  The place is taken before the
- * accept, so that all loops together never exceed the limit. */
+/* One line a minute of all loops. */
+static void log_full(mo_acceptor *a)
+{
+	mo_http_server *s = a->server;
+	molt_time now = mo_loop_now(a->home->loop), last = atomic_load(&s->full_logged);
+
+	if ((last && now - last < FULL_LOG_PAUSE) ||
+	    !atomic_compare_exchange_strong(&s->full_logged, &last, now))
+		return;
+	mo_warn("maxConnections (%d) are open on [%s]: idle ones are closed for new ones, "
+		"%llu so far; without any, new ones wait",
+		s->lim.max_connections, a->listener->bound,
+		(unsigned long long)atomic_load(&s->idle_closed));
+}
+
+static bool somebody_waits(const mo_acceptor *a)
+{
+	struct pollfd p = { .fd = a->listener->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* true: try again. */
+static bool make_room(mo_acceptor *a)
+{
+	if (!somebody_waits(a))
+		return false;
+	log_full(a);
+	if (mo_conns_close_longest_idle(a->home, a->server)) {
+		atomic_fetch_add_explicit(&a->server->idle_closed, 1, memory_order_relaxed);
+		return true;
+	}
+	hold(a, true, NO_ROOM_PAUSE);
+	return false;
+}
+
+/* Before the accept, so that all loops together never exceed the limit. */
+static bool take_place(mo_acceptor *a)
+{
+	mo_http_server *s = a->server;
+
+	while (atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed) >=
+	       s->lim.max_connections) {
+		atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
+		if (!make_room(a))
+			return false;
+	}
+	return true;
+}
+
+/* One connection.  false: no more for now. */
 static bool accept_one(mo_acceptor *a)
 {
 	mo_http_server *s = a->server;
 	mo_addr peer;
 	int fd;
 
-	if (atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed) >=
-	    s->lim.max_connections) {
-		atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
-		hold(a, true, NO_ROOM_PAUSE);
+	if (!take_place(a))
 		return false;
-	}
 	fd = mo_listener_accept(a->listener, &peer);
 	if (fd >= 0 && s->admits && !s->admits(fd)) {
 		close(fd);

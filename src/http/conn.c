@@ -17,9 +17,12 @@
 #include "http/ws_deflate.h"
 #include "rt/watch.h"
 
-#define LINGER_TIME (2 * MOLT_SECOND)
-#define LINGER_BYTES (64u * 1024)
-#define LINGER_PIECE 4096u
+#define LINGER_REST (2 * MOLT_SECOND) /* without a byte from the client */
+#define LINGER_RESTS 15u               /* 30 s, while it sends */
+#define LINGER_BYTES (256u * 1024 * 1024)
+#define LINGER_PIECE (16u * 1024)
+#define LINGER_PIECES 64u /* in one turn */
+#define FIRST_REQUEST_TIME (1 * MOLT_SECOND) /* in a drain */
 #define SPARE_BUF_MAX (32u * 1024)
 #define EAGER_MAX 8u    /* first reads in vain, until they are left */
 #define UNTRIED_MAX 32u /* connections, until one is tried again */
@@ -193,12 +196,24 @@ void mo_conn_deadline(mo_conn *c, molt_time ms)
 	mo_timer_start(mo_conn_loop(c), &c->timer, ms);
 }
 
+static void rest_over(mo_conn *c)
+{
+	if (!c->sends || ++c->rests >= LINGER_RESTS) {
+		mo_conn_close(c);
+		return;
+	}
+	c->sends = false;
+	mo_conn_deadline(c, LINGER_REST);
+}
+
 static void on_timer(mo_timer *t)
 {
 	mo_conn *c = MO_CONTAINER_OF(t, mo_conn, timer);
 
-	if (c->state == MO_CONN_HANDSHAKE || c->state == MO_CONN_LINGER)
+	if (c->state == MO_CONN_HANDSHAKE)
 		mo_conn_close(c);
+	else if (c->state == MO_CONN_LINGER)
+		rest_over(c);
 	else
 		c->proto->on_timeout(c);
 }
@@ -223,6 +238,13 @@ static void free_buried(mo_conns *home)
 	}
 }
 
+static void forget_spare(mo_conns *home, const mo_conn *c)
+{
+	for (unsigned i = 0; i < home->nspares; i++)
+		if (home->spares[i].conn == c)
+			home->spares[i].conn = NULL;
+}
+
 void mo_conn_close(mo_conn *c)
 {
 	mo_conns *home = c->home;
@@ -234,6 +256,8 @@ void mo_conn_close(mo_conn *c)
 		c->proto->closed(c);
 	mo_list_remove(&c->node);
 	mo_list_remove(&c->ready);
+	if (home->nspares > 0)
+		forget_spare(home, c);
 	mo_timer_stop(home->loop, &c->timer);
 	/* The order matters: the number of a closed descriptor is given out
 	 * again at once, and must not be in the poll set any more. */
@@ -257,10 +281,12 @@ void mo_conn_reset(mo_conn *c)
 	mo_conn_close(c);
 }
 
-/* Discards past TLS, whose records need not be understood any more. */
+/* Discards past TLS, whose records need not be understood any more.  TCP does not even
+ * copy what is cut off.  A turn's worth, then the others have theirs. */
 static void linger_ready(mo_conn *c)
 {
 	char trash[LINGER_PIECE];
+	unsigned pieces = 0;
 	ssize_t n;
 
 	if (!c->finished) {
@@ -274,20 +300,47 @@ static void linger_ready(mo_conn *c)
 		mo_conn_watch(c, UV_READABLE);
 	}
 	do {
-		n = recv(c->stream->fd, trash, sizeof(trash), MSG_DONTWAIT);
-		if (n > 0)
+		n = recv(c->stream->fd, trash, sizeof(trash), MSG_DONTWAIT | MSG_TRUNC);
+		if (n > 0) {
 			c->discarded += (uint32_t)n;
-	} while ((n > 0 && c->discarded <= LINGER_BYTES) || (n < 0 && errno == EINTR));
-	if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+			c->sends = true;
+		}
+	} while ((n > 0 && c->discarded <= LINGER_BYTES && ++pieces < LINGER_PIECES) ||
+		 (n < 0 && errno == EINTR));
+	if (n == 0 || c->discarded > LINGER_BYTES ||
+	    (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
 		mo_conn_close(c);
+}
+
+static bool has_unread(const mo_conn *c)
+{
+	char byte;
+
+	return c->stream->ops->pending(c->stream) ||
+	       recv(c->stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void close_idle(mo_conn *c)
+{
+	(void)c->stream->ops->finish(c->stream);
+	mo_conn_close(c);
+}
+
+void mo_conn_end(mo_conn *c)
+{
+	if (has_unread(c))
+		mo_conn_linger(c);
+	else
+		close_idle(c);
 }
 
 void mo_conn_linger(mo_conn *c)
 {
 	c->state = MO_CONN_LINGER;
 	c->discarded = 0;
-	c->finished = false;
-	mo_conn_deadline(c, LINGER_TIME);
+	c->rests = 0;
+	c->finished = c->sends = false;
+	mo_conn_deadline(c, LINGER_REST);
 	mo_conn_watch(c, UV_READABLE);
 	linger_ready(c);
 }
@@ -304,12 +357,28 @@ void mo_conn_shed(mo_conn *c)
 	c->sheds = c->stream == before; /* it could not be done now */
 }
 
-static void serve(mo_conn *c)
+static void serve(mo_conn *c, molt_time ms)
 {
 	c->state = MO_CONN_IDLE;
-	mo_conn_deadline(c, c->server->lim.idle_timeout);
+	mo_conn_deadline(c, ms);
 	mo_conn_watch(c, UV_READABLE);
 	c->proto->open(c);
+}
+
+/* One that has never sent anything may not stay as long as one that waits for its next
+ * request. */
+static molt_time first_time(const mo_http_limits *lim)
+{
+	if (lim->header_timeout < 0 ||
+	    (lim->idle_timeout >= 0 && lim->idle_timeout < lim->header_timeout))
+		return lim->idle_timeout;
+	return lim->header_timeout;
+}
+
+static void serve_first(mo_conn *c)
+{
+	c->unheard = true;
+	serve(c, first_time(&c->server->lim));
 }
 
 static void handshake_ready(mo_conn *c)
@@ -318,7 +387,7 @@ static void handshake_ready(mo_conn *c)
 
 	if (rc == 0) {
 		c->sheds = c->server->lim.tls_shed;
-		serve(c);
+		serve_first(c);
 		/* The first request may have come with the last flight. */
 		c->proto->on_ready(c, UV_READABLE);
 	} else if (rc == -EAGAIN) {
@@ -412,7 +481,7 @@ mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo
 	mo_conn *c = make(home, stream, peer, s);
 	int rc;
 
-	serve(c);
+	serve(c, s->lim.idle_timeout);
 	rc = attach(c);
 	if (rc == 0)
 		return c;
@@ -451,7 +520,7 @@ bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, 
 	if (tls)
 		greet(c);
 	else
-		serve(c);
+		serve_first(c);
 	if (tls || reads_at_once(home)) {
 		c->fresh = true;
 		on_events(c, UV_READABLE);
@@ -493,12 +562,17 @@ mo_conn_counts mo_conns_count(mo_loop *l, const mo_http_server *s)
 	return n;
 }
 
-static bool has_unread(const mo_conn *c)
+/* A client that has been accepted may be about to send its first request: in a drain it
+ * has a second for that, and not more than it had before. */
+static bool wait_for_first(mo_conn *c)
 {
-	char byte;
-
-	return c->stream->ops->pending(c->stream) ||
-	       recv(c->stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	if (!c->unheard)
+		return false;
+	if (!c->waited_for && (!mo_timer_active(&c->timer) ||
+			       c->timer.due - mo_loop_now(mo_conn_loop(c)) > FIRST_REQUEST_TIME))
+		mo_conn_deadline(c, FIRST_REQUEST_TIME);
+	c->waited_for = true;
+	return true;
 }
 
 void mo_conns_close_idle(mo_loop *l, const mo_http_server *s)
@@ -512,11 +586,72 @@ void mo_conns_close_idle(mo_loop *l, const mo_http_server *s)
 			c->proto->retire(c); /* it has its own way to end */
 			continue;
 		}
+		if (!has_unread(c) && !wait_for_first(c))
+			close_idle(c);
+	}
+}
+
+/* Since when it is idle, by its deadline.  Without one: 0, and the oldest is first. */
+static molt_time idle_since(const mo_conn *c)
+{
+	const mo_http_limits *lim = &c->server->lim;
+
+	if (!mo_timer_active(&c->timer))
+		return 0;
+	return c->timer.due - (c->unheard ? first_time(lim) : lim->idle_timeout);
+}
+
+/* Keeps them in order. */
+static void add_spare(mo_conns *home, mo_conn *c)
+{
+	struct mo_conn_spare *s = home->spares, one = { c, idle_since(c) };
+	unsigned at = home->nspares;
+
+	if (at == MO_SPARE_CONNS && one.since >= s[at - 1].since)
+		return;
+	if (at < MO_SPARE_CONNS)
+		home->nspares++;
+	else
+		at--;
+	for (; at > 0 && s[at - 1].since > one.since; at--)
+		s[at] = s[at - 1];
+	s[at] = one;
+}
+
+static bool spareable(const mo_conn *c, const mo_http_server *s)
+{
+	return c->state == MO_CONN_IDLE && c->server == s && c->proto == &mo_protocol_h1;
+}
+
+/* The next of those found by the last look, as long as they have not been used. */
+static bool close_spare(mo_conns *home, const mo_http_server *s)
+{
+	for (unsigned i = 0; i < home->nspares; i++) {
+		mo_conn *c = home->spares[i].conn;
+
+		if (!c || !spareable(c, s) || idle_since(c) != home->spares[i].since)
+			continue;
+		home->spares[i].conn = NULL;
 		if (has_unread(c))
 			continue;
-		(void)c->stream->ops->finish(c->stream);
-		mo_conn_close(c);
+		close_idle(c);
+		return true;
 	}
+	home->nspares = 0;
+	return false;
+}
+
+bool mo_conns_close_longest_idle(mo_conns *home, const mo_http_server *s)
+{
+	if (close_spare(home, s))
+		return true;
+	MO_LIST_EACH (node, &home->all) {
+		mo_conn *c = MO_CONTAINER_OF(node, mo_conn, node);
+
+		if (spareable(c, s))
+			add_spare(home, c);
+	}
+	return close_spare(home, s);
 }
 
 unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s)

@@ -7,6 +7,9 @@
  *   HANDSHAKE  TLS done                       -> IDLE          (header_timeout)
  *   IDLE       first byte                     -> HEAD
  *   IDLE       idle_timeout, EOF              -> closed
+ *   IDLE       header_timeout without a byte  -> closed        (since it was accepted)
+ *   IDLE       max_connections, and longer    -> closed
+ *              idle than any other
  *   HEAD       complete head                  -> RUNNING
  *   HEAD       bad head                       -> 4xx, LINGER
  *   HEAD       header_timeout                 -> 408, LINGER
@@ -14,7 +17,8 @@
  *   RUNNING    answer sent, close             -> LINGER
  *   RUNNING    answer sent, close that the    -> closed        (it sends no more)
  *              client asked for, all was read
- *   LINGER     EOF, 2 s, 64 KiB discarded     -> closed        (RFC 9112 section 9.6)
+ *   LINGER     EOF; 2 s without a byte; 30 s  -> closed        (RFC 9112 section 9.6)
+ *              or 256 MiB
  *
  *   IDLE, HEAD mo_conns_pack                  -> MOVING        (also RUNNING with
  *              only unread bytes)
@@ -53,7 +57,8 @@ typedef struct mo_conn_counts {
 	unsigned handshake, idle, head, running, linger;
 } mo_conn_counts;
 mo_conn_counts mo_conns_count(mo_loop *l, const mo_http_server *s);
-/* Closes the idle ones that have no unread bytes; those with bytes are served. */
+/* Closes the idle ones that have no unread bytes; those with bytes are served, and those
+ * that have not sent a byte since they were accepted have a second to do so. */
 void mo_conns_close_idle(mo_loop *l, const mo_http_server *s);
 /* The drain's deadline: cancels waiting handlers (their calls fail with
  * -ECANCELED or -EPIPE) and cuts every connection.  Returns how many requests

@@ -68,6 +68,7 @@ typedef struct mo_protocol {
 extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse, mo_protocol_step;
 
 #define MO_SPARE_BUFS 32
+#define MO_SPARE_CONNS 8
 
 /* The connections of one loop: its slot MO_SLOT_HTTP. */
 typedef struct mo_conns {
@@ -86,6 +87,13 @@ typedef struct mo_conns {
 	mo_list acceptors; /* mo_acceptor.node */
 	/* Has the request mostly come when a connection is accepted?  See reads_at_once(). */
 	unsigned eager, untried;
+	/* Of those that are IDLE, some that have been so for the longest time; made and used
+	 * by mo_conns_close_longest_idle(). */
+	struct mo_conn_spare {
+		struct mo_conn *conn;
+		molt_time since;
+	} spares[MO_SPARE_CONNS];
+	unsigned nspares;
 	uv_idle_t turn; /* runs while ready is not empty */
 	mo_buf spare[MO_SPARE_BUFS];
 	unsigned nspare;
@@ -101,12 +109,16 @@ struct mo_conn {
 	bool tls;
 	bool sheds;        /* it still has OpenSSL's state, to be freed */
 	bool fresh;        /* mo_conn_accepted() looks at it, and frees it when it is closed */
+	bool unheard : 1;   /* IDLE: nothing has come from it yet */
+	bool waited_for : 1;/* ... and the drain has set its deadline */
 	bool finished : 1;  /* LINGER: our end has been closed */
+	bool sends : 1;     /* LINGER: something came since its timer was started */
 	bool stays : 1;     /* the successor did not take it: its next answer closes */
 	bool cut_later : 1; /* MOVING: cut meanwhile */
 	bool moved : 1;     /* the successor has it */
 	_Atomic bool lost;  /* upgraded: the client is gone; for any thread */
 	uint8_t before;     /* MOVING: its state before */
+	uint8_t rests;      /* LINGER: how often its timer was started */
 	uint32_t discarded; /* LINGER: bytes */
 	mo_conns *home;
 	mo_http_server *server;
@@ -171,10 +183,15 @@ void mo_conn_shed(mo_conn *c);
 /* (Re)starts the connection's deadline. */
 void mo_conn_deadline(mo_conn *c, molt_time ms);
 /* Says that no more will come, discards what the client still sends (RFC 9112
- * section 9.6), then closes. */
+ * section 9.6), then closes.  See conn.h for how long. */
 void mo_conn_linger(mo_conn *c);
 /* Ends it now. */
 void mo_conn_close(mo_conn *c);
+/* Ends it in good order when the client has nothing under way, else lingers. */
+void mo_conn_end(mo_conn *c);
+/* Closes one of s that has been idle for the longest time on this loop.  false: there
+ * is none whose next request is not on its way. */
+bool mo_conns_close_longest_idle(mo_conns *home, const mo_http_server *s);
 /* Ends it so that the client sees a reset, not an end. */
 void mo_conn_reset(mo_conn *c);
 

@@ -177,6 +177,8 @@ typedef struct mo_http_server {
 	bool (*admits)(int fd); /* NULL: everybody; may refuse a new connection */
 	_Atomic int connections;     /* open now */
 	_Atomic uint64_t total_connections;
+	_Atomic uint64_t idle_closed; /* for new ones, at the limit */
+	_Atomic molt_time full_logged;
 	mo_http_count counts[MO_LOOPS_MAX]; /* by the loop's index */
 	_Atomic int closing;	     /* enum mo_closing */
 	_Atomic bool replaced;	     /* closing, because a successor serves */

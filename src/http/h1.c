@@ -184,6 +184,7 @@ static void settle(mo_conn *c)
 		close_politely(c);
 		return;
 	}
+	c->unheard = false;
 	if (mo_h1_unread(h) == 0 && c->state != MO_CONN_IDLE) {
 		mo_conn_shed(c); /* not sooner: one that ends with its answer saves nothing by it */
 		c->state = MO_CONN_IDLE;

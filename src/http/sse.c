@@ -138,7 +138,7 @@ static void leave(mo_sse *s)
 
 	detach(s);
 	if (politely)
-		mo_conn_linger(c);
+		mo_conn_end(c); /* a client sends nothing on a stream */
 	else
 		mo_conn_close(c);
 	s->user->gone(s->arg);

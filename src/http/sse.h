@@ -6,7 +6,7 @@
  *   NEW      mo_sse_new                         -> OPEN by begin()
  *   OPEN     mo_sse_end, or the drain's turn    -> ENDING (retry:, last chunk)
  *   OPEN     the client is gone, output over its limit -> gone()
- *   ENDING   everything is sent, or 3 s         -> gone(), lingers */
+ *   ENDING   everything is sent, or 3 s         -> gone(), closed */
 #ifndef MO_HTTP_SSE_H
 #define MO_HTTP_SSE_H
 

@@ -72,7 +72,8 @@ static const mo_key keys[] = {
 	DURATION("readTimeout", MO_KEY_ZERO_NONE, read_timeout, "60s",
 		 "The whole request, head and body."),
 	DURATION("headerTimeout", MO_KEY_ZERO_NONE, header_timeout, "10s",
-		 "From the first byte of a request to the end of its head."),
+		 "From the first byte of a request to the end of its head; of a new connection from "
+		 "its accept to its first byte."),
 	DURATION("bodyTimeout", MO_KEY_ZERO_NONE, body_timeout, "30s",
 		 "Between two pieces of a request body."),
 	DURATION("writeTimeout", MO_KEY_ZERO_NONE, write_timeout, "30s",
@@ -84,7 +85,9 @@ static const mo_key keys[] = {
 	     "Request body; a longer one is answered with 413."),
 	BOOL("keepAlive", keep_alive, "true", "Keep connections open between requests."),
 	INT("maxConnections", 1, 1000000, max_connections, "10000",
-	    "Connections open at once; more wait in the kernel's queue."),
+	    "Connections open at once. At the limit the one that has been idle for the longest "
+	    "time is closed for a new one; without an idle one new ones wait in the kernel's "
+	    "queue."),
 	INT("backlog", 0, 65535, backlog, "0", "Length of that queue; 0: `net.core.somaxconn`."),
 	INT("loops", 0, 256, loops, "0",
 	    "Event loops (threads) of the process, the largest that any server asks for; 0: as "
@@ -143,7 +146,8 @@ static const mo_key keys[] = {
 		 "How long the old process may finish its requests after a restart. A bare number "
 		 "means seconds."),
 	DURATION("gracefulShutdownTimeout", MO_KEY_SECONDS, shutdown_timeout, "60s",
-		 "How long running requests may finish at shutdown. A bare number means seconds."),
+		 "How long running requests may finish at shutdown; idle connections are closed at "
+		 "once, those that have not sent a byte yet after 1 s. A bare number means seconds."),
 	DURATION("readyTimeout", 0, ready_timeout, "60s",
 		 "How long a new process may take until it is ready; then it is killed and the old "
 		 "one serves on."),

@@ -53,7 +53,7 @@ class SlowRequests(Timed):
         self.assertTrue(rest is not None and (rest == b"" or b" 408 " in rest[:20]), rest)
 
     def test_a_silent_new_connection_is_closed(self):
-        srv = self.app(headerTimeout="1s", idleTimeout="1s")
+        srv = self.app(headerTimeout="1s")
         conn = self.connect(srv)
         self.now()
         self.assertIsNotNone(conn.rest(5 * SLOW))
@@ -165,11 +165,30 @@ class Crowds(Timed):
         for conn in slow:
             conn.close()
 
+    def test_idle_connections_at_the_limit_make_room(self):
+        srv = self.app(maxConnections="5")
+        idle = [self.connect(srv) for _ in range(5)]
+        for conn in idle:
+            conn.request("GET", "/")
+            time.sleep(0.02)
+        for _ in range(3):
+            self.assertEqual(self.text(srv, "/build"), "1\n")
+        self.assertTrue(idle[0].closed(5 * SLOW))
+        self.assertEqual(idle[4].request("GET", "/build").body, b"1\n")
+        self.assertEqual(srv.log().count("maxConnections (5) are open"), 1)
+
+    def test_clients_that_say_nothing_keep_nobody_out(self):
+        srv = self.app(maxConnections="5")
+        silent = [self.connect(srv) for _ in range(8)]
+        self.assertEqual(self.text(srv, "/build"), "1\n")
+        self.assertTrue(silent[0].closed(5 * SLOW))
+
     def test_connections_over_the_limit_wait_and_are_served_later(self):
         srv = self.app(maxConnections="5")
         held = [self.connect(srv) for _ in range(5)]
         for conn in held:
-            conn.request("GET", "/")
+            conn.send(b"GET /events?topic=t HTTP/1.1\r\nHost: a\r\n\r\n")
+            conn.head()
         late = self.connect(srv)
         late.send(b"GET /build HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertIsNone(late.rest(0.5), "served over the limit")

@@ -3,6 +3,7 @@
 #include "certs.h"
 #include "http_app.h"
 #include "http/conn_internal.h"
+#include "http/sse.h"
 #include "net/tls.h"
 
 static void an_idle_connection_is_small(void **state)
@@ -38,17 +39,47 @@ static void linger_ends_after_two_seconds_at_the_latest(void **state)
 	close(fd);
 }
 
-static void connections_beyond_the_limit_wait_in_the_queue(void **state)
+/* More than what the sockets hold on the way, and more than is sent before the answer. */
+static void the_answer_to_an_upload_that_is_not_read_reaches_its_client(void **state)
+{
+	static char piece[64 * 1024];
+	bool closes;
+	int fd = dial_with(4096);
+
+	say(fd, "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n");
+	for (int i = 0; i < 256; i++)
+		assert_true(say_n(fd, piece, sizeof(piece)));
+	assert_int_equal(hear_answer(fd, NULL, &closes), 413);
+	assert_true(closes);
+	expect_end(fd);
+}
+
+/* Two seconds without a byte are the end, however long it was heard before. */
+static void one_that_stops_sending_is_not_waited_for_any_longer(void **state)
+{
+	char byte;
+	int fd = dial();
+
+	say(fd, "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n0123456789");
+	assert_int_equal(hear_answer(fd, NULL, NULL), 413);
+	EVENTUALLY(counts().linger == 1);
+	for (int i = 0; i < 3; i++)
+		say(fd, "0123456789");
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	EVENTUALLY(open_conns() == 0);
+	close(fd);
+}
+
+static void connections_beyond_the_limit_wait_while_all_have_work(void **state)
 {
 	int a, b, c;
 
 	LIMIT(max_connections, 2);
 	a = dial();
 	b = dial();
-	say(a, HELLO);
-	expect_answer(a, 200, HELLO_BODY);
-	say(b, HELLO);
-	expect_answer(b, 200, HELLO_BODY);
+	say(a, "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
+	say(b, "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(atomic_load(&srv.parked) == 2);
 	c = dial();
 	say(c, HELLO);
 	usleep(60000);
@@ -58,6 +89,92 @@ static void connections_beyond_the_limit_wait_in_the_queue(void **state)
 	expect_answer(c, 200, HELLO_BODY);
 	close(b);
 	close(c);
+}
+
+/* n connections that have been answered and are idle, the first for the longest time. */
+static void idle_clients(int *fds, int n)
+{
+	for (int i = 0; i < n; i++) {
+		fds[i] = dial();
+		say(fds[i], HELLO);
+		expect_answer(fds[i], 200, HELLO_BODY);
+		usleep(3000);
+	}
+}
+
+static void at_the_limit_the_longest_idle_connection_makes_room(void **state)
+{
+	int fds[20], more[12];
+
+	LIMIT(max_connections, 20);
+	idle_clients(fds, 20);
+	/* The first is used again, and is the last then. */
+	say(fds[0], HELLO);
+	expect_answer(fds[0], 200, HELLO_BODY);
+	idle_clients(more, 12);
+	for (int i = 1; i <= 12; i++)
+		expect_end(fds[i]);
+	for (int i = 13; i < 20; i++) {
+		say(fds[i], HELLO);
+		expect_answer(fds[i], 200, HELLO_BODY);
+		close(fds[i]);
+	}
+	say(fds[0], HELLO);
+	expect_answer(fds[0], 200, HELLO_BODY);
+	close(fds[0]);
+	for (int i = 0; i < 12; i++)
+		close(more[i]);
+	assert_int_equal(atomic_load(&srv.http.idle_closed), 12);
+}
+
+static void one_whose_next_request_has_arrived_does_not_make_room(void **state)
+{
+	int fds[2], late;
+
+	LIMIT(max_connections, 2);
+	idle_clients(fds, 2);
+	hold_loop();
+	late = dial(); /* is announced first */
+	say(fds[0], HELLO);
+	release_loop();
+	expect_answer(fds[0], 200, HELLO_BODY);
+	expect_end(fds[1]);
+	say(late, HELLO);
+	expect_answer(late, 200, HELLO_BODY);
+	close(late);
+	close(fds[0]);
+}
+
+static void clients_that_never_spoke_make_room_too(void **state)
+{
+	int silent[2], fd;
+
+	LIMIT(max_connections, 2);
+	silent[0] = dial();
+	EVENTUALLY(counts().idle == 1);
+	silent[1] = dial();
+	EVENTUALLY(counts().idle == 2);
+	fd = dial();
+	say(fd, HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	expect_end(silent[0]);
+	close(silent[1]);
+	close(fd);
+}
+
+static void one_that_never_spoke_has_the_header_timeout_from_its_accept(void **state)
+{
+	int silent, idle;
+
+	LIMIT(header_timeout, 50);
+	idle = dial();
+	say(idle, HELLO);
+	expect_answer(idle, 200, HELLO_BODY);
+	silent = dial();
+	expect_end(silent);
+	say(idle, HELLO); /* one between two requests has the idle timeout */
+	expect_answer(idle, 200, HELLO_BODY);
+	close(idle);
 }
 
 static void make_room_elsewhere(void *arg)
@@ -167,6 +284,81 @@ static void close_idle(void *arg)
 	mo_conns_close_idle(srv.loop, arg);
 }
 
+static void drain(void *unused)
+{
+	atomic_store(&srv.http.closing, MO_CLOSING_ALL);
+	mo_conns_close_idle(srv.loop, &srv.http);
+}
+
+/* Its first request may be on its way. */
+static void a_drain_waits_for_the_first_request_of_a_fresh_connection(void **state)
+{
+	int fresh = dial(), silent = dial(), idle = dial();
+	bool closes;
+
+	say(idle, HELLO);
+	expect_answer(idle, 200, HELLO_BODY);
+	EVENTUALLY(counts().idle == 3);
+	on_loop(drain, NULL);
+	expect_end(idle);
+	usleep(20000);
+	on_loop(drain, NULL);
+	say(fresh, HELLO);
+	assert_int_equal(hear_answer(fresh, NULL, &closes), 200);
+	assert_true(closes);
+	close(fresh);
+	on_loop(drain, NULL);
+	expect_end(silent); /* a second later, where it had ten */
+	EVENTUALLY(open_conns() == 0);
+}
+
+static mo_sse *stream;
+
+static void stream_gone(void *unused)
+{
+	mo_sse_free(stream);
+	stream = NULL;
+}
+
+static void serve_stream_events(molt_req *r)
+{
+	static const mo_sse_user user = { .gone = stream_gone };
+
+	if (strcmp(r->raw_path.ptr, "/events") != 0) {
+		app_handle(r);
+		return;
+	}
+	stream = mo_sse_new(&user, NULL, true, &srv.http.lim);
+	assert_int_equal(r->ops->upgrade(r, &mo_protocol_sse, stream), 0);
+}
+
+static void retire(void *unused)
+{
+	atomic_store(&srv.http.closing, MO_CLOSING_ALL);
+	mo_conns_retire(srv.loop, &srv.http);
+}
+
+/* The client keeps its own end open, and there is nothing to wait for. */
+static void an_event_stream_ends_at_once_in_a_drain(void **state)
+{
+	char text[64] = "";
+	int fd = dial();
+	size_t n = 0;
+	ssize_t k;
+
+	srv.http.app.handle = serve_stream_events;
+	say(fd, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
+	free(hear_head(fd));
+	EVENTUALLY(counts().idle == 1);
+	on_loop(retire, NULL);
+	while ((k = recv(fd, text + n, sizeof(text) - 1 - n, 0)) > 0)
+		n += (size_t)k;
+	assert_int_equal(k, 0);
+	assert_string_equal(text, "a\r\nretry: 1\n\n\r\n0\r\n\r\n");
+	assert_int_equal(open_conns(), 0);
+	close(fd);
+}
+
 static void close_idle_keeps_those_that_have_work(void **state)
 {
 	int idle = dial(), head = dial(), running = dial();
@@ -174,6 +366,8 @@ static void close_idle_keeps_those_that_have_work(void **state)
 
 	say(head, "GET /hello HT");
 	say(running, "GET /sleep?50 HTTP/1.1\r\nHost: a\r\n\r\n");
+	say(idle, HELLO);
+	expect_answer(idle, 200, HELLO_BODY);
 	EVENTUALLY(counts().head == 1 && counts().running == 1 && counts().idle == 1);
 	on_loop(close_idle, &other);
 	assert_int_equal(open_conns(), 3);
@@ -471,7 +665,15 @@ int main(void)
 		cmocka_unit_test(an_idle_connection_is_small),
 		SERVED(states_are_counted),
 		SERVED(linger_ends_after_two_seconds_at_the_latest),
-		SERVED(connections_beyond_the_limit_wait_in_the_queue),
+		SERVED(the_answer_to_an_upload_that_is_not_read_reaches_its_client),
+		SERVED(one_that_stops_sending_is_not_waited_for_any_longer),
+		SERVED(connections_beyond_the_limit_wait_while_all_have_work),
+		SERVED(at_the_limit_the_longest_idle_connection_makes_room),
+		SERVED(one_whose_next_request_has_arrived_does_not_make_room),
+		SERVED(clients_that_never_spoke_make_room_too),
+		SERVED(one_that_never_spoke_has_the_header_timeout_from_its_accept),
+		SERVED(an_event_stream_ends_at_once_in_a_drain),
+		SERVED(a_drain_waits_for_the_first_request_of_a_fresh_connection),
 		SERVED(room_that_another_loop_made_is_found),
 		SERVED(a_paused_acceptor_leaves_the_queue_alone),
 		SERVED(freeing_an_acceptor_keeps_the_listener_and_the_connections),
