@@ -23,6 +23,7 @@
 #include "gen/pidfd.h"
 #include "gen/relay.h"
 #include "gen/totals.h"
+#include "gen/uplink.h"
 #include "gen/withdraw.h"
 #include "rt/park.h"
 
@@ -158,6 +159,8 @@ bool mo_child_reap(mo_child *c)
 		return false;
 	/* ECHILD: somebody else (SIGCHLD ignored) took the status. */
 	c->status_known = rc > 0;
+	if (c->status_known)
+		mo_uplink_ended(c->pid, c->status);
 	c->pid = 0;
 	return true;
 }
