@@ -333,6 +333,7 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 			mo_tail_add(c->tail, line, strlen(line));
 	} else if (strcmp(m->type, "failed") == 0 && !c->said) {
 		c->said = mo_strdup(mo_json_str(m->body, "why"));
+		c->broken = json_is_true(json_object_get(m->body, "protocol"));
 	} else if (strcmp(m->type, "stopping") == 0) {
 		c->stops = true;
 	} else if (strcmp(m->type, "event") == 0) {
@@ -372,6 +373,11 @@ void mo_child_last_words(mo_child *c)
 	mo_child_listen(c);
 }
 
+static int ended_before_service(mo_child *c)
+{
+	return mo_child_fail(c, c->broken ? -EPROTO : -ECHILD, end_before_service(c));
+}
+
 int mo_child_closed(mo_child *c)
 {
 	molt_time deadline = mo_deadline(MOLT_SECOND);
@@ -384,7 +390,7 @@ int mo_child_closed(mo_child *c)
 			mo_fmt("it closed the handover socket without being ready; is %s a "
 			       "program built with libmolt that calls molt_wait()?",
 			       c->path));
-	return mo_child_fail(c, -ECHILD, end_before_service(c));
+	return ended_before_service(c);
 }
 
 /* A moment in which something may come; a grandchild may hold the socket open, so
@@ -414,7 +420,7 @@ int mo_child_moment(mo_child *c, int fd, molt_time deadline)
 
 	mo_child_listen(c);
 	rc = wait_a_moment(c, fd, deadline, false);
-	return rc > 0 ? mo_child_fail(c, -ECHILD, end_before_service(c)) : rc;
+	return rc > 0 ? ended_before_service(c) : rc;
 }
 
 /* stubborn: also through a shutdown.  What it said before its end is looked for once
@@ -441,7 +447,7 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 			return mo_child_fail(c, -EPROTO,
 					     mo_strdup("it sent what is no message of Molt"));
 		if (ended)
-			return mo_child_fail(c, -ECHILD, end_before_service(c));
+			return ended_before_service(c);
 		rc = wait_a_moment(c, c->channel, deadline, stubborn);
 		if (rc < 0)
 			return rc;

@@ -66,6 +66,7 @@ static int take_offer(mo_wire_msg *m, char **why)
 {
 	self->by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
 	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
+	    MO_FAULT("step", "protocol", -1) < 0 ||
 	    m->nfds < (self->by_path         ? 0
 		       : self->by_supervisor ? 1
 					     : 2)) {
@@ -247,6 +248,10 @@ int mo_successor_begin(char **why)
 	}
 	if (self->offer < 0)
 		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));
+	if (self->offer == -EPROTO && !self->told) {
+		self->told = true;
+		mo_successor_broken(*why);
+	}
 	return self->offer;
 }
 
