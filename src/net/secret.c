@@ -2,8 +2,10 @@
  * never given back: a server has at most as many as it once had connections. */
 #include "net/secret.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -14,6 +16,54 @@
 typedef struct block {
 	struct block *next;
 } block;
+
+/* ---- OpenSSL's own memory ---- */
+
+static bool openssl_wipes;
+
+/* As OpenSSL's own: none of 0 bytes. */
+static void *openssl_malloc(size_t n, const char *file, int line)
+{
+	return n ? malloc(n) : NULL;
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+	if (p)
+		OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+/* realloc() would leave a copy where the block was. */
+static void *openssl_realloc(void *p, size_t n, const char *file, int line)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *grown;
+
+	if (n > 0 && n <= had)
+		return p;
+	grown = openssl_malloc(n, file, line);
+	if (n > 0 && !grown)
+		return NULL;
+	if (grown && had)
+		memcpy(grown, p, had);
+	openssl_free(p, file, line);
+	return grown;
+}
+
+/* OpenSSL accepts it only as long as it has not allocated anything. */
+__attribute__((constructor)) static void wipe_what_openssl_frees(void)
+{
+	openssl_wipes =
+		CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1;
+}
+
+bool mo_secret_openssl_wipes(void)
+{
+	return openssl_wipes;
+}
+
+/* ---- ours ---- */
 
 static struct {
 	pthread_mutex_t lock;

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "net/secret.h"
 
 typedef struct key {
 	uint8_t name[16], cipher[32], mac[32];
@@ -20,7 +21,7 @@ _Static_assert(sizeof(key) == MO_TICKET_KEY_SIZE, "a key is exported as it lies"
 
 static struct {
 	pthread_mutex_t lock;
-	key keys[MO_TICKET_KEYS]; /* newest first */
+	key *keys; /* MO_TICKET_KEYS, newest first, in memory for secrets; NULL: none yet */
 	unsigned count;
 } ring = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -30,11 +31,20 @@ static int64_t now_s(void)
 }
 
 /* With the lock held. */
+static void have_room(void)
+{
+	if (!ring.keys)
+		ring.keys = mo_secret_new(MO_TICKET_EXPORT);
+}
+
+/* With the lock held. */
 static void rotate(void)
 {
-	key *k = &ring.keys[0];
+	key *k;
 
-	memmove(ring.keys + 1, ring.keys, sizeof(ring.keys) - sizeof(key));
+	have_room();
+	k = &ring.keys[0];
+	memmove(ring.keys + 1, ring.keys, MO_TICKET_EXPORT - sizeof(key));
 	MO_CHECK(RAND_bytes(k->name, sizeof(k->name)) == 1 &&
 		 RAND_bytes(k->cipher, sizeof(k->cipher)) == 1 &&
 		 RAND_bytes(k->mac, sizeof(k->mac)) == 1);
@@ -50,16 +60,13 @@ void mo_tickets_rotate(void)
 	pthread_mutex_unlock(&ring.lock);
 }
 
-static key sealing_key(void)
+static void sealing_key(key *k)
 {
-	key k;
-
 	pthread_mutex_lock(&ring.lock);
 	if (ring.count == 0 || now_s() - ring.keys[0].birth > MO_TICKET_ROTATION)
 		rotate();
-	k = ring.keys[0];
+	*k = ring.keys[0];
 	pthread_mutex_unlock(&ring.lock);
-	return k;
 }
 
 /* Its place in the ring, or -1. */
@@ -110,7 +117,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	int at = 0, ok;
 
 	if (seal) {
-		k = sealing_key();
+		sealing_key(&k);
 		memcpy(name, k.name, sizeof(k.name));
 		ok = RAND_bytes(iv, EVP_CIPHER_get_iv_length(fetched.cipher)) == 1 &&
 		     EVP_EncryptInit_ex(cipher, fetched.cipher, NULL, k.cipher, iv) == 1;
@@ -141,7 +148,8 @@ size_t mo_tickets_export(uint8_t out[MO_TICKET_EXPORT])
 
 	pthread_mutex_lock(&ring.lock);
 	n = ring.count * sizeof(key);
-	memcpy(out, ring.keys, n);
+	if (n)
+		memcpy(out, ring.keys, n);
 	pthread_mutex_unlock(&ring.lock);
 	return n;
 }
@@ -151,6 +159,8 @@ void mo_tickets_import(const uint8_t *in, size_t n)
 	if (n == 0 || n % sizeof(key) || n > MO_TICKET_EXPORT)
 		return;
 	pthread_mutex_lock(&ring.lock);
+	have_room();
+	memset(ring.keys, 0, MO_TICKET_EXPORT);
 	memcpy(ring.keys, in, n);
 	ring.count = (unsigned)(n / sizeof(key));
 	pthread_mutex_unlock(&ring.lock);

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/secret.h"
 #include "net/ticket.h"
 
 #define TLS_MAGIC 0x746c7363u
@@ -215,6 +216,9 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
 
 	*out = NULL;
 	*why = NULL;
+	if (!mo_secret_openssl_wipes())
+		mo_warn("OpenSSL was in use before Molt was loaded: what it frees is not wiped, "
+			"so keys of closed HTTPS connections can be in a core dump");
 	ERR_clear_error();
 	err = load_cert(ctx, cert, why);
 	if (!err)
