@@ -109,6 +109,18 @@ int mo_record_fail(struct record_stream *t, int alert)
 	return mo_record_broken(t, -EPROTO);
 }
 
+int mo_record_warn(struct record_stream *t, int alert)
+{
+	uint8_t body[2] = { 1, (uint8_t)alert };
+	int err;
+
+	if (t->state != MO_RECORD_OPEN || t->closing)
+		return 0;
+	seal_small(t, MO_TLS_ALERT, body, sizeof(body));
+	err = flush(t);
+	return err == -EAGAIN ? 0 : err;
+}
+
 /* ---- writing ------------------------------------------------------------------ */
 
 /* Before the next record: the KeyUpdate that the peer waits for, or that the number
@@ -246,6 +258,8 @@ static bool record_settled(mo_stream *s)
 {
 	struct record_stream *t = of(s);
 
+	if (record_movable(s) && t->owed == 0 && t->out && flush(t) != 0)
+		return false;
 	return record_movable(s) && t->message_len == 0 &&
 	       (t->plain_end - t->plain_at) + (t->end - t->at) + (t->out_end - t->out_at) <=
 		       MO_PARCEL_BYTES &&

@@ -22,7 +22,8 @@ struct record_stream {
 	int fault;       /* to be told by the next read, after what came before it */
 	uint8_t strange; /* records in a row without data */
 	uint16_t limit;  /* content of a record, both ways (RFC 6066 section 4) */
-	uint8_t message_len, message[5]; /* of a handshake message */
+	uint8_t message_len, message[4]; /* the head of a handshake message that came */
+	uint32_t message_left;           /* when that is whole: what is still to come of it */
 	uint8_t *in;
 	uint32_t in_cap, plain_at, plain_end, at, end;
 	uint8_t *out;
@@ -37,6 +38,9 @@ struct record_stream {
 int mo_record_broken(struct record_stream *t, int err);
 /* The peer broke the rules: says which, once, and nothing after it.  -EPROTO. */
 int mo_record_fail(struct record_stream *t, int alert);
+/* Says something that does not end it (TLS 1.2); what the socket does not take now leaves
+ * before the next record.  0, or the socket's error. */
+int mo_record_warn(struct record_stream *t, int alert);
 ssize_t mo_record_read(mo_stream *s, void *buf, size_t n);
 bool mo_record_pending(const mo_stream *s);
 

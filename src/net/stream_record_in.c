@@ -16,6 +16,11 @@
 #define IN_CAP (2u * MO_TLS_RECORD)
 #define IN_SMALL 4096u /* less than this does not keep a whole buffer */
 #define STRANGE_MAX 32 /* records in a row that bring no data */
+#define MESSAGE_HEAD 4u
+#define CLIENT_HELLO_MAX 131396u /* as OpenSSL has it */
+
+enum { CLIENT_HELLO = 1, KEY_UPDATE = 24 };
+enum { WARNING = 1, FATAL = 2 };
 
 enum { NEED_MORE = INT32_MIN };
 
@@ -36,57 +41,117 @@ static int on_alert(struct record_stream *t, const uint8_t *p, size_t n)
 	bool v12 = t->keys->suite->v12;
 
 	if (n != 2)
-		return mo_record_fail(t,
-				      n == 0 ? MO_ALERT_UNEXPECTED_MESSAGE : MO_ALERT_DECODE_ERROR);
+		return mo_record_fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
+	if (v12 && p[0] != WARNING && p[0] != FATAL)
+		return mo_record_fail(t, MO_ALERT_ILLEGAL_PARAMETER);
+	if (v12 && p[0] == FATAL)
+		return mo_record_broken(t, -ECONNRESET);
 	if (p[1] == MO_ALERT_CLOSE_NOTIFY) {
 		t->ended = true;
 		return 0;
 	}
-	/* TLS 1.3 knows no warnings but this one (RFC 8446 section 6). */
-	if (p[1] == MO_ALERT_USER_CANCELED || (v12 && p[0] == 1))
+	/* An answer to a renegotiation that nobody has asked for. */
+	if (v12 && p[1] == MO_ALERT_NO_RENEGOTIATION)
+		return mo_record_fail(t, MO_ALERT_HANDSHAKE_FAILURE);
+	/* TLS 1.3 knows no levels, and no warning but this one (RFC 8446 section 6). */
+	if (v12 || p[1] == MO_ALERT_USER_CANCELED)
 		return strange(t);
 	return mo_record_broken(t, -ECONNRESET);
 }
 
-/* A whole handshake message: KeyUpdate is all that a client may send now. */
-static int on_message(struct record_stream *t)
+/* ---- handshake messages ------------------------------------------------------- */
+
+/* How many of n bytes belong to a message's head that is not whole. */
+static size_t take_head(struct record_stream *t, const uint8_t *p, size_t n)
+{
+	size_t lack = MESSAGE_HEAD - t->message_len;
+
+	n = n < lack ? n : lack;
+	if (n)
+		memcpy(t->message + t->message_len, p, n);
+	t->message_len += (uint8_t)n;
+	return n;
+}
+
+/* May a client send such a message now?  0, or the alert. */
+static int judge_head(struct record_stream *t)
 {
 	const uint8_t *m = t->message;
+	uint32_t len = (uint32_t)m[1] << 16 | (uint32_t)m[2] << 8 | m[3];
 
-	if (m[4] > 1)
+	if (m[0] != (t->keys->suite->v12 ? CLIENT_HELLO : KEY_UPDATE))
+		return MO_ALERT_UNEXPECTED_MESSAGE;
+	if (len > (t->keys->suite->v12 ? CLIENT_HELLO_MAX : 1u))
+		return MO_ALERT_ILLEGAL_PARAMETER;
+	t->message_left = len;
+	return len == 0 && !t->keys->suite->v12 ? MO_ALERT_DECODE_ERROR : 0;
+}
+
+/* RFC 5246 section 7.2.2: it asks for a renegotiation, which is refused. */
+static int on_client_hello(struct record_stream *t)
+{
+	int err = mo_record_warn(t, MO_ALERT_NO_RENEGOTIATION);
+
+	t->message_len = 0;
+	return err ? err : strange(t);
+}
+
+static int on_key_update(struct record_stream *t, uint8_t value)
+{
+	if (value > 1)
 		return mo_record_fail(t, MO_ALERT_ILLEGAL_PARAMETER);
 	mo_tls_record_step(&t->rec, false);
-	if (m[4] == 1)
+	if (value == 1)
 		t->keys->owes_update = true;
 	t->message_len = 0;
 	return strange(t);
 }
 
-/* Messages may be cut at records, but none may follow in the record of a KeyUpdate:
- * the keys change (RFC 8446 section 5.1). */
+/* Messages may be cut at records.  Of a ClientHello nothing but the length matters; behind a
+ * KeyUpdate none may follow in its record: the keys change (RFC 8446 section 5.1). */
 static int on_handshake(struct record_stream *t, const uint8_t *p, size_t n)
 {
-	static const uint8_t key_update[4] = { 24, 0, 0, 1 };
+	bool v12 = t->keys->suite->v12;
+	int err = 0, alert;
 
-	if (n == 0 || t->keys->suite->v12)
+	if (n == 0 && !v12)
 		return mo_record_fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
-	for (size_t i = 0; i < n; i++) {
-		size_t at = t->message_len;
+	do {
+		size_t skip = take_head(t, p, n);
 
-		if (at < 4 && p[i] != key_update[at])
-			return mo_record_fail(t, at == 0 ? MO_ALERT_UNEXPECTED_MESSAGE
-							 : MO_ALERT_DECODE_ERROR);
-		t->message[t->message_len++] = p[i];
-		if (at < 4)
-			continue;
-		return i + 1 == n ? on_message(t) : mo_record_fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
-	}
-	return strange(t);
+		p += skip;
+		n -= skip;
+		if (skip && t->message_len == MESSAGE_HEAD) {
+			alert = judge_head(t);
+			if (alert)
+				return mo_record_fail(t, alert);
+		}
+		if (t->message_len < MESSAGE_HEAD || (n == 0 && t->message_left > 0))
+			return strange(t);
+		if (!v12 && n > 1)
+			return mo_record_fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
+		if (!v12)
+			return on_key_update(t, *p);
+		skip = n < t->message_left ? n : t->message_left;
+		t->message_left -= (uint32_t)skip;
+		p += skip;
+		n -= skip;
+		err = t->message_left == 0 ? on_client_hello(t) : strange(t);
+	} while (n > 0 && err == 0);
+	return err;
+}
+
+/* May nothing else come?  TLS 1.3 says so (RFC 8446 section 5.1); in TLS 1.2 OpenSSL does once
+ * the head is whole. */
+static bool amid_message(const struct record_stream *t)
+{
+	return t->message_len == MESSAGE_HEAD || (t->message_len && !t->keys->suite->v12);
 }
 
 static int on_other(struct record_stream *t, uint8_t type, const uint8_t *p, size_t n)
 {
-	if (t->message_len && type != MO_TLS_HANDSHAKE)
+	if (amid_message(t) && type != MO_TLS_HANDSHAKE &&
+	    (type != MO_TLS_ALERT || !t->keys->suite->v12))
 		return mo_record_fail(t, MO_ALERT_UNEXPECTED_MESSAGE);
 	if (type == MO_TLS_ALERT)
 		return on_alert(t, p, n);
@@ -139,7 +204,7 @@ static ssize_t next_record(struct record_stream *t, uint8_t *buf, size_t room)
 	t->at += (uint32_t)size;
 	if (n > t->limit)
 		return mo_record_fail(t, MO_ALERT_RECORD_OVERFLOW);
-	if (type != MO_TLS_DATA || t->message_len)
+	if (type != MO_TLS_DATA || amid_message(t))
 		return on_other(t, type, out, (size_t)n);
 	if (n == 0)
 		return strange(t);

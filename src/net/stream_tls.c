@@ -60,6 +60,8 @@ static int result(struct tls_stream *t, int ret)
 		/* TCP ended without close_notify: what came may have been cut. */
 		if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			return broken(t, -ECONNRESET);
+		if (ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET)
+			return broken(t, -ECONNRESET); /* the client's alert */
 		t->alerted = true;
 		return broken(t, -EPROTO);
 	}

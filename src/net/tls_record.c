@@ -216,20 +216,17 @@ ssize_t mo_tls_record_size(const mo_tls_keys *k, const uint8_t head[MO_TLS_HEAD]
 	const mo_tls_suite *s = k->suite;
 	size_t len = (size_t)head[3] << 8 | head[4];
 
-	if (s->v12) {
-		if (head[0] < MO_TLS_CCS || head[0] > MO_TLS_DATA)
-			return -MO_ALERT_UNEXPECTED_MESSAGE;
-		if (head[1] != V12 >> 8 || head[2] != (V12 & 0xff))
-			return -MO_ALERT_PROTOCOL_VERSION;
-	} else if (head[0] != MO_TLS_DATA) {
-		/* Nothing is sent in the clear after the handshake, and in TLS 1.3 the
-		 * version of a record means nothing (RFC 8446 section 5.1). */
+	if (head[1] != V12 >> 8 || (s->v12 && head[2] != (V12 & 0xff)))
+		return -MO_ALERT_PROTOCOL_VERSION;
+	/* In TLS 1.3 nothing is sent in the clear after the handshake. */
+	if (head[0] > MO_TLS_DATA || head[0] < (s->v12 ? MO_TLS_CCS : MO_TLS_DATA))
 		return -MO_ALERT_UNEXPECTED_MESSAGE;
-	}
+	if (head[2] != (V12 & 0xff))
+		return -MO_ALERT_DECODE_ERROR;
 	if (len > (s->v12 ? MO_TLS_PLAIN + least(s) : MO_TLS_PLAIN + 256))
 		return -MO_ALERT_RECORD_OVERFLOW;
 	if (len < least(s) + !s->v12)
-		return -MO_ALERT_DECODE_ERROR;
+		return -MO_ALERT_BAD_RECORD_MAC;
 	return (ssize_t)(MO_TLS_HEAD + len);
 }
 

@@ -251,9 +251,10 @@ static ssize_t size_of(uint16_t id, bool v12, uint8_t type, unsigned version, si
 static void heads_outside_the_limits_are_refused(void **state)
 {
 	/* TLS 1.3: at least type and tag, at most 256 more than content. */
-	assert_int_equal(size_of(0x1301, false, 23, 0x0303, 16), -MO_ALERT_DECODE_ERROR);
+	assert_int_equal(size_of(0x1301, false, 23, 0x0303, 16), -MO_ALERT_BAD_RECORD_MAC);
 	assert_int_equal(size_of(0x1301, false, 23, 0x0303, 17), 22);
-	assert_int_equal(size_of(0x1301, false, 23, 0x0301, 17), 22);
+	assert_int_equal(size_of(0x1301, false, 23, 0x0301, 17), -MO_ALERT_DECODE_ERROR);
+	assert_int_equal(size_of(0x1301, false, 23, 0x0203, 17), -MO_ALERT_PROTOCOL_VERSION);
 	assert_int_equal(size_of(0x1301, false, 23, 0x0303, 16640), 16645);
 	assert_int_equal(size_of(0x1301, false, 23, 0x0303, 16641), -MO_ALERT_RECORD_OVERFLOW);
 	assert_int_equal(size_of(0x1301, false, 23, 0x0303, 65535), -MO_ALERT_RECORD_OVERFLOW);
@@ -262,7 +263,7 @@ static void heads_outside_the_limits_are_refused(void **state)
 			assert_int_equal(size_of(0x1301, false, (uint8_t)type, 0x0303, 40),
 					 -MO_ALERT_UNEXPECTED_MESSAGE);
 	/* TLS 1.2: nonce (GCM) and tag. */
-	assert_int_equal(size_of(0xc02b, true, 23, 0x0303, 23), -MO_ALERT_DECODE_ERROR);
+	assert_int_equal(size_of(0xc02b, true, 23, 0x0303, 23), -MO_ALERT_BAD_RECORD_MAC);
 	assert_int_equal(size_of(0xc02b, true, 23, 0x0303, 24), 29);
 	assert_int_equal(size_of(0xc02b, true, 23, 0x0303, 16408), 16413);
 	assert_int_equal(size_of(0xc02b, true, 23, 0x0303, 16409), -MO_ALERT_RECORD_OVERFLOW);
