@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "net/secret.h"
 #include "net/ticket.h"
+#include "net/tls_facts.h"
 
 #define TLS_MAGIC 0x746c7363u
 
@@ -191,6 +192,7 @@ static SSL_CTX *new_context(void)
 	SSL_CTX_set_num_tickets(ctx, 2);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+	mo_facts_listen(ctx);
 	return ctx;
 }
 

@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -11,6 +13,59 @@
 #include "base/mem.h"
 
 #define SUBJECT_MAX 1024u
+
+/* ---- the name that was asked for ----
+ *
+ * On a resumed connection of TLS 1.2 SSL_get_servername() knows only a name that the server has
+ * acknowledged when the session began, so the name is that of the ClientHello. */
+
+static struct {
+	pthread_once_t once;
+	int index; /* of a connection's data */
+} names = { .once = PTHREAD_ONCE_INIT };
+
+static void free_name(void *ssl, void *name, CRYPTO_EX_DATA *data, int index, long n, void *arg)
+{
+	free(name);
+}
+
+static void make_index(void)
+{
+	names.index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_name);
+	MO_CHECK(names.index >= 0);
+}
+
+static const char *asked_name(const SSL *ssl)
+{
+	pthread_once(&names.once, make_index);
+	return SSL_get_ex_data(ssl, names.index);
+}
+
+/* RFC 6066 section 3: the list's length, and of its one entry type, length, name.  What is
+ * wrong with it OpenSSL refuses itself. */
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	const unsigned char *p;
+	size_t n, len = 0;
+	char *name = NULL;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) == 1 && n > 5 &&
+	    p[2] == TLSEXT_NAMETYPE_host_name)
+		len = (size_t)p[3] << 8 | p[4];
+	if (len > 0 && len <= n - 5 && len <= TLSEXT_MAXLEN_host_name && !memchr(p + 5, '\0', len))
+		name = mo_strndup((const char *)p + 5, len);
+	free(SSL_get_ex_data(ssl, names.index)); /* a second one behind a HelloRetryRequest */
+	MO_CHECK(SSL_set_ex_data(ssl, names.index, name) == 1);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+void mo_facts_listen(SSL_CTX *ctx)
+{
+	pthread_once(&names.once, make_index);
+	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
+}
+
+/* ---- all of them ---- */
 
 static void add(mo_buf *b, const char *s, size_t n)
 {
@@ -62,7 +117,7 @@ char *mo_facts_of(const SSL *ssl, size_t *len)
 
 	add_text(&b, SSL_get_version(ssl));
 	add_text(&b, SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
-	add_text(&b, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+	add_text(&b, asked_name(ssl));
 	SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
 	add(&b, (const char *)alpn, alpn_len);
 	add_subject(&b, ssl);

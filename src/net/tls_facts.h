@@ -20,6 +20,10 @@ enum mo_tls_fact {
 };
 
 struct ssl_st;
+struct ssl_ctx_st;
+
+/* Before the first connection: its handshakes are listened to. */
+void mo_facts_listen(struct ssl_ctx_st *ctx);
 
 /* malloc'd. */
 char *mo_facts_of(const struct ssl_st *ssl, size_t *len);

@@ -71,6 +71,55 @@ static void what_the_handshake_told_travels_along(void **state)
 	end_pair();
 }
 
+/* Each fact but the session is that of the same handshake done in full; the name is the one
+ * that is asked for now. */
+static void a_resumed_connection_knows_what_its_handshake_told(void **state)
+{
+	static const char *const asked[] = { "localhost", "other.example", NULL };
+	SSL_CTX *own_ctx = client_ctx;
+	mo_tls *own = tls;
+	char *why, told[MO_FACTS][200];
+
+	client_ctx = SSL_CTX_new(TLS_client_method());
+	assert_int_equal(SSL_CTX_use_certificate_chain_file(client_ctx, cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey_file(client_ctx, key, SSL_FILETYPE_PEM), 1);
+	assert_int_equal(mo_tls_new(cert, key, &tls, &why), 0);
+	assert_int_equal(mo_tls_ask_clients(tls, cert, true, &why), 0);
+	mo_tls_allow_handover(tls, LIMIT);
+	for (size_t kind = 0; kind < KINDS; kind++)
+		for (size_t k = 0; k < sizeof(asked) / sizeof(asked[0]); k++) {
+			SSL_SESSION *session;
+
+			begin_pair(kind);
+			shake();
+			talk();
+			for (int i = 0; i < MO_FACTS; i++)
+				snprintf(told[i], sizeof(told[i]), "%s", s->ops->fact(s, i));
+			session = SSL_get1_session(client);
+			SSL_shutdown(client);
+			end_pair();
+			begin_pair(kind);
+			SSL_set_tlsext_host_name(client, asked[k]);
+			SSL_set_session(client, session);
+			SSL_SESSION_free(session);
+			shake();
+			assert_true(SSL_session_reused(client));
+			for (int hop = 0; hop < 2; hop++) {
+				assert_string_equal(s->ops->fact(s, MO_FACT_SNI),
+						    asked[k] ? asked[k] : "");
+				for (int i = 0; i < MO_FACTS; i++)
+					if (i != MO_FACT_SNI && i != MO_FACT_SESSION)
+						assert_string_equal(s->ops->fact(s, i), told[i]);
+				move();
+			}
+			end_pair();
+		}
+	mo_tls_free(tls);
+	SSL_CTX_free(client_ctx);
+	tls = own;
+	client_ctx = own_ctx;
+}
+
 /* ---- the oracle: random sizes, padding, boundaries ---- */
 
 static unsigned seed = 1;
@@ -607,6 +656,7 @@ int main(void)
 		cmocka_unit_test(a_connection_that_never_said_a_word_moves),
 		cmocka_unit_test(a_move_that_is_refused_harms_nothing),
 		cmocka_unit_test(what_the_handshake_told_travels_along),
+		cmocka_unit_test(a_resumed_connection_knows_what_its_handshake_told),
 		cmocka_unit_test(random_records_pass_in_both_directions),
 		cmocka_unit_test(records_that_come_in_pieces_and_move_in_the_middle),
 		cmocka_unit_test(what_was_read_and_not_taken_moves_too),
