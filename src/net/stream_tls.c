@@ -464,7 +464,8 @@ mo_stream *mo_stream_tls(int fd, mo_tls *tls)
 	t->wire.fd = fd;
 	t->ssl = ssl;
 	t->key_limit = mo_tls_key_limit(tls);
-	if (t->key_limit) {
+	t->versions = (uint8_t)mo_tls_versions(tls);
+	if (t->versions) {
 		t->harvest = mo_tls_harvest_new(ssl);
 		t->wire.watch = on_sent;
 		t->wire.arg = t;

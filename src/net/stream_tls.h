@@ -22,6 +22,7 @@ struct tls_stream {
 	size_t owed;   /* content of the record that waits to leave */
 	mo_tls_wire wire;
 	mo_tls_harvest *harvest; /* NULL: the connection stays */
+	uint8_t versions;        /* of which it can move: enum mo_tls_versions */
 	uint64_t key_limit;      /* records written until a KeyUpdate */
 	char *facts;             /* NULL: not asked for yet */
 	size_t facts_len;

@@ -14,10 +14,16 @@
 #include "net/stream_tls.h"
 #include "net/tls.h"
 #include "net/tls_parcel.h"
+#include "net/tls_proof.h"
 
 static struct tls_stream *of(mo_stream *s)
 {
 	return (struct tls_stream *)(void *)s;
+}
+
+static bool proven(const struct tls_stream *t)
+{
+	return t->versions & (SSL_version(t->ssl) == TLS1_2_VERSION ? MO_TLS_V12 : MO_TLS_V13);
 }
 
 bool mo_tls_stream_movable(const mo_stream *s)
@@ -25,7 +31,8 @@ bool mo_tls_stream_movable(const mo_stream *s)
 	const struct tls_stream *t = (const struct tls_stream *)(const void *)s;
 
 	return t->harvest && t->state == MO_TLS_OPEN && !t->closing &&
-	       SSL_is_init_finished(t->ssl) && mo_tls_harvest_complete(t->harvest, t->ssl);
+	       SSL_is_init_finished(t->ssl) && proven(t) &&
+	       mo_tls_harvest_complete(t->harvest, t->ssl);
 }
 
 /* Takes what is opened and not yet read out of OpenSSL: at most one record. */

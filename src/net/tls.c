@@ -19,6 +19,7 @@
 #include "net/secret.h"
 #include "net/ticket.h"
 #include "net/tls_facts.h"
+#include "net/tls_proof.h"
 
 #define TLS_MAGIC 0x746c7363u
 
@@ -30,6 +31,7 @@ struct mo_tls {
 	uint32_t magic;
 	SSL_CTX *ctx;
 	uint64_t key_limit;
+	unsigned versions;                    /* that can move */
 	unsigned char bound[EVP_MAX_MD_SIZE]; /* what sessions are bound to */
 	unsigned nbound;
 };
@@ -202,6 +204,13 @@ static void bind_sessions(mo_tls *t)
 	MO_CHECK(SSL_CTX_set_session_id_context(t->ctx, t->bound, t->nbound) == 1);
 }
 
+static void bind_sessions_to_cert(mo_tls *t)
+{
+	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(t->ctx), EVP_sha256(), t->bound,
+			     &t->nbound) == 1);
+	bind_sessions(t);
+}
+
 static mo_tls *wrap(SSL_CTX *ctx)
 {
 	mo_tls *t = mo_calloc(1, sizeof(*t));
@@ -231,10 +240,17 @@ int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why)
 		return err;
 	}
 	*out = wrap(ctx);
-	MO_CHECK(X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), (*out)->bound,
-			     &(*out)->nbound) == 1);
-	bind_sessions(*out);
+	bind_sessions_to_cert(*out);
 	return 0;
+}
+
+mo_tls *mo_tls_of(X509 *cert, EVP_PKEY *key)
+{
+	mo_tls *t = wrap(new_context());
+
+	MO_CHECK(SSL_CTX_use_cert_and_key(t->ctx, cert, key, NULL, 1) == 1);
+	bind_sessions_to_cert(t);
+	return t;
 }
 
 /* Sessions are bound to what was asked of the client, too: a ticket does not outlive
@@ -308,6 +324,7 @@ mo_tls *mo_tls_copy(const mo_tls *t)
 	copy_clients(ctx, t->ctx);
 	copy = wrap(ctx);
 	copy->key_limit = t->key_limit;
+	copy->versions = t->versions;
 	copy->nbound = t->nbound;
 	memcpy(copy->bound, t->bound, t->nbound);
 	bind_sessions(copy);
@@ -335,6 +352,20 @@ void mo_tls_allow_handover(mo_tls *t, uint64_t key_limit)
 	MO_MAGIC_OK(t, TLS_MAGIC);
 	MO_CHECK(key_limit > 0);
 	t->key_limit = key_limit;
+	t->versions = mo_tls_proven();
+}
+
+void mo_tls_try_handover(mo_tls *t, uint64_t key_limit)
+{
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	t->key_limit = key_limit;
+	t->versions = MO_TLS_VERSIONS;
+}
+
+unsigned mo_tls_versions(const mo_tls *t)
+{
+	MO_MAGIC_OK(t, TLS_MAGIC);
+	return t->versions;
 }
 
 uint64_t mo_tls_key_limit(const mo_tls *t)

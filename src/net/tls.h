@@ -9,6 +9,8 @@
 
 typedef struct mo_tls mo_tls;
 struct ssl_ctx_st;
+struct x509_st;
+struct evp_pkey_st;
 
 /* Reads a PEM chain and key.  *why gets a sentence (malloc'd) that names the
  * file and what is wrong: missing, not readable, no PEM, expired (a warning
@@ -24,9 +26,14 @@ struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed
  * mo_tls_new(). */
 int mo_tls_ask_clients(mo_tls *t, const char *ca, bool required, char **why);
 /* Before the first stream: its connections can move to another process, and change
- * their keys after key_limit records (TLS 1.3; at least 1). */
+ * their keys after key_limit records (TLS 1.3; at least 1).  Those of a version that is not
+ * proven (tls_proof.h, which the first call finds out) stay. */
 void mo_tls_allow_handover(mo_tls *t, uint64_t key_limit);
 uint64_t mo_tls_key_limit(const mo_tls *t); /* 0: they cannot move */
+unsigned mo_tls_versions(const mo_tls *t);  /* that can move: enum mo_tls_versions */
+/* For the proof itself: of a certificate and its key, both borrowed; any version moves. */
+mo_tls *mo_tls_of(struct x509_st *cert, struct evp_pkey_st *key);
+void mo_tls_try_handover(mo_tls *t, uint64_t key_limit);
 
 /* Owns fd. NULL only when OpenSSL is out of memory; fd is closed then. */
 mo_stream *mo_stream_tls(int fd, mo_tls *t);
