@@ -20,7 +20,11 @@
  *   sizes      size_t, in bytes.
  *   threads    set-up functions: before molt_server_start(), one thread.
  *              molt_req_*, molt_res_*: only inside the handler that was given
- *              the request.  Marked [any]: any thread, any time.
+ *              the request.  Marked [any]: any thread, any time, also while
+ *              molt_wait() returns and afterwards: then there is nobody to do
+ *              it, and they do nothing or say so with an error.  A molt_server is
+ *              gone when molt_wait() has returned: what takes one may not be
+ *              called after MOLT_ON_EXIT.
  *   parking    functions marked [parks] suspend the calling handler, never the
  *              event loop; other requests keep running.
  *   memory     out of memory ends the program with a message: sizes that come
@@ -278,8 +282,8 @@ MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
 /* Gives len bytes (copied) and, when fd is not -1, a descriptor (duplicated) to every
  * successor that is started from now on, in place of what was given under key.  A
  * restart that fails loses nothing.  key: 1 to 64 printable ASCII characters without
- * spaces.  -EINVAL; -EBADF; -ENOSPC: more than 128 keys; -EFBIG: more than 1 GiB in
- * all; -ENOMEM, -EMFILE.  It copies on the spot: many megabytes belong on a pool
+ * spaces.  -EINVAL; -EBADF; -ENOSPC: more than 128 keys, or 1024 with those of former
+ * programs that nobody has taken; -EFBIG: more than 1 GiB in all; -ENOMEM, -EMFILE.  It copies on the spot: many megabytes belong on a pool
  * thread.  [any] */
 MOLT_API int molt_state_give(const char *key, const void *buf, size_t len, int fd);
 /* Takes back what was given.  -ENOENT.  [any] */

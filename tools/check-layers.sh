@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, and
-# only web and cli may include it.  Prints each line that breaks it.
+# only web and cli may include it.  And JSON comes in through base/json.h alone, which
+# limits its depth.  Prints each line that breaks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,4 +29,8 @@ while IFS=: read -r file line text; do
 	echo "$file:$line: layer \"$layer\" may not include \"$used\""
 	bad=1
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.[chS]')
+while IFS=: read -r file line _; do
+	echo "$file:$line: JSON from outside is loaded by mo_json_load()"
+	bad=1
+done < <(grep -rnE '\bjson_load(s|b|f|fd|_file|_callback)?\(' src --include='*.[ch]' | grep -v '^src/base/json\.[ch]:')
 exit "$bad"

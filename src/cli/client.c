@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/addr.h"
@@ -116,7 +117,7 @@ static int take_answer(mo_buf *in, mo_answer *out)
 	if (body_length(head) == (long long)len) {
 		out->status = atoi(head + 9);
 		out->text = mo_strndup(gap + 4, len);
-		out->body = json_loadb(gap + 4, len, 0, NULL);
+		out->body = mo_json_load(gap + 4, len, MO_JSON_DEPTH, 0);
 		rc = 0;
 	}
 	free(head);

@@ -53,12 +53,8 @@ static void had_outcome(mo_client *c)
 	c->busy = c->paused = false;
 }
 
-#define SOON 500000  /* us */
-#define SOON_TURNS 3 /* an answer that was sent comes first, and a request behind it */
-
-/* It may have been inside the process that is killed: the connection was there before
- * that one was gone, and breaks not long after.  Not by the clock alone: where the
- * machine is so busy that our loop sleeps, it may see that late, but in its next turns. */
+/* It may have been inside the process that is killed: the connection was there
+ * before that one was gone, and breaks not long after. */
 static bool was_inside(const mo_client *c)
 {
 	int64_t began = atomic_load(&c->load->kill_began),
@@ -66,10 +62,7 @@ static bool was_inside(const mo_client *c)
 
 	if (!began || !c->conn || !c->conn->connected)
 		return false;
-	if (!ended)
-		return true;
-	return c->conn->opened <= ended && (mo_load_now() <= ended + SOON ||
-					    mo_load_turns_since_kill(c->load) <= SOON_TURNS);
+	return !ended || (c->conn->opened <= ended && mo_load_now() <= ended + 500000);
 }
 
 void mo_client_good(mo_client *c, int64_t took)
@@ -215,7 +208,7 @@ static void make_request(mo_client *c)
 		c->out.len = 0;
 		mo_buf_fmt(&c->out, "%s %s HTTP/1.1\r\nHost: %s\r\n", upload ? "POST" : "GET",
 			   c->crowd->path, c->crowd->host);
-		mo_buf_fmt(&c->out, "User-Agent: molt-prove\r\n%s", c->crowd->headers);
+		mo_buf_puts(&c->out, "User-Agent: molt-prove\r\n");
 		if (upload)
 			make_upload(c);
 		else

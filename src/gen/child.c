@@ -23,11 +23,15 @@
 #include "gen/pidfd.h"
 #include "gen/relay.h"
 #include "gen/totals.h"
-#include "gen/uplink.h"
 #include "gen/withdraw.h"
 #include "rt/park.h"
 
 #define SEND_TIMEOUT (10 * MOLT_SECOND)
+/* What it may say before it serves: far more than a program that starts has to tell. */
+#define MOST_MESSAGES 100000u
+#define MOST_BYTES ((uint64_t)64 << 20)
+#define MOMENT (50 * MOLT_MS)
+#define PAUSE (1 * MOLT_MS) /* after a turn that it has used up */
 
 void mo_child_init(mo_child *c, const char *path)
 {
@@ -159,8 +163,6 @@ bool mo_child_reap(mo_child *c)
 		return false;
 	/* ECHILD: somebody else (SIGCHLD ignored) took the status. */
 	c->status_known = rc > 0;
-	if (c->status_known)
-		mo_uplink_ended(c->pid, c->status);
 	c->pid = 0;
 	return true;
 }
@@ -312,7 +314,7 @@ void mo_child_record_end(const mo_child *c, json_t *receipt)
 /* Who asked has been told that it failed when this was read late: we were stopped. */
 static void on_asks_back(mo_child *c, const mo_wire_msg *m)
 {
-	if (c->asks_back || mo_now() - mo_json_int(m->body, "at") > MO_BACK_TIMEOUT)
+	if (c->asks_back || mo_now() - mo_json_count(m->body, "at") > MO_BACK_TIMEOUT)
 		return;
 	c->asks_back = mo_strdup(mo_json_str(m->body, "by"));
 }
@@ -323,9 +325,9 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 	c->heard = mo_now();
 	on_speaker(c, m->pid);
 	if (strcmp(m->type, "health") == 0) {
-		c->answered = (mo_rate){ (uint64_t)mo_json_int(m->body, "answers"),
-					 (uint64_t)mo_json_int(m->body, "errors") };
-		c->stuck = mo_json_int(m->body, "stuck");
+		c->answered = (mo_rate){ (uint64_t)mo_json_count(m->body, "answers"),
+					 (uint64_t)mo_json_count(m->body, "errors") };
+		c->stuck = mo_json_count(m->body, "stuck");
 	} else if (strcmp(m->type, "log") == 0) {
 		const char *line = mo_json_str(m->body, "line");
 
@@ -333,7 +335,6 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 			mo_tail_add(c->tail, line, strlen(line));
 	} else if (strcmp(m->type, "failed") == 0 && !c->said) {
 		c->said = mo_strdup(mo_json_str(m->body, "why"));
-		c->broken = json_is_true(json_object_get(m->body, "protocol"));
 	} else if (strcmp(m->type, "stopping") == 0) {
 		c->stops = true;
 	} else if (strcmp(m->type, "event") == 0) {
@@ -358,24 +359,19 @@ bool mo_child_listen(mo_child *c)
 	mo_wire_msg m;
 	int rc = 0;
 
-	while (c->channel >= 0 && (rc = mo_wire_recv(c->channel, &m)) == 1) {
+	mo_wire_turn_begin(&c->turn);
+	while (c->channel >= 0 && (rc = mo_wire_next(c->channel, &c->turn, &m)) == 1) {
 		on_message(c, &m);
 		mo_wire_free(&m);
 	}
-	return rc == -EAGAIN;
+	return rc == -EAGAIN || rc == -EBUSY;
 }
 
-/* An end that came while our messages were unread is told before its own are
- * given, so the stream has ended only when it says so twice. */
 void mo_child_last_words(mo_child *c)
 {
-	mo_child_listen(c);
-	mo_child_listen(c);
-}
-
-static int ended_before_service(mo_child *c)
-{
-	return mo_child_fail(c, c->broken ? -EPROTO : -ECHILD, end_before_service(c));
+	for (int i = 0; i < MO_WIRE_LAST_TURNS && mo_child_listen(c); i++)
+		if (c->turn.messages == 0)
+			return;
 }
 
 int mo_child_closed(mo_child *c)
@@ -390,12 +386,12 @@ int mo_child_closed(mo_child *c)
 			mo_fmt("it closed the handover socket without being ready; is %s a "
 			       "program built with libmolt that calls molt_wait()?",
 			       c->path));
-	return ended_before_service(c);
+	return mo_child_fail(c, -ECHILD, end_before_service(c));
 }
 
-/* A moment in which something may come; a grandchild may hold the socket open, so
- * the end of the process is looked for by hand, too: 1. */
-static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
+/* A moment (at most 50 ms) in which something may come; a grandchild may hold the socket
+ * open, so the end of the process is looked for by hand, too: 1. */
+static int wait_a_moment(mo_child *c, int fd, molt_time most, molt_time deadline, bool stubborn)
 {
 	molt_time left = mo_left(deadline);
 	int rc;
@@ -408,7 +404,7 @@ static int wait_a_moment(mo_child *c, int fd, molt_time deadline, bool stubborn)
 	mo_child_kill_stopped(c);
 	if (mo_child_reap(c))
 		return 1;
-	left = left > 50 || left < 0 ? 50 : left;
+	left = left > most || left < 0 ? most : left;
 	rc = fd < 0 ? mo_co_sleep(left) : mo_co_wait_fd(fd, UV_READABLE, left);
 	MO_CHECK(rc >= 0 || rc == -ETIMEDOUT);
 	return 0;
@@ -419,18 +415,26 @@ int mo_child_moment(mo_child *c, int fd, molt_time deadline)
 	int rc;
 
 	mo_child_listen(c);
-	rc = wait_a_moment(c, fd, deadline, false);
-	return rc > 0 ? ended_before_service(c) : rc;
+	rc = wait_a_moment(c, fd, MOMENT, deadline, false);
+	return rc > 0 ? mo_child_fail(c, -ECHILD, end_before_service(c)) : rc;
+}
+
+static bool says_too_much(const mo_child *c)
+{
+	return !c->committed &&
+	       (c->turn.all_messages > MOST_MESSAGES || c->turn.all_bytes > MOST_BYTES);
 }
 
 /* stubborn: also through a shutdown.  What it said before its end is looked for once
- * more after the end: a connection that it has taken must not be served here. */
+ * more after the end: a connection that it has taken must not be served here.  However
+ * much it says, after each turn the deadline and the shutdown are looked at. */
 static int await(mo_child *c, const char *type, molt_time deadline, bool stubborn, mo_wire_msg *m)
 {
-	bool ended = false;
+	int ended = 0; /* turns since then */
 
+	mo_wire_turn_begin(&c->turn);
 	for (;;) {
-		int rc = mo_wire_recv(c->channel, m);
+		int rc = mo_wire_next(c->channel, &c->turn, m);
 
 		if (rc == 1 && strcmp(m->type, type) == 0) {
 			on_speaker(c, m->pid);
@@ -443,15 +447,27 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 		}
 		if (rc == 0)
 			return mo_child_closed(c);
-		if (rc != -EAGAIN)
+		if (rc != -EAGAIN && rc != -EBUSY)
 			return mo_child_fail(c, -EPROTO,
 					     mo_strdup("it sent what is no message of Molt"));
-		if (ended)
-			return ended_before_service(c);
-		rc = wait_a_moment(c, c->channel, deadline, stubborn);
-		if (rc < 0)
-			return rc;
-		ended = rc > 0;
+		if (says_too_much(c))
+			return mo_child_fail(c, -EPROTO,
+					     mo_fmt("it sent more than %u messages or %u MiB before "
+						    "it served",
+						    MOST_MESSAGES, (unsigned)(MOST_BYTES >> 20)));
+		if (ended && (rc == -EAGAIN || ++ended > MO_WIRE_LAST_TURNS))
+			return mo_child_fail(c, -ECHILD, end_before_service(c));
+		/* One that was killed for its silence: all that it has said counts. */
+		if (!ended && rc == -EBUSY && mo_left(deadline) == 0)
+			ended = mo_child_reap(c);
+		if (!ended) {
+			rc = wait_a_moment(c, rc == -EBUSY ? -1 : c->channel,
+					   rc == -EBUSY ? PAUSE : MOMENT, deadline, stubborn);
+			if (rc < 0)
+				return rc;
+			ended = rc;
+		}
+		mo_wire_turn_begin(&c->turn);
 	}
 }
 

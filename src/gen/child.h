@@ -47,7 +47,6 @@ typedef struct mo_child {
 	mo_tail *tail;
 	char *why;     /* the failure as a sentence */
 	char *said;    /* the same by the successor itself, which knows better */
-	bool broken;   /* ... and that was: it does not understand us */
 	bool stops;    /* it is being shut down: its end is wanted */
 	bool replaced; /* it has a successor of its own: its end is wanted */
 	char *asks_back; /* it asks us to serve again: who does; owned */
@@ -59,6 +58,7 @@ typedef struct mo_child {
 	/* Its answers to "withdraw". */
 	bool busy, withdrawing, withdrawn;
 	mo_stopped stopped;
+	mo_wire_turn turn; /* of reading its channel */
 } mo_child;
 
 void mo_child_init(mo_child *c, const char *path);
@@ -104,9 +104,10 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 int mo_child_moment(mo_child *c, int fd, molt_time deadline);
 /* The channel is closed: the program ended, or closed it and lives on. */
 int mo_child_closed(mo_child *c);
-/* Takes what it has said by now; never waits.  false: the channel is closed. */
+/* Takes what it has said by now, up to a turn (wire.h); never waits.  false: the channel
+ * is closed. */
 bool mo_child_listen(mo_child *c);
-/* The same for one that has ended. */
+/* All of it, of one that has ended. */
 void mo_child_last_words(mo_child *c);
 
 #endif

@@ -30,13 +30,17 @@ static struct {
 	pthread_cond_t changed;
 	mo_gen_info info;
 	int wait_result;
-	struct {
+	struct hook {
 		enum molt_event event;
 		void (*fn)(void *);
 		void *arg;
 	} hooks[MAX_HOOKS];
 	int nhooks;
 
+	/* Threads that are not the control thread reach the loop under it: the loop is not
+	 * freed while one of them posts, and none finds it later. */
+	pthread_mutex_t gate;
+	bool closing;
 	mo_loop *loop;
 	const mo_gen_host *host;
 
@@ -48,6 +52,7 @@ static struct {
 
 	_Atomic bool poked; /* on_poke() is on its way */
 } g = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.gate = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
 	.info = { .generation = 1 } };
 
@@ -62,6 +67,37 @@ const char *mo_gen_state_name(enum mo_gen_state s)
 mo_loop *mo_control_loop(void)
 {
 	return g.loop;
+}
+
+static bool reach(bool (*way)(mo_loop *l, void (*fn)(void *arg), void *arg),
+		  void (*fn)(void *arg), void *arg)
+{
+	bool taken;
+
+	pthread_mutex_lock(&g.gate);
+	taken = g.loop && !g.closing && way(g.loop, fn, arg);
+	pthread_mutex_unlock(&g.gate);
+	return taken;
+}
+
+bool mo_control_post(void (*fn)(void *arg), void *arg)
+{
+	return reach(mo_loop_post, fn, arg);
+}
+
+bool mo_control_spawn(void (*fn)(void *arg), void *arg)
+{
+	return reach(mo_loop_spawn, fn, arg);
+}
+
+int mo_control_reachable(void)
+{
+	int rc;
+
+	pthread_mutex_lock(&g.gate);
+	rc = !g.loop || g.closing ? -ENOTSUP : g.loop == mo_loop_self() ? -EDEADLK : 0;
+	pthread_mutex_unlock(&g.gate);
+	return rc;
 }
 
 const mo_gen_host *mo_control_host(void)
@@ -139,9 +175,19 @@ int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg)
 
 void mo_control_fire(enum molt_event e)
 {
-	for (int i = 0; i < g.nhooks; i++)
-		if (g.hooks[i].event == e)
-			g.hooks[i].fn(g.hooks[i].arg);
+	for (int i = 0;; i++) {
+		struct hook h;
+
+		pthread_mutex_lock(&g.lock);
+		if (i >= g.nhooks) {
+			pthread_mutex_unlock(&g.lock);
+			return;
+		}
+		h = g.hooks[i];
+		pthread_mutex_unlock(&g.lock);
+		if (h.event == e)
+			h.fn(h.arg);
+	}
 }
 
 /* ---- naps ------------------------------------------------------------- */
@@ -176,8 +222,8 @@ static void on_poke(void *unused)
 
 void mo_control_poke(void)
 {
-	if (!atomic_exchange(&g.poked, true))
-		mo_loop_post(g.loop, on_poke, NULL);
+	if (!atomic_exchange(&g.poked, true) && !mo_control_post(on_poke, NULL))
+		atomic_store(&g.poked, false);
 }
 
 bool mo_control_shutdown_asked(void)
@@ -246,10 +292,7 @@ void mo_control_shutdown_now(void *unused)
 
 int mo_control_shutdown(void)
 {
-	if (!g.loop)
-		return -EINVAL;
-	mo_loop_post(g.loop, mo_control_shutdown_now, NULL);
-	return 0;
+	return mo_control_post(mo_control_shutdown_now, NULL) ? 0 : -EINVAL;
 }
 
 /* ---- life ------------------------------------------------------------- */
@@ -257,6 +300,7 @@ int mo_control_shutdown(void)
 static void close_all(void *unused)
 {
 	(void)unused;
+	mo_request_end();
 	mo_notify_end();
 	mo_elders_close();
 	mo_budget_close();
@@ -265,6 +309,7 @@ static void close_all(void *unused)
 
 int mo_control_start(const mo_gen_host *host)
 {
+	mo_loop *l;
 	sigset_t set;
 	sem_t done;
 	int rc;
@@ -273,13 +318,19 @@ int mo_control_start(const mo_gen_host *host)
 		return 0;
 	g.host = host;
 	signal(SIGPIPE, SIG_IGN);
-	g.loop = mo_loop_new(-1);
+	l = mo_loop_new(-1);
 	pthread_mutex_lock(&g.lock);
 	g.info.since = mo_now();
 	pthread_mutex_unlock(&g.lock);
-	rc = mo_loop_start(g.loop, "molt-control");
-	if (rc < 0)
+	rc = mo_loop_start(l, "molt-control");
+	if (rc < 0) {
+		mo_loop_free(l);
 		return rc;
+	}
+	pthread_mutex_lock(&g.gate);
+	g.loop = l;
+	g.closing = false;
+	pthread_mutex_unlock(&g.gate);
 	sem_init(&done, 0, 0);
 	mo_loop_post(g.loop, mo_signals_take, &done);
 	while (sem_wait(&done) < 0)
@@ -298,12 +349,17 @@ void mo_control_stop(void)
 
 	if (!l)
 		return;
+	pthread_mutex_lock(&g.gate);
+	g.closing = true; /* what was posted before this is still run */
+	pthread_mutex_unlock(&g.gate);
 	mo_loop_post(l, close_all, NULL);
 	mo_successor_close();
 	mo_predecessor_close();
 	mo_loop_stop(l);
 	mo_loop_free(l);
+	pthread_mutex_lock(&g.gate);
 	g.loop = NULL;
+	pthread_mutex_unlock(&g.gate);
 }
 
 static bool begin_serving(void)

@@ -40,7 +40,14 @@ enum mo_gen_state {
 
 /* Starts the thread and takes the signals over; later calls do nothing. */
 int mo_control_start(const mo_gen_host *host);
-mo_loop *mo_control_loop(void); /* NULL before start */
+/* NULL before start.  For the control thread itself, and for who is gone before it. */
+mo_loop *mo_control_loop(void);
+/* As mo_loop_post() and mo_loop_spawn(), at any time: false before the start and from the
+ * end of molt_wait() on. [any] */
+bool mo_control_post(void (*fn)(void *arg), void *arg);
+bool mo_control_spawn(void (*fn)(void *arg), void *arg);
+/* 0: another thread's call can wait for it; -EDEADLK: it is the caller; -ENOTSUP. [any] */
+int mo_control_reachable(void);
 const mo_gen_host *mo_control_host(void);
 
 /* A server accepts, and no switch was needed: the first generation serves from

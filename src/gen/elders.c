@@ -117,14 +117,15 @@ static void on_message(const mo_wire_msg *m)
 /* false: it has ended. */
 static bool read_line(const elder *x)
 {
+	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 	int rc;
 
-	while ((rc = mo_wire_recv(x->line, &m)) == 1) {
+	while ((rc = mo_wire_next(x->line, &turn, &m)) == 1) {
 		on_message(&m);
 		mo_wire_free(&m);
 	}
-	return rc == -EAGAIN;
+	return rc == -EAGAIN || rc == -EBUSY;
 }
 
 static void read_all(void)
@@ -320,9 +321,10 @@ int mo_elders_offer_back(int (*send)(void *arg, json_t *body, const int *fds, in
 
 void mo_elders_listen(void)
 {
+	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 
-	while (e.own >= 0 && mo_wire_recv(e.own, &m) == 1) {
+	while (e.own >= 0 && mo_wire_next(e.own, &turn, &m) == 1) {
 		if (strcmp(m.type, "end") == 0 && e.end_by == INT64_MAX) {
 			mo_info("this generation is to end: too many are alive (maxGenerations)");
 			e.end_by = mo_deadline(MO_ELDERS_GRACE);

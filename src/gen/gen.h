@@ -93,8 +93,10 @@ typedef struct mo_gen_host {
 	/* The successor does not want this listener: nobody will accept from it. */
 	void (*drop)(const char *server, const char *text);
 	/* Takes movable connections out of service: a list of batches, NULL: none
-	 * at this moment. */
-	mo_gen_batch *(*give)(void);
+	 * at this moment.  Parks until every loop has been asked, but not long for one
+	 * that is blocked (it is asked again next time), nor when go_on(arg) says that
+	 * nobody waits for them any more.  go_on: may be NULL. */
+	mo_gen_batch *(*give)(bool (*go_on)(void *arg), void *arg);
 	/* The answer for one batch: taken ones are freed, the rest is served on. */
 	void (*gave)(mo_gen_batch *b);
 	/* In the successor: would take() serve a connection of that server?  tls: it
@@ -105,6 +107,7 @@ typedef struct mo_gen_host {
 	void (*prepare)(mo_gen_conn *c, size_t n, bool *keep);
 	/* Owns c->fd and c->ready.  After the answer: it may only be served or ended. */
 	void (*take)(const mo_gen_conn *c);
+	void (*discard)(const mo_gen_conn *c); /* instead; owns c->ready */
 	/* Gives an event to the subscribers of this process. */
 	void (*event)(struct mo_event *e);
 	void (*close_listeners)(bool remove_paths);

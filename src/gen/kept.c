@@ -58,7 +58,11 @@ static void take_part(mo_wire_msg *m)
 		empty(&coming); /* its sender died in the middle */
 		sender = m->pid;
 	}
-	if (mo_offer_unpack(m, add, &coming, &why) < 0)
+	if (coming.n + (size_t)m->nfds > MO_OFFER_MAX)
+		why = mo_fmt("pid %d has more than %d listeners", (int)m->pid, MO_OFFER_MAX);
+	else
+		mo_offer_unpack(m, add, &coming, &why);
+	if (why)
 		mo_warn("supervisor: %s", why);
 	free(why);
 }

@@ -2,8 +2,10 @@
 #include "gen/move.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -12,6 +14,9 @@
 #include "rt/park.h"
 
 _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
+
+/* No deadline of a connection is longer; sums with it do not overflow. */
+#define LEFT_MAX ((json_int_t)MO_WIRE_NUMBER)
 
 /* ---- the giver ------------------------------------------------------------- */
 
@@ -87,7 +92,7 @@ static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 static long give_once(const mo_gen_host *h, const mo_move_link *link, bool *any)
 {
 	uint64_t seen = mo_relay_hold();
-	mo_gen_batch *b = h->give();
+	mo_gen_batch *b = h->give(link->alive, link->arg);
 	long sum = 0, failed = 0;
 
 	*any = b != NULL;
@@ -150,6 +155,7 @@ static bool read_entry(json_t *entry, molt_str *blob, mo_gen_conn *out)
 	if (json_unpack(entry, "[s, s, I, I, s, I, I]", &server, &peer, &left, &len, &protocol,
 			&state, &stream) < 0)
 		return false;
+	left = left < 0 ? MOLT_FOREVER : left > LEFT_MAX ? LEFT_MAX : left;
 	*out = (mo_gen_conn){ .fd = -1, .server = server, .left = left, .protocol = protocol };
 	if (!cut_off(blob, len, &out->bytes) || !cut_off(blob, state, &out->state) ||
 	    !cut_off(blob, stream, &out->stream))
@@ -160,6 +166,21 @@ static bool read_entry(json_t *entry, molt_str *blob, mo_gen_conn *out)
 		return true;
 	}
 	return mo_addr_parse(peer, &out->peer) == 0;
+}
+
+/* Only a connected stream socket is served; it must not block a loop, whatever it was
+ * when it was sent. */
+static bool is_connection(int fd)
+{
+	int type = 0, listens = 1;
+	socklen_t n = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_STREAM)
+		return false;
+	n = sizeof(listens);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) < 0 || listens)
+		return false;
+	return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
 }
 
 /* Reads the list and decides who is kept; true: the descriptors are as many. */
@@ -175,7 +196,8 @@ static bool read_list(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, 
 	for (int i = 0; i < m->nfds; i++) {
 		if (!read_entry(json_array_get(list, (size_t)i), &blob, &conns[i]))
 			return false;
-		keep[i] = h->takes(conns[i].server, conns[i].stream.len > 0);
+		keep[i] = is_connection(m->fds[i]) &&
+			  h->takes(conns[i].server, conns[i].stream.len > 0);
 	}
 	h->prepare(conns, (size_t)m->nfds, keep);
 	return true;
@@ -201,7 +223,7 @@ static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, cons
 }
 
 /* Until the giver has the answer or is gone, for nobody may serve what both could
- * believe to be theirs. */
+ * believe to be theirs.  -ECANCELED: this process ends, and has answered nothing. */
 static int answer(int channel, json_t *body)
 {
 	int rc;
@@ -210,15 +232,24 @@ static int answer(int channel, json_t *body)
 		rc = mo_wire_send(channel, json_incref(body), NULL, 0);
 		if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET)
 			break;
-		mo_co_sleep(1);
+		rc = mo_co_sleep(1);
+		if (rc < 0)
+			break;
 	}
 	json_decref(body);
 	return rc;
 }
 
+static void discard(const mo_gen_host *h, const mo_gen_conn *conns, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (conns[i].ready)
+			h->discard(&conns[i]);
+}
+
 long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 {
-	uint64_t seen = (uint64_t)mo_json_int(m->body, "seen");
+	uint64_t seen = (uint64_t)mo_json_count(m->body, "seen");
 	json_t *refused = json_array();
 	mo_gen_conn conns[MO_GEN_BATCH] = { 0 };
 	bool keep[MO_WIRE_FDS], ours;
@@ -227,21 +258,27 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	long n = 0;
 	int rc;
 
-	/* Nobody is taken whose events are no longer known. */
-	ours = mo_relay_missed(channel, seen, &missed, &nmissed) == 0 && read_list(h, m, conns, keep);
+	/* Nobody is taken whose events are no longer known; from here on they stay known. */
+	ours = mo_relay_missed(channel, seen, &missed, &nmissed) == 0 && mo_relay_pin(channel);
 	free_missed(missed, nmissed);
+	ours = ours && read_list(h, m, conns, keep);
 	for (int i = 0; i < m->nfds; i++)
 		if (!ours || !keep[i])
 			json_array_append_new(refused, json_integer(i));
 	rc = answer(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused));
-	/* While they were prepared, more may have been published; so much even that the first
-	 * is no longer kept: who misses nothing by that is served all the same. */
-	if (ours) {
+	missed = NULL;
+	nmissed = 0;
+	/* While they were prepared, more may have been published.  All of it is there, for it
+	 * is pinned; who misses nothing would be served all the same. */
+	if (ours && rc != -ECANCELED) {
 		bool deaf = mo_relay_missed(channel, seen, &missed, &nmissed) != 0;
 
 		n = serve(h, m, conns, keep, missed, nmissed, deaf);
 		free_missed(missed, nmissed);
+	} else if (ours) {
+		discard(h, conns, m->nfds);
 	}
+	mo_relay_unpin(channel);
 	mo_relay_seen(channel, seen);
 	return rc < 0 ? rc : n;
 }

@@ -27,6 +27,8 @@ typedef struct mo_move_link {
 	 * is gone, without an answer. */
 	int (*exchange)(void *arg, json_t *body, const int *fds, int n, const molt_str *pieces,
 			mo_wire_msg *answer);
+	/* Is there still somebody to give to?  NULL: yes. */
+	bool (*alive)(void *arg);
 } mo_move_link;
 
 /* Gives what can move at this moment.  How many were taken, or <0. */

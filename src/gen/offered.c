@@ -27,17 +27,19 @@
 
 static mo_successor *const self = &mo_successor_self;
 
-/* The next message, blocking; set-up runs on the program's own thread. */
+/* The next message, blocking; set-up runs on the program's own thread.  The deadline
+ * counts while messages come, too. */
 static int next_message(int fd, molt_time deadline, mo_wire_msg *m)
 {
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int rc = mo_wire_recv(fd, m);
+		int rc;
 
-		if (rc != -EAGAIN)
-			return rc;
 		if (mo_left(deadline) == 0)
 			return -ETIMEDOUT;
+		rc = mo_wire_recv(fd, m);
+		if (rc != -EAGAIN)
+			return rc;
 		poll(&p, 1, (int)mo_left(deadline));
 	}
 }
@@ -64,14 +66,18 @@ static void take_offer_fds(mo_wire_msg *m)
 
 static int take_offer(mo_wire_msg *m, char **why)
 {
+	int fds;
+
 	self->by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
-	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
-	    MO_FAULT("step", "protocol", -1) < 0 ||
-	    m->nfds < (self->by_path         ? 0
-		       : self->by_supervisor ? 1
-					     : 2)) {
+	fds = self->by_path ? 0 : self->by_supervisor ? 1 : 2;
+	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL) {
 		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
 			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
+		return -EPROTO;
+	}
+	if (m->nfds < fds) {
+		*why = mo_fmt("the predecessor's offer came with %d descriptors instead of %d",
+			      m->nfds, fds);
 		return -EPROTO;
 	}
 	self->supervised = json_is_true(json_object_get(m->body, "supervised"));
@@ -248,10 +254,6 @@ int mo_successor_begin(char **why)
 	}
 	if (self->offer < 0)
 		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));
-	if (self->offer == -EPROTO && !self->told) {
-		self->told = true;
-		mo_successor_broken(*why);
-	}
 	return self->offer;
 }
 

@@ -231,13 +231,40 @@ static int probe(mo_predecessor *p, const json_t *ready)
 	return rc;
 }
 
-/* What the program said to the state that it was offered. */
+static void record_number(json_t *to, const json_t *from, const char *key)
+{
+	json_object_set_new(to, key, json_integer(mo_json_count(from, key)));
+}
+
+/* What the program said to the state that it was offered.  Only what a receipt has
+ * comes into it, whatever the program says. */
 static void record_state(mo_predecessor *p, const json_t *ready)
 {
 	json_t *told = json_object_get(p->receipt->body, "state");
+	json_t *said = json_object_get(ready, "state"), *one, *refused;
+	size_t i;
 
-	if (told)
-		json_object_update(told, json_object_get(ready, "state"));
+	if (!told || !said)
+		return;
+	refused = json_array();
+	json_array_foreach (json_object_get(said, "refused"), i, one)
+		json_array_append_new(refused,
+				      json_pack("{s:s, s:s}", "key", mo_json_str(one, "key"), "why",
+						mo_json_str(one, "why")));
+	record_number(told, said, "taken");
+	record_number(told, said, "kept");
+	json_object_set_new(told, "refused", refused);
+}
+
+static void record_listeners(mo_predecessor *p, const json_t *ready)
+{
+	const json_t *said = json_object_get(ready, "listeners");
+	json_t *told = json_object();
+
+	record_number(told, said, "adopted");
+	record_number(told, said, "bound");
+	record_number(told, said, "closed");
+	json_object_set_new(p->receipt->body, "listeners", told);
 }
 
 /* INIT, READY and PROBE. */
@@ -245,7 +272,6 @@ static int await_ready(mo_predecessor *p)
 {
 	molt_time limit = p->host->ready_timeout();
 	mo_wire_msg m;
-	json_t *listeners;
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_INIT);
@@ -266,9 +292,7 @@ static int await_ready(mo_predecessor *p)
 			       "must exec the program, and a program must not go into the "
 			       "background",
 			       (int)m.pid, (int)p->child.started));
-	listeners = json_object_get(m.body, "listeners");
-	if (listeners)
-		json_object_set(p->receipt->body, "listeners", listeners);
+	record_listeners(p, m.body);
 	p->dropped = json_incref(json_object_get(m.body, "dropped"));
 	p->child.reports = json_is_true(json_object_get(m.body, "health"));
 	record_state(p, m.body);

@@ -57,6 +57,9 @@ void mo_previous_take(mo_wire_msg *m)
 	json_decref(prev.about);
 	prev.about = json_deep_copy(m->body);
 	json_object_del(prev.about, "type");
+	if (prev.fd >= 0) /* that of an earlier word */
+		close(prev.fd);
+	prev.fd = -1;
 	if (m->nfds > 0 && fstat(m->fds[0], &prev.was) == 0) {
 		prev.fd = m->fds[0];
 		m->fds[0] = -1;

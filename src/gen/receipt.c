@@ -117,7 +117,7 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 static struct {
 	pthread_mutex_t lock;
 	json_t *list; /* newest first */
-	int follower; /* of the control thread */
+	int follower; /* the channel to the successor; -1 */
 } ring = { .lock = PTHREAD_MUTEX_INITIALIZER, .follower = -1 };
 
 /* A lost one is a hole in the history and nothing worse: never wait for room. */
@@ -147,7 +147,9 @@ void mo_receipts_follow(int channel)
 	for (size_t n = how_many(all); channel >= 0 && n > 0; n--)
 		send_receipt(channel, json_array_get(all, n - 1));
 	json_decref(all);
+	pthread_mutex_lock(&ring.lock);
 	ring.follower = channel;
+	pthread_mutex_unlock(&ring.lock);
 }
 
 /* A receipt can come later than one of a younger generation. */
@@ -170,9 +172,9 @@ void mo_receipts_put(const json_t *body)
 	size_t i;
 
 	mo_uplink_receipt(body);
+	pthread_mutex_lock(&ring.lock);
 	if (ring.follower >= 0)
 		send_receipt(ring.follower, body);
-	pthread_mutex_lock(&ring.lock);
 	if (!ring.list)
 		ring.list = json_array();
 	json_array_foreach (ring.list, i, old) {

@@ -29,6 +29,17 @@ static molt_str put(char **at, molt_str s)
 	return (molt_str){ p, s.len };
 }
 
+static bool is_lined(molt_str s)
+{
+	return s.len == 0 || (!memchr(s.ptr, '\n', s.len) && !memchr(s.ptr, '\r', s.len) &&
+			      !memchr(s.ptr, '\0', s.len));
+}
+
+bool mo_event_is_lined(molt_str name, molt_str id)
+{
+	return is_lined(name) && is_lined(id);
+}
+
 mo_event *mo_event_new(molt_str topic, molt_str name, molt_str id, molt_str data)
 {
 	size_t n = topic.len + name.len + id.len + data.len;
@@ -70,14 +81,15 @@ typedef struct item {
 
 typedef struct neighbour {
 	struct neighbour *next; /* of those above */
-	int fd;			/* borrowed; -1: there is none */
-	bool broken;		/* nothing goes there any more */
+	int fd;                 /* borrowed; -1: there is none */
+	bool broken;            /* nothing goes there any more */
+	bool pinned;            /* nothing that is kept or unsent is dropped */
 	mo_list unsent;
 	mo_timer retry;
 	/* of one above */
-	mo_list kept;	 /* sent, and not yet seen */
+	mo_list kept;    /* sent, and not yet seen */
 	uint64_t number; /* of the newest event that was queued */
-	uint64_t first;	 /* of the oldest that is kept or unsent */
+	uint64_t first;  /* of the oldest that is kept or unsent */
 	size_t kept_bytes;
 } neighbour;
 
@@ -154,10 +166,10 @@ static void drop_oldest_kept(neighbour *l)
  * from there without missing some. */
 static void give_up(neighbour *l)
 {
-	mo_warn("events do not reach the %s generation any more",
-		l == &r.down ? "next" : "former");
-	drop_all(&l->unsent);
+	mo_warn("events do not reach the %s generation any more", l == &r.down ? "next" : "former");
 	l->broken = true;
+	if (!l->pinned)
+		drop_all(&l->unsent);
 }
 
 static int send_event(int fd, const mo_event *e)
@@ -185,7 +197,8 @@ static mo_event *read_event(const mo_wire_msg *m)
 		part[i] = (molt_str){ s.ptr, (size_t)len[i] };
 		s = (molt_str){ s.ptr + len[i], s.len - (size_t)len[i] };
 	}
-	return mo_event_new(part[0], part[1], part[2], s);
+	return mo_event_is_lined(part[1], part[2]) ? mo_event_new(part[0], part[1], part[2], s)
+						   : NULL;
 }
 
 static void sent(neighbour *l, item *i)
@@ -224,11 +237,19 @@ static void pump(neighbour *l)
 	}
 }
 
+static void limit(neighbour *l)
+{
+	while (!l->pinned && l->kept_bytes > KEPT_MAX && !mo_list_empty(&l->kept))
+		drop_oldest_kept(l);
+	if (!l->pinned && !l->broken && l->kept_bytes > KEPT_MAX)
+		give_up(l);
+}
+
 static void enqueue(neighbour *l, mo_event *e)
 {
 	item *i;
 
-	if (l->fd < 0 || l->broken)
+	if (l->fd < 0 || (l->broken && !l->pinned))
 		return;
 	i = mo_malloc(sizeof(*i));
 	i->event = mo_event_ref(e);
@@ -237,10 +258,7 @@ static void enqueue(neighbour *l, mo_event *e)
 	if (l != &r.down) {
 		l->number++;
 		l->kept_bytes += size_of(e);
-		while (l->kept_bytes > KEPT_MAX && !mo_list_empty(&l->kept))
-			drop_oldest_kept(l);
-		if (l->kept_bytes > KEPT_MAX)
-			give_up(l);
+		limit(l);
 	}
 	pump(l);
 }
@@ -277,9 +295,7 @@ static void publish(void *arg)
 
 bool mo_relay_publish(mo_event *e)
 {
-	mo_loop *l = mo_control_loop();
-
-	return l && mo_loop_post(l, publish, e);
+	return mo_control_post(publish, e);
 }
 
 /* ---- down ---- */
@@ -407,6 +423,28 @@ void mo_relay_seen(int fd, uint64_t number)
 		drop_oldest_kept(l);
 }
 
+bool mo_relay_pin(int fd)
+{
+	neighbour *l = above(fd);
+
+	if (!l || l->broken)
+		return false;
+	l->pinned = true;
+	return true;
+}
+
+void mo_relay_unpin(int fd)
+{
+	neighbour *l = above(fd);
+
+	if (!l)
+		return;
+	l->pinned = false;
+	limit(l);
+	if (l->broken)
+		drop_all(&l->unsent);
+}
+
 int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n)
 {
 	neighbour *l = above(fd);
@@ -415,7 +453,7 @@ int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n)
 
 	*out = NULL;
 	*n = 0;
-	if (!l || l->broken || number + 1 < l->first || number > l->number)
+	if (!l || (l->broken && !l->pinned) || number + 1 < l->first || number > l->number)
 		return -ENOENT;
 	lists[0] = &l->kept;
 	lists[1] = &l->unsent;

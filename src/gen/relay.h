@@ -40,6 +40,8 @@ typedef struct mo_event {
 	char bytes[];
 } mo_event;
 
+/* Whether name and id are of one line, as fields of an event stream must be.  [any] */
+bool mo_event_is_lined(molt_str name, molt_str id);
 /* The sum of the parts is at most MO_EVENT_MAX. [any] */
 mo_event *mo_event_new(molt_str topic, molt_str name, molt_str id, molt_str data);
 mo_event *mo_event_ref(mo_event *e); /* [any] */
@@ -68,6 +70,11 @@ void mo_relay_up_open(int fd);
 void mo_relay_up_close(int fd); /* also when there is none */
 void mo_relay_from_above(int fd, const mo_wire_msg *m);
 void mo_relay_seen(int fd, uint64_t number);
+/* From here to the end of the pin none that is kept is dropped, whatever comes or breaks:
+ * what was known of a connection that is taken is known until it is served.  false: there
+ * is no such link. */
+bool mo_relay_pin(int fd);
+void mo_relay_unpin(int fd);
 /* The events behind number, oldest first; the array is malloc'd, each event one
  * reference.  -ENOENT: some are no longer kept. */
 int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n);

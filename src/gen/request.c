@@ -241,8 +241,8 @@ static void ask_in_coroutine(void *arg)
 	call *c = arg;
 
 	c->loop = mo_loop_self();
-	mo_loop_post(mo_control_loop(), c->ask, c);
-	mo_park_wait(&c->park, MOLT_FOREVER);
+	if (mo_control_post(c->ask, c))
+		mo_park_wait(&c->park, MOLT_FOREVER);
 }
 
 /* Asks on the control thread, and waits for the outcome.  Owns target. */
@@ -252,13 +252,14 @@ static int ask_and_wait(void (*ask)(void *call), char *target)
 	int rc;
 
 	c->ask = ask;
+	c->result = -EBUSY; /* if nobody is there to say more */
 	if (mo_co_self() || mo_on_pool_thread()) {
 		mo_on_loop(ask_in_coroutine, c);
 	} else {
 		sem_init(&c->sem, 0, 0);
-		mo_loop_post(mo_control_loop(), ask, c);
-		while (sem_wait(&c->sem) < 0)
-			continue;
+		if (mo_control_post(ask, c))
+			while (sem_wait(&c->sem) < 0)
+				continue;
 		sem_destroy(&c->sem);
 	}
 	rc = c->result;
@@ -269,10 +270,10 @@ static int ask_and_wait(void (*ask)(void *call), char *target)
 
 int mo_request_restart(const char *exe)
 {
-	if (!mo_control_loop())
-		return -ENOTSUP;
-	if (mo_loop_self() == mo_control_loop())
-		return -EDEADLK;
+	int rc = mo_control_reachable();
+
+	if (rc < 0)
+		return rc;
 	return ask_and_wait(on_restart_asked, exe && exe[0] ? mo_start_resolve(exe) : NULL);
 }
 
@@ -322,10 +323,10 @@ static void on_rollback_asked(void *arg)
 
 int mo_request_rollback(const char *by)
 {
-	if (!mo_control_loop())
-		return -ENOENT;
-	if (mo_loop_self() == mo_control_loop())
-		return -EDEADLK;
+	int rc = mo_control_reachable();
+
+	if (rc < 0)
+		return rc == -EDEADLK ? rc : -ENOENT;
 	return ask_and_wait(on_rollback_asked, mo_strdup(by));
 }
 
@@ -350,6 +351,24 @@ void mo_request_no_predecessor(void)
 		list = c->next;
 		on_rollback_asked(c);
 	}
+}
+
+/* Threads that still wait are told; handlers are gone with their loops. */
+static void end_list(call **list)
+{
+	while (*list) {
+		call *c = *list;
+
+		*list = c->next;
+		if (!c->loop)
+			finish_call(c, -EBUSY);
+	}
+}
+
+void mo_request_end(void)
+{
+	end_list(&g.calls);
+	end_list(&g.rollbacks);
 }
 
 /* By a signal: nobody waits. */

@@ -32,5 +32,7 @@ void mo_request_rolled_back(int result);
 void mo_request_begun(void);
 /* The predecessor has gone for good: who asked it to serve again hears so. */
 void mo_request_no_predecessor(void);
+/* The control thread ends: threads that wait are told -EBUSY. */
+void mo_request_end(void);
 
 #endif

@@ -245,12 +245,20 @@ void mo_predecessor_say(const char *type)
 		mo_wire_send(p->child.channel, json_pack("{s:s}", "type", type), NULL, 0);
 }
 
+static void take_conns(mo_predecessor *p, mo_wire_msg *m)
+{
+	long n = mo_move_take(p->host, p->child.channel, m);
+
+	if (n > 0)
+		p->back.given += n;
+}
+
 static void take(mo_predecessor *p, mo_wire_msg *m)
 {
 	int fd = p->child.channel;
 
 	if (strcmp(m->type, "conns") == 0)
-		p->back.given += mo_move_take(p->host, fd, m);
+		take_conns(p, m);
 	else if (strcmp(m->type, "event") == 0)
 		mo_relay_from_above(fd, m);
 	else if (strcmp(m->type, "seen") == 0)
@@ -261,16 +269,21 @@ static void take(mo_predecessor *p, mo_wire_msg *m)
 
 static void take_all(mo_predecessor *p)
 {
+	mo_wire_turn *turn = &p->child.turn;
 	mo_wire_msg m;
 	int rc;
 
+	mo_wire_turn_begin(turn);
 	for (;;) {
-		rc = mo_wire_recv(p->child.channel, &m);
+		rc = mo_wire_next(p->child.channel, turn, &m);
 		if (rc == 1) {
 			take(p, &m);
 			mo_wire_free(&m);
 			continue;
 		}
+		mo_wire_turn_begin(turn);
+		if (rc == -EBUSY && mo_co_sleep(1) == 0)
+			continue;
 		if (rc != -EAGAIN || mo_co_wait_fd(p->child.channel, UV_READABLE, MOLT_FOREVER) < 0)
 			return;
 	}

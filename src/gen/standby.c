@@ -16,6 +16,7 @@
 #include "gen/notify.h"
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
+#include "gen/request.h"
 #include "gen/takeover.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
@@ -39,16 +40,30 @@ static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const 
 			    silence, answer);
 }
 
+/* Does the successor still want them?  Looked at while a loop that is blocked is waited
+ * for: whoever takes the service back must not wait for that. */
+static bool is_wanted(void *arg)
+{
+	mo_predecessor *p = arg;
+
+	return !mo_child_reap(&p->child) && !mo_request_rollback_by() && !p->child.asks_back;
+}
+
 /* Connections move as soon as they can: now, and each time when this is called
  * again, those whose answer has been sent meanwhile. */
 static void move_connections(mo_predecessor *p)
 {
-	mo_move_link link = { .arg = p, .exchange = exchange_conns };
+	mo_move_link link = { .arg = p, .exchange = exchange_conns, .alive = is_wanted };
 	long n;
 
 	if (p->child.channel < 0 || p->move_failed)
 		return;
-	n = mo_move_give(p->host, &link);
+	if (mo_child_reap(&p->child)) {
+		mo_child_last_words(&p->child); /* was it replaced? */
+		n = -ECHILD;
+	} else {
+		n = mo_move_give(p->host, &link);
+	}
 	if (n >= 0) {
 		p->moved += n;
 		return;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +14,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/memfd.h"
 #include "gen/successor.h"
 
 #define BATCH (MO_WIRE_FDS / 2) /* one has at most two descriptors */
@@ -131,13 +131,14 @@ static int write_all(int fd, const char *p, size_t n)
 
 static int seal_bytes(const void *buf, size_t len)
 {
-	int fd = mo_memfd_new("molt-state"), rc;
+	int fd = memfd_create("molt-state", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
 
 	if (fd < 0)
-		return fd;
+		return -errno;
 	rc = write_all(fd, buf, len);
-	if (rc == 0)
-		rc = mo_memfd_seal(fd);
+	if (rc == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		rc = -errno;
 	if (rc == 0)
 		return fd;
 	close(fd);
@@ -157,12 +158,46 @@ static int fill(item *i, const void *buf, int fd)
 	return i->fd < 0 ? -errno : 0;
 }
 
+/* What came and goes on to a successor: nobody has taken, refused or replaced it. */
+static bool passes_on(const item *i)
+{
+	return !i->taken && !i->refused && !find(&st.given, i->key);
+}
+
+/* What goes to a successor, those given first, into out where that is given. */
+static size_t collect(item **out)
+{
+	size_t n = 0;
+
+	MO_LIST_EACH (node, &st.given) {
+		if (out)
+			out[n] = MO_CONTAINER_OF(node, item, node);
+		n++;
+	}
+	MO_LIST_EACH (node, &st.came) {
+		item *i = MO_CONTAINER_OF(node, item, node);
+
+		if (!passes_on(i))
+			continue;
+		if (out)
+			out[n] = i;
+		n++;
+	}
+	return n;
+}
+
+static size_t goes_on(void)
+{
+	return collect(NULL);
+}
+
 /* Puts it in the place of old, which may be NULL. */
 static int put(item *i, item *old)
 {
 	size_t bytes = st.bytes - (old ? old->len : 0);
 
-	if (!old && st.count == MO_STATE_KEYS)
+	if (!old && (st.count == MO_STATE_KEYS ||
+		     (!find(&st.came, i->key) && goes_on() >= MO_STATE_ALL)))
 		return -ENOSPC;
 	if (i->len > MO_STATE_BYTES - bytes)
 		return -EFBIG;
@@ -210,24 +245,6 @@ int molt_state_drop(const char *key)
 
 /* ---- the offer ------------------------------------------------------------------- */
 
-/* What goes to a successor, in this order, up to max; those given win. */
-static size_t collect(item **out, size_t max)
-{
-	size_t n = 0;
-
-	MO_LIST_EACH (node, &st.given) {
-		if (n < max)
-			out[n++] = MO_CONTAINER_OF(node, item, node);
-	}
-	MO_LIST_EACH (node, &st.came) {
-		item *i = MO_CONTAINER_OF(node, item, node);
-
-		if (n < max && !i->taken && !i->refused && !find(&st.given, i->key))
-			out[n++] = i;
-	}
-	return n;
-}
-
 /* One message of up to BATCH of them.  The descriptors are duplicates, for another
  * thread may give or take meanwhile. */
 static json_t *pack(item *const *all, size_t n, int *fds, int *nfds)
@@ -254,24 +271,27 @@ typedef struct parcel {
 	int fds[MO_WIRE_FDS], nfds;
 } parcel;
 
-#define MOST (2 * MO_STATE_KEYS)
-
-static size_t pack_all(parcel *out, size_t *n, size_t *bytes)
+/* malloc'd; how many. */
+static size_t pack_all(parcel **out, size_t *n, size_t *bytes)
 {
-	item *all[MOST];
 	size_t parcels = 0;
+	item **all;
 
 	lock();
-	*n = collect(all, MOST);
+	*n = collect(NULL);
+	all = mo_calloc(*n + 1, sizeof(item *));
+	*out = mo_calloc(*n / BATCH + 1, sizeof(parcel));
+	collect(all);
 	for (size_t k = 0; k < *n; k++)
 		*bytes += all[k]->len;
 	for (size_t at = 0; at < *n; at += BATCH) {
 		size_t part = *n - at < BATCH ? *n - at : BATCH;
-		parcel *p = &out[parcels++];
+		parcel *p = &(*out)[parcels++];
 
 		p->body = pack(all + at, part, p->fds, &p->nfds);
 	}
 	unlock();
+	free(all);
 	return parcels;
 }
 
@@ -288,8 +308,8 @@ static int send_parcel(parcel *p, int (*send)(void *, json_t *, const int *, int
 int mo_state_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg,
 		   json_t **told)
 {
-	parcel *all = mo_calloc(MOST / BATCH, sizeof(*all));
-	size_t n, bytes = 0, parcels = pack_all(all, &n, &bytes);
+	parcel *all;
+	size_t n, bytes = 0, parcels = pack_all(&all, &n, &bytes);
 	int rc = 0;
 
 	*told = n ? json_pack("{s:I, s:I}", "offered", (json_int_t)n, "bytes", (json_int_t)bytes)
@@ -321,18 +341,21 @@ static int next_fd(mo_wire_msg *m, int *at)
 int mo_state_arrive(mo_wire_msg *m)
 {
 	json_t *list = json_object_get(m->body, "list"), *one;
+	size_t k, n = 0;
 	int at = 0, rc = 0;
-	size_t k;
 
 	lock();
+	MO_LIST_EACH (node, &st.came)
+		n++;
 	json_array_foreach (list, k, one) {
 		const char *key;
 		json_int_t len;
 		int has_fd;
 		item *i;
 
-		if (json_unpack(one, "[s, I, b]", &key, &len, &has_fd) < 0 || !is_key(key) ||
-		    len < 0 || find(&st.came, key)) {
+		if (++n > MO_STATE_ALL + MO_STATE_KEYS ||
+		    json_unpack(one, "[s, I, b]", &key, &len, &has_fd) < 0 || !is_key(key) ||
+		    len < 0 || len > (json_int_t)MO_STATE_BYTES || find(&st.came, key)) {
 			rc = -EPROTO;
 			break;
 		}
@@ -351,9 +374,15 @@ int mo_state_arrive(mo_wire_msg *m)
 
 static int read_bytes(int fd, size_t len, void **out)
 {
-	char *p = mo_malloc(len + 1);
+	struct stat file = { 0 };
 	size_t have = 0;
+	char *p;
 
+	if (len > 0 && (fstat(fd, &file) < 0 || (uintmax_t)file.st_size < len))
+		return -EBADMSG;
+	p = malloc(len + 1);
+	if (!p)
+		return -ENOMEM;
 	while (have < len) {
 		ssize_t n = pread(fd, p + have, len - have, (off_t)have);
 
@@ -388,6 +417,22 @@ static int claim(const char *key, item *out)
 	return i ? 0 : -ENOENT;
 }
 
+/* It could not be read: it stays, for another try or for the next successor. */
+static void give_back(const char *key, item *got)
+{
+	item *i;
+
+	lock();
+	i = find(&st.came, key);
+	if (i && i->taken && !i->refused) {
+		i->taken = false;
+		i->memory = got->memory;
+		i->fd = got->fd;
+		got->memory = got->fd = -1;
+	}
+	unlock();
+}
+
 /* The offer may not have been read yet: a program takes its state first of all. */
 static int await_offer(void)
 {
@@ -415,6 +460,8 @@ int molt_state_take(const char *key, void **buf, size_t *len, int *fd)
 		return rc;
 	if (buf)
 		rc = read_bytes(got.memory, got.len, &bytes);
+	if (rc < 0)
+		give_back(key, &got);
 	if (rc == 0 && buf) {
 		*buf = bytes;
 		*len = got.len;

@@ -14,7 +14,8 @@
 
 #include "gen/wire.h"
 
-#define MO_STATE_KEYS 128
+#define MO_STATE_KEYS 128  /* that one program gives */
+#define MO_STATE_ALL 1024  /* with those of others that it passes on */
 #define MO_STATE_KEY_MAX 64
 #define MO_STATE_BYTES ((size_t)1 << 30)
 

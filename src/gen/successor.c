@@ -102,15 +102,6 @@ void mo_successor_tell_counts(void)
 	mo_wire_send(fd, mo_totals_news(mo_control_host(), true), NULL, 0);
 }
 
-void mo_successor_broken(const char *why)
-{
-	int fd = atomic_load(&self->channel);
-
-	if (fd >= 0)
-		mo_wire_send(fd, json_pack("{s:s, s:s, s:b}", "type", "failed", "why", why,
-					   "protocol", 1), NULL, 0);
-}
-
 void mo_successor_failed(const char *why)
 {
 	if (mo_successor_is())
@@ -186,21 +177,25 @@ static int await_more(int fd)
 
 static bool is_passing(int rc)
 {
-	return rc == -ENOMEM || rc == -ENOBUFS;
+	return rc == -ENOMEM || rc == -ENOBUFS || rc == -EBUSY;
 }
 
 /* 0: commit; 1: the channel has ended; -ECANCELED: we end. */
 static int await_commit(const mo_gen_host *host, int fd)
 {
+	mo_wire_turn turn = { 0 };
+
 	for (;;) {
 		mo_wire_msg m;
-		int rc = mo_wire_recv(fd, &m);
+		int rc = mo_wire_next(fd, &turn, &m);
 		bool commit;
 
-		if (is_passing(rc))
-			mo_co_sleep(10);
+		if (is_passing(rc) && mo_co_sleep(rc == -EBUSY ? 1 : 10) < 0)
+			return -ECANCELED;
 		if (rc == -EAGAIN && await_more(fd) < 0)
 			return -ECANCELED;
+		if (rc != 1)
+			mo_wire_turn_begin(&turn);
 		if (rc == -EAGAIN || is_passing(rc))
 			continue;
 		if (rc < 0)
@@ -318,7 +313,7 @@ void mo_successor_hear(mo_wire_msg *m)
 	heed_cancel(m);
 	if (strcmp(m->type, "main") == 0) {
 		become_main(true);
-		mo_previous_stands_by(mo_json_int(m->body, "bake_ms"));
+		mo_previous_stands_by(mo_json_count(m->body, "bake_ms"));
 	} else if (strcmp(m->type, "conns") == 0)
 		mo_move_take(mo_control_host(), fd, m);
 	else if (strcmp(m->type, "event") == 0 && mo_withdraw_gives())
@@ -335,12 +330,13 @@ void mo_successor_hear(mo_wire_msg *m)
 int mo_successor_hear_all(void)
 {
 	bool gave = mo_withdraw_gives();
+	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 	int rc = -EAGAIN;
 
 	/* "back" is the last that listen() hears: from there on it gives. */
 	while (mo_withdraw_gives() == gave &&
-	       (rc = mo_wire_recv(atomic_load(&self->channel), &m)) == 1) {
+	       (rc = mo_wire_next(atomic_load(&self->channel), &turn, &m)) == 1) {
 		mo_successor_hear(&m);
 		mo_wire_free(&m);
 	}

@@ -30,7 +30,6 @@ typedef struct mo_successor {
 	bool supervised;       /* the predecessor, by a supervisor that is not ours */
 	bool opening;          /* the supervisor knows that listeners are being opened */
 	bool looked;           /* for somebody to take over from */
-	bool told;             /* the predecessor, that its offer is not understood */
 	bool committed;        /* it serves, or is about to */
 	bool main;             /* the service manager knows that we serve */
 	bool replaced;         /* the predecessor has been told that we have a successor */

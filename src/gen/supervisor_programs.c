@@ -166,8 +166,7 @@ static void on_serving(const mo_wire_msg *m)
 		mo_watched_signal_one(m->pid, mo_sup.restart);
 		mo_sup.restart = 0;
 	}
-	/* It began to serve while we asked its predecessor to end.  Asked twice it would cut. */
-	if (mo_sup.stopping && !p->asked)
+	if (mo_sup.stopping) /* it began to serve while we asked its predecessor to end */
 		mo_watched_signal_one(m->pid, SIGTERM);
 }
 
@@ -196,6 +195,8 @@ static void on_link_message(mo_wire_msg *m)
 {
 	json_t *receipt = json_object_get(m->body, "receipt");
 
+	if (m->pid <= 0)
+		return; /* of a process that cannot be named here */
 	if (strcmp(m->type, "listeners") == 0 || strcmp(m->type, "offered") == 0) {
 		mo_kept_take(m);
 	} else if (strcmp(m->type, "serving") == 0) {
@@ -211,9 +212,6 @@ static void on_link_message(mo_wire_msg *m)
 	} else if (strcmp(m->type, "refused") == 0 && m->pid == mo_sup.starting) {
 		free(mo_sup.refused);
 		mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
-	} else if (strcmp(m->type, "ended") == 0) {
-		mo_watched_status((pid_t)mo_json_int(m->body, "pid"),
-				  (int)mo_json_int(m->body, "status"));
 	} else if (strcmp(m->type, "upgrade") == 0) {
 		mo_upgrade_asked(m);
 	} else if (strcmp(m->type, "stopping") == 0 && m->pid == mo_sup.serving) {
@@ -222,27 +220,39 @@ static void on_link_message(mo_wire_msg *m)
 	}
 }
 
+/* Up to what can have been waiting there: more comes after the signals' turn. */
 void mo_sup_read_link(void)
 {
+	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
-	int rc;
+	int rc = 0;
 
-	while ((rc = mo_wire_recv(mo_sup.link, &m)) == 1 || rc == -EBADMSG) {
-		if (rc != 1)
-			continue;
-		on_link_message(&m);
-		mo_wire_free(&m);
+	for (int i = 0; i < MO_WIRE_LAST_TURNS && rc != -EAGAIN; i++) {
+		mo_wire_turn_begin(&turn);
+		for (unsigned bad = 0; bad < MO_WIRE_TURN; bad += rc == -EBADMSG) {
+			rc = mo_wire_next(mo_sup.link, &turn, &m);
+			if (rc != 1 && rc != -EBADMSG)
+				break;
+			if (rc != 1)
+				continue;
+			on_link_message(&m);
+			mo_wire_free(&m);
+		}
 	}
 }
 
 /* The program that starts takes us for its predecessor. */
 void mo_sup_read_channel(void)
 {
+	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 	bool done = false;
 	int rc;
 
-	while (!done && mo_sup.channel >= 0 && (rc = mo_wire_recv(mo_sup.channel, &m)) != -EAGAIN) {
+	while (!done && mo_sup.channel >= 0) {
+		rc = mo_wire_next(mo_sup.channel, &turn, &m);
+		if (rc == -EAGAIN || rc == -EBUSY)
+			return;
 		if (rc <= 0) {
 			mo_sup_close_channel();
 			return;

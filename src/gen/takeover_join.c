@@ -159,6 +159,8 @@ static int await_word(int fd, char **why)
 	if (poll(&p, 1, (int)ANSWER_TIME) == 0)
 		return fail(why, -ETIMEDOUT, wanted, "the program there does not answer");
 	n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && errno == ECONNRESET) /* its word may be behind that, as in wire.c */
+		n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	return n > 0;
 }
 

@@ -2,6 +2,7 @@
 #include "gen/totals.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,14 +43,41 @@ static const char *own_name(void)
 	return name;
 }
 
+/* ---- what a neighbour tells -------------------------------------------------- */
+
+/* A count, as an unsigned number, for sums that wrap instead of overflowing. */
+static uint64_t number(const json_t *counts, size_t i)
+{
+	json_int_t n = json_integer_value(json_array_get(counts, i));
+
+	return n < 0 ? 0 : (uint64_t)n;
+}
+
+/* The counts of one process as this program would have written them: numbers, of a
+ * limited number of servers. */
+static json_t *clean_process(json_t *from)
+{
+	json_t *out = json_object(), *counts;
+	const char *server;
+
+	json_object_foreach (from, server, counts) {
+		json_t *list = json_array();
+
+		for (size_t i = 0; i < json_array_size(counts) && i < MO_TOTALS_COUNTS; i++)
+			json_array_append_new(list, json_integer((json_int_t)number(counts, i)));
+		json_object_set_new(out, server, list);
+		if (json_object_size(out) == MO_TOTALS_SERVERS)
+			break;
+	}
+	return out;
+}
+
 /* a[i] += b[i], for as many as b has. */
 static void add_counts(json_t *a, const json_t *b)
 {
 	for (size_t i = 0; i < json_array_size(b); i++) {
-		json_int_t n = json_integer_value(json_array_get(b, i));
+		json_int_t n = (json_int_t)((number(a, i) + number(b, i)) & INT64_MAX);
 
-		if (i < json_array_size(a))
-			n += json_integer_value(json_array_get(a, i));
 		if (i < json_array_size(a))
 			json_array_set_new(a, i, json_integer(n));
 		else
@@ -119,6 +147,27 @@ json_t *mo_totals_news(const mo_gen_host *h, bool live)
 	return json_pack("{s:s, s:o}", "type", "counts", "live", all);
 }
 
+/* A name that nobody has told yet is that of one more process, of which there are few. */
+static bool may_add(const char *name)
+{
+	if (json_object_get(t.live, name))
+		return true;
+	if (json_object_size(t.live) >= MO_TOTALS_PROCESSES)
+		fold();
+	return json_object_size(t.live) < MO_TOTALS_PROCESSES && strlen(name) < 32;
+}
+
+static void take_live(json_t *live, const char *but)
+{
+	const char *name;
+	json_t *counts;
+
+	json_object_foreach (live, name, counts) {
+		if (json_is_object(counts) && strcmp(name, but) != 0 && may_add(name))
+			json_object_set_new(t.live, name, clean_process(counts));
+	}
+}
+
 void mo_totals_arrive(const json_t *offer)
 {
 	json_t *base = json_object_get(offer, "base"), *live = json_object_get(offer, "live");
@@ -127,22 +176,16 @@ void mo_totals_arrive(const json_t *offer)
 		return;
 	lock();
 	json_decref(t.base);
-	json_decref(t.live);
-	t.base = json_deep_copy(base);
-	t.live = json_deep_copy(live);
+	t.base = clean_process(base);
+	json_object_clear(t.live);
+	take_live(live, "");
 	unlock();
 }
 
 void mo_totals_put(const json_t *news)
 {
-	json_t *live = json_object_get(news, "live"), *counts;
-	const char *name;
-
 	lock();
-	json_object_foreach (live, name, counts) {
-		if (json_is_object(counts) && strcmp(name, own_name()) != 0)
-			json_object_set_new(t.live, name, json_deep_copy(counts));
-	}
+	take_live(json_object_get(news, "live"), own_name());
 	unlock();
 }
 
@@ -158,7 +201,7 @@ static void sum_up(json_t *servers, const char *server, uint64_t *sum, size_t n)
 	json_t *counts = json_object_get(servers, server);
 
 	for (size_t i = 0; i < n; i++)
-		sum[i] += (uint64_t)json_integer_value(json_array_get(counts, i));
+		sum[i] += number(counts, i);
 }
 
 void mo_totals_add(const char *server, uint64_t *sum, size_t n)

@@ -24,6 +24,10 @@
 #include "gen/gen.h"
 
 #define MO_TOTALS_EVERY MOLT_SECOND
+/* What is kept of what neighbours tell: more is not believed. */
+#define MO_TOTALS_PROCESSES 64
+#define MO_TOTALS_SERVERS 256
+#define MO_TOTALS_COUNTS 16
 
 /* "2.4711": the name of a process. */
 void mo_totals_name(char name[32], unsigned generation, int pid);

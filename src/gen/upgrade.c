@@ -240,14 +240,17 @@ static void on_answer(const mo_wire_msg *m)
 
 void mo_upgrade_look(void)
 {
+	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 	char *text;
 	int rc = 0;
 
-	while (u.channel >= 0 && (rc = mo_wire_recv(u.channel, &m)) == 1) {
+	while (u.channel >= 0 && (rc = mo_wire_next(u.channel, &turn, &m)) == 1) {
 		on_answer(&m);
 		mo_wire_free(&m);
 	}
+	if (rc == -EBUSY)
+		rc = -EAGAIN;
 	if (u.channel < 0 || (rc == -EAGAIN && mo_now() < u.deadline))
 		return;
 	text = mo_fmt(rc == -EAGAIN

@@ -10,16 +10,17 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/kept.h"
-#include "gen/memfd.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
 #include "gen/watched.h"
 #include "gen/wire.h"
 
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define MAX_STATE (64 * 1024 * 1024)
 
 int mo_upgrade_version __attribute__((weak)) = 1;
@@ -87,11 +88,14 @@ json_t *mo_upgrade_state(int asker)
 
 int mo_upgrade_write(const json_t *state)
 {
-	int fd = mo_memfd_new("molt-supervisor"), rc;
+	int fd = memfd_create("molt-supervisor", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc = 0;
 
 	if (fd < 0)
-		return fd;
-	rc = json_dumpfd(state, fd, JSON_COMPACT) < 0 ? -EIO : mo_memfd_seal(fd);
+		return -errno;
+	if (json_dumpfd(state, fd, JSON_COMPACT) < 0)
+		rc = -EIO;
+	else if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		rc = -errno;
 	if (rc == 0)
 		return fd;
 	close(fd);
@@ -127,7 +131,7 @@ static json_t *load(int memfd)
 	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, memfd, 0);
 	if (text == MAP_FAILED)
 		return NULL;
-	state = json_loadb(text, (size_t)st.st_size, JSON_REJECT_DUPLICATES, NULL);
+	state = mo_json_load(text, (size_t)st.st_size, MO_JSON_DEPTH, JSON_REJECT_DUPLICATES);
 	munmap(text, (size_t)st.st_size);
 	return state;
 }
@@ -138,7 +142,7 @@ int mo_upgrade_read(int memfd, json_t **out, char **why)
 	long long version;
 
 	*out = NULL;
-	if (mo_memfd_is_sealed(memfd))
+	if (fcntl(memfd, F_GET_SEALS) == SEALS)
 		state = load(memfd);
 	if (!state) {
 		*why = mo_strdup("what it was given is no state of a supervisor");

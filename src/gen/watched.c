@@ -16,12 +16,6 @@
 static mo_process *all;
 static size_t count;
 
-/* The last one whose end was seen before its status was known. */
-static struct {
-	pid_t pid;
-	int status;
-} late = { .status = -1 };
-
 mo_process *mo_watched_find(pid_t pid)
 {
 	for (size_t i = 0; i < count; i++)
@@ -113,21 +107,6 @@ bool mo_watched_blind(void)
 
 /* ---- ends ------------------------------------------------------------------- */
 
-void mo_watched_status(pid_t pid, int status)
-{
-	mo_process *p = mo_watched_find(pid);
-
-	if (p && (p->gone || mo_pidfd_ended(p->pidfd, pid)))
-		p->status = status;
-	else if (!p && pid == late.pid)
-		late.status = status;
-}
-
-int mo_watched_late_status(void)
-{
-	return late.status;
-}
-
 /* Children that nobody told us of are reaped too: they were orphans. */
 static void reap(void)
 {
@@ -138,26 +117,22 @@ static void reap(void)
 		mo_process *p = mo_watched_find(pid);
 
 		/* Another one may have that number by now. */
-		if (p && !mo_pidfd_ended(p->pidfd, pid))
+		if (!p || !mo_pidfd_ended(p->pidfd, pid))
 			continue;
-		if (p)
-			p->gone = true;
-		mo_watched_status(pid, status);
+		p->gone = true;
+		p->status = status;
 	}
 }
 
-/* A serving generation may be the child of its predecessor, which reaps it, and tells
- * the status, or ends and leaves it to us. */
+/* A serving generation may be the child of its predecessor, which reaps it. */
 static void look_at(mo_process *p)
 {
-	int status;
-
 	if (p->gone)
 		return;
 	p->gone = mo_pidfd_ended(p->pidfd, p->pid);
 	/* It may have ended since reap() looked. */
-	if (p->gone && mo_pidfd_reap(p->pidfd, p->pid, &status) == 1)
-		p->status = status;
+	if (p->gone && mo_pidfd_reap(p->pidfd, p->pid, &p->status) != 1)
+		p->status = -1;
 }
 
 void mo_watched_look(void)
@@ -175,10 +150,6 @@ bool mo_watched_ended(mo_process *out)
 		if (all[i].pidfd >= 0)
 			close(all[i].pidfd);
 		*out = all[i];
-		if (out->status < 0) {
-			late.pid = out->pid;
-			late.status = -1;
-		}
 		all[i] = all[--count];
 		return true;
 	}
@@ -217,10 +188,8 @@ void mo_watched_kill_stopped(void)
 
 void mo_watched_signal(int number)
 {
-	for (size_t i = 0; i < count; i++) {
-		all[i].asked = true;
+	for (size_t i = 0; i < count; i++)
 		signal_to(&all[i], number);
-	}
 }
 
 void mo_watched_kill_all(void)

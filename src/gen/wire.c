@@ -2,6 +2,7 @@
 #include "gen/wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/fault.h"
+#include "base/json.h"
 #include "net/secret.h"
 
 #ifndef SO_PEERPIDFD
@@ -135,18 +137,36 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 	return n;
 }
 
-/* Takes descriptors and credentials out of the control part. */
-static void take_control(struct msghdr *m, mo_wire_msg *out)
+/* More than a message may have: where the kernel tells no pid, there is room for some. */
+static bool take_fds(const struct cmsghdr *c, mo_wire_msg *out)
 {
+	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	bool fit = true;
+
+	for (size_t i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+		if (out->nfds < MO_WIRE_FDS) {
+			out->fds[out->nfds++] = fd;
+		} else {
+			close(fd);
+			fit = false;
+		}
+	}
+	return fit;
+}
+
+/* Takes descriptors and credentials out of the control part; false: too many. */
+static bool take_control(struct msghdr *m, mo_wire_msg *out)
+{
+	bool fit = true;
+
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level != SOL_SOCKET)
 			continue;
 		if (c->cmsg_type == SCM_RIGHTS) {
-			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-			MO_CHECK(n + (size_t)out->nfds <= MO_WIRE_FDS);
-			memcpy(out->fds + out->nfds, CMSG_DATA(c), n * sizeof(int));
-			out->nfds += (int)n;
+			fit = take_fds(c, out) && fit;
 		} else if (c->cmsg_type == SCM_CREDENTIALS) {
 			struct ucred cred;
 
@@ -154,6 +174,30 @@ static void take_control(struct msghdr *m, mo_wire_msg *out)
 			out->pid = cred.pid;
 		}
 	}
+	return fit;
+}
+
+/* A peer that died with unread messages of ours: the kernel tells ECONNRESET once, and
+ * gives what the peer had sent before only to who asks again. */
+static ssize_t receive(int fd, struct msghdr *m)
+{
+	bool reset = false;
+	ssize_t n;
+
+	for (;;) {
+		n = recvmsg(fd, m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			return n;
+		reset = errno == ECONNRESET;
+	}
+}
+
+/* Room for a packet is mapped and wiped each time: not for a look at nothing. */
+static bool is_silent(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
 }
 
 int mo_wire_recv(int fd, mo_wire_msg *out)
@@ -162,34 +206,36 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int) * MO_WIRE_FDS) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
-	char *text = mo_secret_new(MO_WIRE_MAX);
-	struct iovec iov = { text, MO_WIRE_MAX };
+	struct iovec iov = { NULL, MO_WIRE_MAX };
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
+	char *text;
 	json_t *type;
+	bool fit;
 	int fault = MO_FAULT_WAITING(fd);
 	ssize_t n;
 
 	*out = (mo_wire_msg){ 0 };
-	if (fault < 0) {
-		mo_secret_free(text, MO_WIRE_MAX);
+	if (fault < 0)
 		return fault;
-	}
-	do
-		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	if (is_silent(fd))
+		return -EAGAIN;
+	iov.iov_base = text = mo_secret_new(MO_WIRE_MAX);
+	n = receive(fd, &m);
 	if (n <= 0) {
 		mo_secret_free(text, MO_WIRE_MAX);
 		return n == 0 ? 0 : errno == ECONNRESET ? 0 : -errno;
 	}
-	take_control(&m, out);
+	fit = take_control(&m, out);
 	out->packet = text;
-	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	out->size = (size_t)n;
+	if (fit && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		size_t head = strnlen(text, (size_t)n);
 
-		out->body = json_loadb(text, head, JSON_REJECT_DUPLICATES, NULL);
+		out->body = mo_json_load(text, head, MO_JSON_DEPTH_NEAR,
+					 JSON_REJECT_DUPLICATES);
 		if (head < (size_t)n)
 			out->blob = (molt_str){ text + head + 1, (size_t)n - head - 1 };
 	}
@@ -204,6 +250,28 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		return -EBADMSG;
 	}
 	return 1;
+}
+
+void mo_wire_turn_begin(mo_wire_turn *t)
+{
+	t->messages = 0;
+	t->bytes = 0;
+}
+
+int mo_wire_next(int fd, mo_wire_turn *t, mo_wire_msg *out)
+{
+	int rc;
+
+	if (t->messages >= MO_WIRE_TURN || t->bytes >= MO_WIRE_TURN_BYTES)
+		return -EBUSY;
+	rc = mo_wire_recv(fd, out);
+	if (rc == 1) {
+		t->messages++;
+		t->bytes += out->size;
+		t->all_messages++;
+		t->all_bytes += out->size;
+	}
+	return rc;
 }
 
 void mo_wire_free(mo_wire_msg *m)
@@ -226,4 +294,11 @@ const char *mo_json_str(const json_t *o, const char *key)
 long long mo_json_int(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
+}
+
+long long mo_json_count(const json_t *o, const char *key)
+{
+	long long n = mo_json_int(o, key);
+
+	return n < 0 ? 0 : n > MO_WIRE_NUMBER ? MO_WIRE_NUMBER : n;
 }

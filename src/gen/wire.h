@@ -6,7 +6,8 @@
  * Always: a packet is whole or refused (MSG_TRUNC and MSG_CTRUNC are fatal);
  * received descriptors are close-on-exec; who receives descriptors owns them;
  * who sends keeps its own.  Unknown members are ignored, so that versions can
- * add some; an unknown "type" is the caller's to ignore.
+ * add some; an unknown "type" is the caller's to ignore.  What the other side sent
+ * before its end comes before the end, also when it left words of ours unread.
  *
  *   type       from         with                                   answers
  *   takeover   successor    protocol, exe: it was started by others (takeover.h)
@@ -68,10 +69,24 @@ typedef struct mo_wire_msg {
 	const char *type; /* in body; never NULL */
 	char *packet;     /* owned; MO_WIRE_MAX bytes for secrets */
 	molt_str blob;    /* the bytes behind the object, in packet */
+	size_t size;      /* of the packet */
 	int fds[MO_WIRE_FDS];
 	int nfds;
 	pid_t pid; /* of the sender, as the kernel tells; 0: not known */
 } mo_wire_msg;
+
+/* How much one look at a channel takes, and what has come in all.  A neighbour that
+ * sends without end gets its turn and holds up nobody: deadlines, signals and the other
+ * neighbours have theirs in between. */
+#define MO_WIRE_TURN 256u
+#define MO_WIRE_TURN_BYTES (1u << 20)
+/* More turns than the messages that can wait in a channel whose sender is dead. */
+#define MO_WIRE_LAST_TURNS 16
+typedef struct mo_wire_turn {
+	unsigned messages; /* of this turn */
+	size_t bytes;
+	uint64_t all_messages, all_bytes;
+} mo_wire_turn;
 
 /* Room for large packets, and the sender's pid with each: for one that was made
  * elsewhere. */
@@ -89,11 +104,19 @@ int mo_wire_send(int fd, json_t *body, const int *fds, int n);
 int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_str *pieces,
 		      size_t npieces);
 /* 1: a message in *out, to be freed with mo_wire_free(); 0: end of stream;
- * -EAGAIN; -EBADMSG (cut, no object, no type); other -errno. */
+ * -EAGAIN; -EBADMSG (cut, no object, no type, nested too deeply); other -errno. */
 int mo_wire_recv(int fd, mo_wire_msg *out);
+/* The same for who reads one message after the other; -EBUSY: the turn is over, there
+ * may be more. */
+int mo_wire_next(int fd, mo_wire_turn *t, mo_wire_msg *out);
+void mo_wire_turn_begin(mo_wire_turn *t);
 void mo_wire_free(mo_wire_msg *m); /* closes descriptors still in m->fds */
 
 const char *mo_json_str(const json_t *o, const char *key); /* "" when not there */
 long long mo_json_int(const json_t *o, const char *key);   /* 0 when not there */
+/* A time, a count, a length that a neighbour tells: what is negative is 0, and what no
+ * neighbour means (over MO_WIRE_NUMBER) is that, so that sums cannot overflow. */
+long long mo_json_count(const json_t *o, const char *key);
+#define MO_WIRE_NUMBER (1LL << 50)
 
 #endif

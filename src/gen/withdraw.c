@@ -175,9 +175,10 @@ static int exchange(void *arg, json_t *body, const int *fds, int n, const molt_s
 {
 	int channel = *(int *)arg;
 	int rc = send_waiting(channel, body, fds, n, pieces);
+	mo_wire_turn turn = { 0 };
 
 	while (rc == 0) {
-		rc = mo_wire_recv(channel, answer);
+		rc = mo_wire_next(channel, &turn, answer);
 		if (rc == 1 && strcmp(answer->type, "took") == 0)
 			return 0;
 		if (rc == 1) {
@@ -186,7 +187,11 @@ static int exchange(void *arg, json_t *body, const int *fds, int n, const molt_s
 		}
 		if (rc == -EAGAIN && mo_co_wait_fd(channel, UV_READABLE, MOLT_FOREVER) < 0)
 			return -ECANCELED;
-		rc = rc == 1 || rc == -EAGAIN ? 0 : -EPIPE;
+		if (rc == -EBUSY && mo_co_sleep(1) < 0)
+			return -ECANCELED;
+		if (rc == -EAGAIN || rc == -EBUSY)
+			mo_wire_turn_begin(&turn);
+		rc = rc == 1 || rc == -EAGAIN || rc == -EBUSY ? 0 : -EPIPE;
 	}
 	return rc;
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "gen/control.h"
@@ -210,7 +211,7 @@ static bool has_type(const molt_req *r, const char *type)
 
 static int path_of_json(molt_req *r, molt_str body, const char **path)
 {
-	json_t *o = json_loadb(body.ptr, body.len, 0, NULL);
+	json_t *o = mo_json_load(body.ptr, body.len, MO_JSON_DEPTH, 0);
 	json_t *v = json_object_get(o, "newExeFilePath");
 	int err = json_is_object(o) && (!v || json_is_string(v)) ? 0 : -EINVAL;
 
@@ -267,7 +268,7 @@ static void check_exe(void *arg)
 static json_t *last_receipt(void)
 {
 	char *text = molt_receipt();
-	json_t *receipt = text ? json_loads(text, 0, NULL) : NULL;
+	json_t *receipt = text ? mo_json_load(text, strlen(text), MO_JSON_DEPTH, 0) : NULL;
 
 	free(text);
 	return receipt;

@@ -21,14 +21,21 @@
 
 _Static_assert(MO_GEN_BATCH == MO_PACK_MAX, "one pack is one batch");
 
-#define LOOP_TIMEOUT (10 * MOLT_SECOND)
+/* A loop that a handler blocks for longer is asked again: events wait for the others. */
+#define LOOP_TIMEOUT (200 * MOLT_MS)
 #define RESTORE_TIMEOUT (5 * MOLT_SECOND)
 
 /* ---- the giver ----------------------------------------------------------------- */
 
-/* What the loops have packed; a loop that was blocked may come late. */
+/* What the loops have packed in this round.
+ *
+ * Always: a loop packs under the lock and in the round that it was asked in.  One that was
+ * blocked and comes late takes nothing out of service, for nobody would give that away or
+ * serve it on, and the events of that time have gone the other way. */
 static struct {
 	pthread_mutex_t lock;
+	unsigned round;
+	bool open;
 	mo_gen_batch *first;
 } packed = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -54,27 +61,34 @@ static mo_gen_batch *batch_of(mo_pack *p)
 	return b;
 }
 
-static void pack_on(mo_loop *l, void *unused)
+static void pack_on(mo_loop *l, void *round)
 {
-	mo_pack *p = mo_conns_pack(l);
+	mo_pack *p = NULL;
 	mo_gen_batch *b;
 
-	(void)unused;
-	if (!p)
-		return;
-	b = batch_of(p);
 	pthread_mutex_lock(&packed.lock);
-	b->next = packed.first;
-	packed.first = b;
+	if (packed.open && packed.round == (unsigned)(uintptr_t)round)
+		p = mo_conns_pack(l);
+	if (p) {
+		b = batch_of(p);
+		b->next = packed.first;
+		packed.first = b;
+	}
 	pthread_mutex_unlock(&packed.lock);
 }
 
-mo_gen_batch *mo_process_give(void)
+mo_gen_batch *mo_process_give(bool (*go_on)(void *arg), void *arg)
 {
 	mo_gen_batch *all;
+	unsigned round;
 
-	mo_loops_run(pack_on, NULL, LOOP_TIMEOUT);
 	pthread_mutex_lock(&packed.lock);
+	packed.open = true;
+	round = ++packed.round;
+	pthread_mutex_unlock(&packed.lock);
+	mo_loops_run_while(pack_on, (void *)(uintptr_t)round, LOOP_TIMEOUT, go_on, arg);
+	pthread_mutex_lock(&packed.lock);
+	packed.open = false;
 	all = packed.first;
 	packed.first = NULL;
 	pthread_mutex_unlock(&packed.lock);
@@ -240,6 +254,12 @@ static void make(void *arg)
 		batch_drop(b);
 }
 
+/* HTTP/1 gives at most what its buffer holds (movable() in http/h1.c). */
+static bool fits(const mo_gen_conn *c, const mo_protocol *proto)
+{
+	return proto != &mo_protocol_h1 || c->bytes.len <= MO_LOOP_BUFFER;
+}
+
 static const mo_protocol *protocol_of(const char *name)
 {
 	static const mo_protocol *const all[] = { &mo_protocol_h1, &mo_protocol_ws,
@@ -327,7 +347,8 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 	for (size_t i = 0; i < n; i++) {
 		const mo_protocol *proto = protocol_of(c[i].protocol);
 
-		keep[i] = keep[i] && proto && mo_stream_can_unpack(c[i].stream);
+		keep[i] = keep[i] && proto && fits(&c[i], proto) &&
+			  mo_stream_can_unpack(c[i].stream);
 		if (!keep[i])
 			continue;
 		c[i].ready = made_new(&c[i], proto);
@@ -441,4 +462,9 @@ void mo_process_take(const mo_gen_conn *c)
 	for (size_t i = 0; i < a->nmissed; i++)
 		a->missed[i] = mo_event_ref(c->missed[i]);
 	MO_CHECK(mo_loop_post(m->loop, adopt, a));
+}
+
+void mo_process_discard(const mo_gen_conn *c)
+{
+	forgo(c->ready);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "http/conn.h"
 #include "rt/park.h"
@@ -17,6 +18,7 @@
 
 #define MAX_LOOPS MO_LOOPS_MAX
 #define WATCHDOG_LIMIT 250
+#define SLICE (20 * MOLT_MS)
 
 static mo_loop *loops[MAX_LOOPS];
 static int count;
@@ -121,7 +123,35 @@ static bool wait_on_thread(barrier *b, molt_time timeout)
 	return rc != ETIMEDOUT;
 }
 
-bool mo_loops_run(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeout)
+/* One that has been stopped comes to nothing any more. */
+static void ask(mo_loop *l, barrier *b)
+{
+	if (mo_loop_post(l, run_one, b))
+		return;
+	atomic_fetch_sub(&b->left, 1);
+	atomic_fetch_sub(&b->users, 1); /* the waiter still has its own use */
+}
+
+/* In slices, between which go_on() is asked.  A loop may be the last one before this waits. */
+static bool wait_in_coroutine(barrier *b, molt_time timeout, bool (*go_on)(void *arg), void *arg)
+{
+	molt_time deadline = mo_deadline(timeout);
+
+	while (atomic_load(&b->left) > 0) {
+		molt_time left = mo_left(deadline);
+
+		if (left == 0 || (go_on && !go_on(arg)))
+			return false;
+		if (go_on && (left < 0 || left > SLICE))
+			left = SLICE;
+		if (mo_park_wait(&b->park, left) == 0)
+			return true;
+	}
+	return true;
+}
+
+bool mo_loops_run_while(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeout,
+			bool (*go_on)(void *go_on_arg), void *go_on_arg)
 {
 	barrier *b;
 	bool all;
@@ -137,15 +167,20 @@ bool mo_loops_run(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeou
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->all, NULL);
 	for (int i = 0; i < count; i++)
-		mo_loop_post(loops[i], run_one, b);
+		ask(loops[i], b);
 	if (b->waiter_loop) {
-		all = mo_park_wait(&b->park, timeout) == 0;
-		b->given_up = !all;
+		all = wait_in_coroutine(b, timeout, go_on, go_on_arg);
+		b->given_up = true;
 	} else {
 		all = wait_on_thread(b, timeout);
 	}
 	barrier_drop(b);
 	return all;
+}
+
+bool mo_loops_run(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeout)
+{
+	return mo_loops_run_while(fn, arg, timeout, NULL, NULL);
 }
 
 static void fini_loop(mo_loop *l, void *unused)

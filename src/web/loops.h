@@ -15,6 +15,10 @@ mo_loop *mo_loops_get(int i);
  * must outlive that.  From any thread but a serving loop's; in a coroutine of
  * the control loop it parks. */
 bool mo_loops_run(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeout);
+/* The same, in a coroutine: it gives up, too, when go_on(go_on_arg), asked every 20 ms or
+ * so, is false.  NULL: not asked. */
+bool mo_loops_run_while(void (*fn)(mo_loop *l, void *arg), void *arg, molt_time timeout,
+			bool (*go_on)(void *go_on_arg), void *go_on_arg);
 
 /* Ends and frees them; every connection must be closed. */
 void mo_loops_stop(void);

@@ -341,6 +341,7 @@ static const mo_gen_host host = {
 	.gave = mo_process_gave,
 	.takes = mo_process_takes,
 	.prepare = mo_process_prepare,
+	.discard = mo_process_discard,
 	.take = mo_process_take,
 	.event = mo_topics_deliver,
 	.close_listeners = close_listeners,
@@ -417,8 +418,11 @@ char *molt_receipt(void)
 void molt_process_get(molt_process_info *out)
 {
 	mo_gen_info info;
-	mo_gen_load now = load();
+	mo_gen_load now;
 
+	mo_servers_lock(); /* they are freed at the end of molt_wait() */
+	now = load();
+	mo_servers_unlock();
 	mo_control_info(&info);
 	*out = (molt_process_info){ .pid = (int)getpid(),
 				    .parent_generation_pid = info.predecessor_pid,
@@ -483,7 +487,7 @@ int molt_server_stop(molt_server *s)
 	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
 	if (s->state != MO_SERVER_STARTED)
 		return -EINVAL;
-	return mo_loop_spawn(mo_control_loop(), stop_server, s) ? 0 : -EBUSY;
+	return mo_control_spawn(stop_server, s) ? 0 : -EBUSY;
 }
 
 /* ---- status ----------------------------------------------------------------------------- */

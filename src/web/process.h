@@ -8,7 +8,7 @@
 const mo_gen_host *mo_process_host(void);
 
 /* handover.c: parts of the host. */
-mo_gen_batch *mo_process_give(void);
+mo_gen_batch *mo_process_give(bool (*go_on)(void *arg), void *arg);
 void mo_process_gave(mo_gen_batch *b);
 bool mo_process_takes(const char *server, bool tls);
 /* Makes ready what the protocols of connections need; may park. */
@@ -18,6 +18,7 @@ void mo_process_take(const mo_gen_conn *c);
 size_t mo_process_coming(void);
 /* The process ends: what is still made ready is left to its giver.  Does not park. */
 void mo_process_end_coming(void);
+void mo_process_discard(const mo_gen_conn *c);
 
 /* probe.c: parts of the host. */
 size_t mo_process_probes(mo_gen_probe *out, size_t max);

@@ -311,12 +311,14 @@ static void pause_on(mo_loop *l, void *arg)
 /* A loop that a handler blocks for longer than this accepts nothing meanwhile,
  * and both generations may accept at once: the switch need not wait for it. */
 #define ACCEPT_TIMEOUT MOLT_SECOND
+/* To accept again is urgent, for the other servers, too: nothing depends on that loop. */
+#define RESUME_TIMEOUT (50 * MOLT_MS)
 
 void mo_start_accept(molt_server *s, bool on)
 {
 	if (s->state != MO_SERVER_STARTED || s->nendpoints == 0)
 		return;
-	if (!mo_loops_run(on ? resume_on : pause_on, s, ACCEPT_TIMEOUT))
+	if (!mo_loops_run(on ? resume_on : pause_on, s, on ? RESUME_TIMEOUT : ACCEPT_TIMEOUT))
 		mo_warn("a loop is blocked by a handler; server %s goes on without it", s->name);
 }
 

@@ -232,19 +232,13 @@ void mo_topics_deliver(mo_event *e)
 			mo_event_unref(e);
 }
 
-static bool one_line(molt_str s)
-{
-	return !memchr(s.ptr, '\n', s.len) && !memchr(s.ptr, '\r', s.len) &&
-	       !memchr(s.ptr, '\0', s.len);
-}
-
 int molt_publish(const char *topic, const char *event, const char *id, const void *buf, size_t n)
 {
 	molt_str t = mo_str(topic ? topic : ""), name = mo_str(event ? event : ""),
 		 number = mo_str(id ? id : ""), data = { n ? buf : "", n };
 	mo_event *e;
 
-	if (!mo_topic_is_name(t) || !one_line(name) || !one_line(number))
+	if (!mo_topic_is_name(t) || !mo_event_is_lined(name, number))
 		return -EINVAL;
 	if (n > MO_EVENT_MAX || t.len + name.len + number.len + n > MO_EVENT_MAX)
 		return -EMSGSIZE;

@@ -163,6 +163,12 @@ class Programs(Admin):
     def test_a_get_and_a_bad_path_change_nothing(self):
         self.refused(method="GET", query="?newExeFilePath=/bin/true", statuses=(400, 403, 422))
 
+    def test_json_that_is_nested_900_levels_deep_is_refused(self):
+        answer = self.admin(self.srv, "restart", headers=[("Content-Type", "application/json")],
+                            body=b'{"x":' + b"[" * 900 + b"]" * 900 + b"}")
+        self.assertEqual(answer.status, 400, answer)
+        self.assertEqual(self.serving_pid(self.srv), self.first)
+
 
 class Token(Case):
     @classmethod

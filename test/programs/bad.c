@@ -101,6 +101,54 @@ static int babble(molt_server *s)
 	return hang(s);
 }
 
+/* Says a word of Molt, nested so deeply that reading it takes a stack, then waits. */
+static int deep(molt_server *s)
+{
+	static char word[2 * 900 + 64] = "{\"type\":\"log\",\"line\":";
+	size_t n = strlen(word);
+
+	memset(word + n, '[', 900);
+	memset(word + n + 900, ']', 900);
+	word[n + 1800] = '}';
+	for (int fd = 3; fd < 64; fd++)
+		send(fd, word, n + 1801, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return hang(s);
+}
+
+/* Says without end what is of no interest, and never that it is ready. */
+static int flood(molt_server *s)
+{
+	static char word[48 * 1024] = "{\"type\":\"health\",\"v\":[0";
+	size_t n = strlen(word);
+
+	/* Reading one takes much longer than sending it. */
+	while (n < sizeof(word) - 8)
+		n += (size_t)sprintf(word + n, ",0");
+	n += (size_t)sprintf(word + n, "]}");
+	for (;;) {
+		for (int fd = 3; fd < 64; fd++)
+			send(fd, word, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	return 0;
+}
+
+/* The same with counts of ever other processes, until nobody takes more. */
+static int flood_counts(molt_server *s)
+{
+	char word[400];
+	unsigned number = 0;
+
+	for (;;) {
+		snprintf(word, sizeof(word),
+			 "{\"type\":\"counts\",\"live\":{\"7.%u\":{\"s%u\":[1,2,3,4,5,6,7]}}}", number,
+			 number);
+		number++;
+		for (int fd = 3; fd < 64; fd++)
+			send(fd, word, strlen(word), MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	return 0;
+}
+
 /* Closes everything that it inherited, as daemons do, then works on. */
 static int close_all(molt_server *s)
 {
@@ -145,6 +193,9 @@ static const struct {
 	{ "cannot_bind", cannot_bind },
 	{ "exit_zero", exit_zero },
 	{ "babble", babble },
+	{ "deep", deep },
+	{ "flood", flood },
+	{ "flood_counts", flood_counts },
 	{ "close_all", close_all },
 	{ "no_listener", no_listener },
 	{ "daemonize", daemonize },

@@ -219,6 +219,9 @@ class Hangs(BadProgram):
     def test_speaks_nonsense(self):
         self.refused(self.put_bad("babble"), 502, "INIT")
 
+    def test_speaks_what_is_nested_900_levels_deep(self):
+        self.refused(self.put_bad("deep"), 502, "INIT", "no message of Molt")
+
     def test_closes_what_it_was_given(self):
         took = self.refused(self.put_bad("close_all"))
         self.assertLess(took, 4 * SLOW)
@@ -270,6 +273,40 @@ class Statuses(BadProgram):
         os.kill(self.restarted(srv), signal.SIGKILL)
         srv.wait_log("is gone: it ended .* serves again")
         self.assertEqual(self.serving_pid(srv), srv.pid)
+
+
+class Floods(BadProgram):
+    """Programs that send without end: their deadlines count, and a shutdown is heard."""
+
+    def test_a_flood_of_messages_does_not_hold_up_the_deadline(self):
+        took = self.refused(self.put_bad("flood"))
+        self.assertLess(took, 8 * SLOW)
+
+    def test_a_flood_of_counts_does_not_make_the_process_grow(self):
+        def megabytes(pid):
+            return procs.status_field(pid, "VmHWM") >> 10
+        pid, before = self.old, megabytes(self.old)
+        asked, answer = threading.Event(), []
+
+        def ask():
+            answer.append(self.restart_api(self.srv, self.put_bad("flood_counts")))
+            asked.set()
+
+        threading.Thread(target=ask).start()
+        self.assertTrue(asked.wait(8 * SLOW))
+        self.assertGreaterEqual(answer[0].status, 400, answer)
+        self.assertLess(megabytes(pid) - before, 32)
+        self.still_fine()
+
+    def test_shutdown_while_it_floods(self):
+        exe = self.put_bad("flood")
+        asker = threading.Thread(target=lambda: self.fetch(self.srv, "/restart?exe=" + exe))
+        asker.start()
+        self.assertTrue(eventually(lambda: len(self.srv.pids()) > 1, 3))
+        os.kill(self.old, signal.SIGTERM)
+        asker.join()
+        self.assertEqual(self.srv.exit_code(5), 0)
+        self.assertTrue(self.srv.wait_empty(3), "the flooding program is left behind")
 
 
 class Function(BadProgram):

@@ -1,6 +1,7 @@
 """A new version that dies after the switch: the old one serves again."""
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import load  # noqa: E402
 import procs  # noqa: E402
+import rawhttp  # noqa: E402
 from case import SLOW, eventually, main  # noqa: E402
 from release import RestartCase, free_ports  # noqa: E402
 
@@ -167,6 +169,32 @@ class Bake(RestartCase):
         os.kill(second, signal.SIGKILL)
         self.assertEqual(self.pid_now(srv), first)
         self.restarted(srv)
+
+
+class BlockedLoop(RestartCase):
+    """A handler holds one loop of the old program while its successor dies."""
+
+    def test_the_others_accept_at_once_and_its_idle_connections_go_on_afterwards(self):
+        srv = self.app(env=dict(BAKE, MOLT_SERVER_LOOPS="2"))
+        first = srv.pid
+        idle = [self.connect(srv) for _ in range(8)]  # on both loops
+        for c in idle:
+            self.assertEqual(c.request("GET", "/pid").body, b"%d\n" % first)
+        hog, since = self.connect(srv), srv.mark()
+        hog.send(b"GET /hog?ms=6000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        srv.wait_log("blocked for", 10, since=since)
+        os.kill(first, signal.SIGUSR2)
+        second = srv.wait_listening(1, 10, 0, not_pid=first)[0].pid
+        os.kill(second, signal.SIGKILL)  # while it is given connections
+        self.assertEqual(int(self.text(srv, "/pid")), first)
+        self.assertEqual(select.select([hog.sock], [], [], 0)[0], [], "it waited for that loop")
+        self.assertEqual(hog.answer().status, 200)
+        for c in idle:
+            try:
+                answer = c.request("GET", "/pid")
+            except (ConnectionError, rawhttp.Broken):
+                continue  # the successor had taken it, and died
+            self.assertEqual(answer.body, b"%d\n" % first)
 
 
 class Budget(RestartCase):

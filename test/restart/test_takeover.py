@@ -298,7 +298,8 @@ class Takeover(Base):
         old = self.first()
         before = procs.descriptors(old.pid)
         for text in (b"", b"{}", b"x" * 1000, b'{"type":"takeover"}', b'{"type":"commit"}',
-                     b'{"type":"takeover","protocol":99,"exe":"/x"}'):
+                     b'{"type":"takeover","protocol":99,"exe":"/x"}',
+                     b'{"type":"takeover","exe":' + b"[" * 900 + b"]" * 900 + b"}"):
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
                 s.connect(self.take)
                 s.send(text)
@@ -311,6 +312,7 @@ class Takeover(Base):
         new = self.one()
         self.assertLess(time.monotonic() - begun, 6 * SLOW)
         self.ours(new)
+        old.wait_log(r"generation 2 \(pid \d+\) serves")  # so it has lived
         self.assertTrue(before)
 
     def test_another_user_is_not_let_in(self):

@@ -524,10 +524,14 @@ static void an_allowed_program_is_started_by_its_real_path(void **state)
 /* A program that was named in a way that cannot be read is not forgotten. */
 static void a_body_that_can_not_be_read_restarts_nothing(void **state)
 {
-	static const char *const bodies[] = { "[1]", "{\"newExeFilePath\":1}", "{", "null" };
+	static char deep[2 * 900 + 32] = "{\"x\":";
+	static const char *const bodies[] = { "[1]", "{\"newExeFilePath\":1}", "{", "null", deep };
 
 	now.type = "application/json";
-	for (size_t i = 0; i < 4; i++) {
+	memset(deep + 5, '[', 900);
+	memset(deep + 905, ']', 900);
+	deep[1805] = '}';
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		now.body = bodies[i];
 		mo_admin_on_restart(&req);
 		assert_int_equal(now.status, 400);

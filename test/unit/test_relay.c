@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "base/str.h"
 #include "gen/control.h"
@@ -170,7 +171,7 @@ static void events_of_a_hold_wait_for_its_end(void **state)
 }
 
 static uint64_t number;
-static char missed_text[64];
+static char missed_text[4096];
 static int missed_rc;
 
 static void look_missed(void)
@@ -258,6 +259,73 @@ static void an_event_that_is_cut_is_dropped(void **state)
 	assert_string_equal(given, "");
 }
 
+/* A field of an event stream that a neighbour's word would make several of. */
+static void events_of_several_lines(void)
+{
+	static const char *const names[] = { "x\nid: 9", "x\rdata: y" };
+	mo_wire_msg m;
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	for (int i = 0; i < 4; i++) {
+		molt_str lines = mo_str(names[i % 2]), plain = MO_STR("n");
+		molt_str parts[] = { MO_STR("t"), i < 2 ? lines : plain, i < 2 ? plain : lines,
+				     MO_STR("d") };
+
+		mo_wire_send_blob(b,
+				  json_pack("{s:s, s:[i, i, i]}", "type", "event", "parts", 1,
+					    (int)parts[1].len, (int)parts[2].len),
+				  NULL, 0, parts, 4);
+		assert_int_equal(mo_wire_recv(a, &m), 1);
+		mo_relay_from_above(ours_up, &m);
+		mo_relay_from_below(&m);
+		mo_wire_free(&m);
+	}
+	close(a);
+	close(b);
+}
+
+static void a_name_or_id_of_several_lines_from_a_neighbour_is_dropped(void **state)
+{
+	on_control(events_of_several_lines);
+	assert_string_equal(given, "");
+	assert_string_equal(heard(up), "");
+	assert_string_equal(heard(down), "");
+}
+
+static void pin(void)
+{
+	assert_true(mo_relay_pin(ours_up));
+}
+
+static void unpin(void)
+{
+	mo_relay_unpin(ours_up);
+}
+
+/* While connections are taken, however long that takes and whoever dies. */
+static void what_is_pinned_is_not_dropped(void **state)
+{
+	static char big[60000];
+
+	memset(big, 'x', sizeof(big) - 1);
+	on_control(pin);
+	for (int i = 0; i < 100; i++) {
+		publish(big);
+		heard(up);
+	}
+	shutdown(up, SHUT_RDWR);
+	for (int i = 0; i < 100; i++)
+		publish(big);
+	publish("a");
+	missed(0);
+	assert_int_equal(missed_rc, 0);
+	assert_string_equal(missed(200), "a");
+	on_control(unpin);
+	missed(0);
+	assert_int_equal(missed_rc, -ENOENT);
+}
+
 static void tell(void)
 {
 	mo_relay_tell_seen();
@@ -336,6 +404,8 @@ int main(void)
 		TEST(what_the_predecessor_had_not_seen_is_missed),
 		TEST(too_many_unseen_events_are_not_kept),
 		TEST(an_event_that_is_cut_is_dropped),
+		TEST(a_name_or_id_of_several_lines_from_a_neighbour_is_dropped),
+		TEST(what_is_pinned_is_not_dropped),
 		TEST(what_was_seen_is_told_once),
 		TEST(a_successor_that_turns_up_counts_from_there),
 		TEST(a_predecessor_that_turns_down_is_told_what_was_seen),

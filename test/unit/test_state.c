@@ -8,7 +8,7 @@
 
 #include "gen/state.h"
 
-#define MESSAGES 16
+#define MESSAGES 64
 
 static struct {
 	mo_wire_msg all[MESSAGES];
@@ -269,6 +269,73 @@ static void many_keys_need_several_messages(void **state)
 	close(p[1]);
 }
 
+/* Each program gives as many keys as it may and takes none: all of them go on. */
+static void what_several_programs_gave_and_nobody_took_is_not_lost(void **state)
+{
+	char key[32];
+
+	for (int g = 0; g < 4; g++) {
+		for (int i = 0; i < MO_STATE_KEYS; i++) {
+			snprintf(key, sizeof(key), "g%d.%d", g, i);
+			give(key, key);
+		}
+		pass();
+	}
+	expect_report(0, 4 * MO_STATE_KEYS, 0);
+	expect("g0.0", "g0.0");
+	expect("g0.127", "g0.127");
+	expect("g3.127", "g3.127");
+}
+
+/* Nobody is promised what could not be passed on. */
+static void more_than_can_go_on_is_refused_when_it_is_given(void **state)
+{
+	int given = 0;
+	char key[32];
+
+	for (int g = 0; g < MO_STATE_ALL / MO_STATE_KEYS + 2; g++) {
+		for (int i = 0; i < MO_STATE_KEYS; i++) {
+			snprintf(key, sizeof(key), "g%d.%d", g, i);
+			if (molt_state_give(key, "x", 1, -1) == 0)
+				given++;
+			else
+				assert_int_equal(molt_state_give(key, "x", 1, -1), -ENOSPC);
+		}
+		pass();
+	}
+	assert_int_equal(given, MO_STATE_ALL);
+	expect_report(0, MO_STATE_ALL, 0);
+	give("g0.0", "y"); /* one that is there already */
+	pass();
+	expect("g0.0", "y");
+}
+
+static void one_that_cannot_be_read_stays(void **state)
+{
+	void *buf;
+	size_t len;
+
+	give("k", "some bytes");
+	json_decref(offer());
+	/* The neighbour said more bytes than there are. */
+	json_array_set_new(json_array_get(json_object_get(sent.all[0].body, "list"), 0), 1,
+			   json_integer(1000));
+	arrive();
+	assert_int_equal(molt_state_take("k", &buf, &len, NULL), -EBADMSG);
+	expect_report(0, 1, 0);
+	assert_int_equal(molt_state_take("k", &buf, &len, NULL), -EBADMSG);
+}
+
+static void a_length_beyond_the_limit_is_refused(void **state)
+{
+	give("k", "some bytes");
+	json_decref(offer());
+	json_array_set_new(json_array_get(json_object_get(sent.all[0].body, "list"), 0), 1,
+			   json_integer((json_int_t)MO_STATE_BYTES + 1));
+	mo_state_reset();
+	assert_int_equal(mo_state_arrive(&sent.all[0]), -EPROTO);
+}
+
 static void wrong_arguments_are_refused(void **state)
 {
 	char longest[MO_STATE_KEY_MAX + 2];
@@ -340,6 +407,10 @@ int main(void)
 		TEST(wrong_arguments_are_refused),
 		TEST(a_message_that_does_not_fit_is_refused),
 		TEST(an_offer_that_fails_leaks_nothing),
+		TEST(what_several_programs_gave_and_nobody_took_is_not_lost),
+		TEST(more_than_can_go_on_is_refused_when_it_is_given),
+		TEST(one_that_cannot_be_read_stays),
+		TEST(a_length_beyond_the_limit_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

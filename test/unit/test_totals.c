@@ -146,6 +146,61 @@ static void nonsense_is_ignored(void **state)
 	mo_totals_put(NULL);
 }
 
+static void ever_new_names_do_not_make_it_grow(void **state)
+{
+	json_t *offer, *live, *servers = json_object();
+	char name[64];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "9.%d", i);
+		put(name, 1, 1);
+	}
+	offer = mo_totals_offer(&host);
+	live = json_object_get(offer, "live");
+	assert_true(json_object_size(live) <= MO_TOTALS_PROCESSES + 1);
+	json_decref(offer);
+	/* Nor names of servers, nor rows of counts. */
+	for (int i = 0; i < 1000; i++) {
+		json_t *row = json_array();
+
+		for (int k = 0; k < 100; k++)
+			json_array_append_new(row, json_integer(INT64_MAX));
+		snprintf(name, sizeof(name), "s%d", i);
+		json_object_set_new(servers, name, row);
+	}
+	offer = json_pack("{s:{s:o}}", "live", "9.0", servers);
+	mo_totals_put(offer);
+	json_decref(offer);
+	offer = mo_totals_offer(&host);
+	servers = json_object_get(json_object_get(offer, "live"), "9.0");
+	assert_int_equal(json_object_size(servers), MO_TOTALS_SERVERS);
+	assert_int_equal(json_array_size(json_object_get(servers, "s0")), MO_TOTALS_COUNTS);
+	json_decref(offer);
+}
+
+static void processes_that_have_ended_make_room_for_others(void **state)
+{
+	char name[32];
+
+	for (int i = 0; i < 10 * MO_TOTALS_PROCESSES; i++) {
+		snprintf(name, sizeof(name), "8.%d", i);
+		put(name, 1, 0);
+		mo_totals_end(name);
+	}
+	expect(10 * MO_TOTALS_PROCESSES, 0);
+}
+
+static void what_is_no_number_counts_nothing(void **state)
+{
+	json_t *news = json_pack("{s:{s:{s:[s, I]}, s:[i], s:{s:{s:i}}}}", "live", "7.1", "web",
+				 "x", (json_int_t)-5, "7.2", 1, "7.3", "web", "a", 1);
+
+	mo_totals_put(news);
+	json_decref(news);
+	expect(0, 0);
+	mo_totals_put(NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
@@ -156,6 +211,9 @@ int main(void)
 		TEST(our_own_count_is_not_taken_from_others),
 		TEST(a_predecessor_learns_of_the_living_what_its_successor_knew),
 		TEST(nonsense_is_ignored),
+		TEST(ever_new_names_do_not_make_it_grow),
+		TEST(processes_that_have_ended_make_room_for_others),
+		TEST(what_is_no_number_counts_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

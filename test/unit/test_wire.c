@@ -105,6 +105,44 @@ static void the_end_of_the_other_side_is_told_from_silence(void **state)
 	close(a);
 }
 
+/* The kernel tells of the reset first. */
+static void what_was_sent_before_a_death_is_read_though_our_words_lay_unread(void **state)
+{
+	mo_wire_msg m;
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	assert_int_equal(mo_wire_send(a, json_pack("{s:s}", "type", "receipt"), NULL, 0), 0);
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s}", "type", "took"), NULL, 0), 0);
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s}", "type", "stopping"), NULL, 0), 0);
+	close(b);
+	assert_int_equal(mo_wire_recv(a, &m), 1);
+	assert_string_equal(m.type, "took");
+	mo_wire_free(&m);
+	assert_int_equal(mo_wire_recv(a, &m), 1);
+	assert_string_equal(m.type, "stopping");
+	mo_wire_free(&m);
+	assert_int_equal(mo_wire_recv(a, &m), 0);
+	close(a);
+}
+
+static void what_is_nested_too_deeply_is_refused_before_it_is_read(void **state)
+{
+	char deep[2 * 900 + 32] = "{\"type\":\"x\",\"v\":";
+	size_t n = strlen(deep);
+	mo_wire_msg m;
+	int a, b;
+
+	memset(deep + n, '[', 900);
+	memset(deep + n + 900, ']', 900);
+	deep[n + 1800] = '}';
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	assert_true(send(b, deep, n + 1801, 0) > 0);
+	assert_int_equal(mo_wire_recv(a, &m), -EBADMSG);
+	close(a);
+	close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +151,9 @@ int main(void)
 		cmocka_unit_test(what_is_no_message_is_refused),
 		cmocka_unit_test(a_message_longer_than_the_limit_is_refused_on_both_sides),
 		cmocka_unit_test(the_end_of_the_other_side_is_told_from_silence),
+		cmocka_unit_test(
+			what_was_sent_before_a_death_is_read_though_our_words_lay_unread),
+		cmocka_unit_test(what_is_nested_too_deeply_is_refused_before_it_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,27 @@
+/* JSON from outside; see json.h. */
+#include "base/json.h"
+
+bool mo_json_shallow(const char *text, size_t n, int depth)
+{
+	int now = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		if (quoted && c == '\\')
+			i++;
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && (c == '[' || c == '{') && ++now > depth)
+			return false;
+		else if (!quoted && (c == ']' || c == '}'))
+			now--;
+	}
+	return true;
+}
+
+json_t *mo_json_load(const char *text, size_t n, int depth, size_t flags)
+{
+	return mo_json_shallow(text, n, depth) ? json_loadb(text, n, flags, NULL) : NULL;
+}

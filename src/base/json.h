@@ -1,0 +1,23 @@
+/* JSON from outside: from a client, a neighbour process, a file.
+ *
+ * Always: what was loaded has a limited depth.  The library that
+ * reads, copies, writes and frees JSON calls itself for each level, and a coroutine
+ * has a small stack.  tools/check-layers.sh refuses any other way in. */
+#ifndef MO_BASE_JSON_H
+#define MO_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Molt's own messages and answers have 8 levels at most.  What a neighbour process says
+ * may go into an answer, a few levels down. */
+#define MO_JSON_DEPTH 32
+#define MO_JSON_DEPTH_NEAR 16
+
+/* Whether no array or object of the text is nested more deeply than that.  It looks at brackets
+ * only: of a text that is no JSON, true means nothing else. */
+bool mo_json_shallow(const char *text, size_t n, int depth);
+/* json_loadb(), or NULL for what is nested more deeply; a new reference. */
+json_t *mo_json_load(const char *text, size_t n, int depth, size_t flags);
+
+#endif

@@ -1,0 +1,180 @@
+/* Packets of a neighbour process (gen/wire.c) and those who read them: whatever it says,
+ * nobody asserts, reads beyond it or grows without limit.
+ *
+ * The input: a byte that chooses how many descriptors come along and of which kind, then
+ * the packet. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+#include "gen/move.h"
+#include "gen/offer.h"
+#include "gen/previous.h"
+#include "gen/receipt.h"
+#include "gen/relay.h"
+#include "gen/state.h"
+#include "gen/totals.h"
+#include "gen/wire.h"
+
+/* ---- a host that takes everything ---- */
+
+static bool takes(const char *server, bool tls)
+{
+	return tls || server[0] != '-';
+}
+
+static void prepare(mo_gen_conn *c, size_t n, bool *keep)
+{
+	for (size_t i = 0; i < n; i++) {
+		MO_CHECK(c[i].bytes.len + c[i].state.len + c[i].stream.len <= MO_WIRE_MAX);
+		MO_CHECK(c[i].left >= -1 && c[i].left <= MO_WIRE_NUMBER);
+		keep[i] = keep[i] && c[i].protocol[0] != '-';
+	}
+}
+
+static void take(const mo_gen_conn *c)
+{
+	MO_CHECK(fcntl(c->fd, F_GETFL) & O_NONBLOCK);
+	close(c->fd);
+}
+
+static void discard(const mo_gen_conn *c)
+{
+}
+
+static json_t *counted(void)
+{
+	return json_object();
+}
+
+static const mo_gen_host host = {
+	.takes = takes, .prepare = prepare, .take = take, .discard = discard, .counted = counted
+};
+
+static void each_listener(void *arg, const char *server, mo_listener *l)
+{
+	mo_listener_close(l);
+}
+
+/* ---- the readers ---- */
+
+static void read_totals(const mo_wire_msg *m)
+{
+	uint64_t sum[4] = { 0 };
+	json_t *offer;
+
+	mo_totals_put(m->body);
+	mo_totals_arrive(m->body);
+	mo_totals_add("web", sum, 4);
+	mo_totals_end(mo_json_str(m->body, "name"));
+	offer = mo_totals_offer(&host);
+	MO_CHECK(json_object_size(json_object_get(offer, "live")) <= MO_TOTALS_PROCESSES + 1);
+	json_decref(offer);
+}
+
+static void read_conns(mo_wire_msg *m)
+{
+	int ours, theirs;
+
+	MO_CHECK(mo_wire_pair(&ours, &theirs) == 0);
+	mo_relay_up_open(ours);
+	(void)mo_move_take(&host, ours, m);
+	mo_relay_up_close(ours);
+	close(ours);
+	close(theirs);
+}
+
+static void read_one(mo_wire_msg *m)
+{
+	json_t *receipt = json_object_get(m->body, "receipt");
+	char *why = NULL;
+
+	if (strcmp(m->type, "conns") == 0)
+		read_conns(m);
+	else if (strcmp(m->type, "state") == 0)
+		(void)mo_state_arrive(m);
+	else if (strcmp(m->type, "listeners") == 0)
+		(void)mo_offer_unpack(m, each_listener, NULL, &why);
+	else if (strcmp(m->type, "previous") == 0)
+		mo_previous_take(m);
+	else
+		read_totals(m);
+	if (json_is_object(receipt))
+		mo_receipts_put(receipt);
+	free(why);
+	json_decref(mo_previous_status());
+	json_decref(mo_state_report());
+	mo_state_reset();
+}
+
+/* ---- the packet ---- */
+
+static void close_all(const int *fds, int n)
+{
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+static int open_some(uint8_t choice, int *fds)
+{
+	int n = choice % 8, other;
+
+	for (int i = 0; i < n; i++) {
+		int pair[2];
+
+		if (choice & 0x80) {
+			fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+			continue;
+		}
+		other = choice & 0x40 ? SOCK_DGRAM : SOCK_STREAM;
+		MO_CHECK(socketpair(AF_UNIX, other | SOCK_CLOEXEC, 0, pair) == 0);
+		fds[i] = pair[0];
+		close(pair[1]);
+	}
+	return n;
+}
+
+static void send_raw(int fd, const void *p, size_t size, const int *fds, int n)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int) * 8)];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)p, size };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (n) {
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n);
+		control.h.cmsg_level = SOL_SOCKET;
+		control.h.cmsg_type = SCM_RIGHTS;
+		control.h.cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n);
+		memcpy(CMSG_DATA(&control.h), fds, sizeof(int) * (size_t)n);
+	}
+	(void)!sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fds[8], a, b, n, rc;
+	mo_wire_msg m;
+
+	if (size < 2)
+		return 0;
+	MO_CHECK(mo_wire_pair(&a, &b) == 0);
+	n = open_some(data[0], fds);
+	send_raw(b, data + 1, size - 1, fds, n);
+	close_all(fds, n);
+	rc = mo_wire_recv(a, &m);
+	MO_CHECK(rc == 1 || rc == -EBADMSG || rc == -EAGAIN);
+	if (rc == 1) {
+		MO_CHECK(m.nfds == n && m.size == size - 1);
+		read_one(&m);
+		mo_wire_free(&m);
+	}
+	close(a);
+	close(b);
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* JSON from outside is nested at most MO_JSON_DEPTH levels (src/base/json.c). */
+#include "unit.h"
+
+#include "base/json.h"
+
+static char text[4096];
+
+/* n levels of open, then close, around what is inside. */
+static const char *nested(size_t n, const char *open, const char *inside, const char *close)
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		strcat(text, open);
+	strcat(text, inside);
+	for (size_t i = 0; i < n; i++)
+		strcat(text, close);
+	return text;
+}
+
+static bool loads(const char *s)
+{
+	json_t *o = mo_json_load(s, strlen(s), MO_JSON_DEPTH, 0);
+
+	json_decref(o);
+	return o != NULL;
+}
+
+static void the_limit_is_reached_and_not_passed(void **state)
+{
+	assert_true(loads(nested(MO_JSON_DEPTH, "[", "1", "]")));
+	assert_false(loads(nested(MO_JSON_DEPTH + 1, "[", "1", "]")));
+	assert_true(loads(nested(MO_JSON_DEPTH, "{\"a\":", "1", "}")));
+	assert_false(loads(nested(MO_JSON_DEPTH + 1, "{\"a\":", "1", "}")));
+	assert_false(loads(nested(900, "[", "", "]")));
+	assert_false(
+		mo_json_shallow(nested(900, "[", "", ""), 900, MO_JSON_DEPTH)); /* never closed */
+}
+
+static void brackets_beside_each_other_and_in_texts_do_not_count(void **state)
+{
+	size_t n = 1;
+
+	strcpy(text, "[");
+	for (size_t i = 0; i < 300; i++, n += 3)
+		strcat(text, "[],");
+	strcat(text, "\"");
+	for (size_t i = 0; i < 300; i++)
+		strcat(text, "[{\\\"");
+	strcat(text, "\\\\\"]");
+	assert_true(loads(text));
+}
+
+static void a_text_that_seems_to_end_hides_no_depth(void **state)
+{
+	char all[4096];
+
+	/* A quote behind a backslash ends no text; one behind two does. */
+	snprintf(all, sizeof(all), "[\"\\\\\",%s]", nested(40, "[", "", "]"));
+	assert_false(loads(all));
+	snprintf(all, sizeof(all), "[\"\\\"\",%s]", nested(40, "[", "", "]"));
+	assert_false(loads(all));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_limit_is_reached_and_not_passed),
+		cmocka_unit_test(brackets_beside_each_other_and_in_texts_do_not_count),
+		cmocka_unit_test(a_text_that_seems_to_end_hides_no_depth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
