@@ -427,7 +427,7 @@ MOLT_API molt_server *molt_req_server(const molt_req *r);
 
 /* The whole body, read now if it was not yet (what molt_req_read() left of it).
  * -E2BIG (413 is set as the status), -ETIMEDOUT (408), -EBADMSG (bad framing,
- * 400), -ECONNRESET.  A failure stays.  [parks] */
+ * 400), -ECONNRESET, -ENOBUFS (503: memoryBudget is used up).  A failure stays.  [parks] */
 MOLT_API int molt_req_body(molt_req *r, molt_str *out);
 /* Up to n bytes of the body; 0 at the end; <0 as molt_req_body(), whose bytes it
  * gives when that was called before.  [parks] */

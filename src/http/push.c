@@ -4,19 +4,40 @@
 
 #include <errno.h>
 
+#include "http/memory.h"
+
 void mo_push_add(mo_push *p, mo_conns *home, const void *data, size_t n)
 {
+	size_t before;
+
 	if (!p->buf.data && home)
 		p->buf = mo_conns_buf_get(home);
 	if (p->at > 0 && p->at >= p->buf.len / 2) {
 		mo_buf_consume(&p->buf, p->at);
 		p->at = 0;
 	}
+	before = p->buf.cap;
 	mo_buf_add(&p->buf, data, n);
+	mo_memory_count(before, p->buf.cap);
+}
+
+bool mo_push_too_much(const mo_push *p, size_t more, size_t limit)
+{
+	size_t pending = mo_push_pending(p);
+
+	if (pending == 0)
+		return false;
+	if (pending + more > limit)
+		return true;
+	if (pending < MO_PUSH_MOVES || !mo_memory_over(more))
+		return false;
+	mo_memory_cut();
+	return true;
 }
 
 void mo_push_free(mo_push *p, mo_conns *home)
 {
+	mo_memory_count(p->buf.cap, 0);
 	if (home)
 		mo_conns_buf_put(home, &p->buf);
 	else

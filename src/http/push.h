@@ -26,6 +26,9 @@ static inline molt_str mo_push_bytes(const mo_push *p)
 
 /* home: whose spare buffers are used; NULL: the heap's. */
 void mo_push_add(mo_push *p, mo_conns *home, const void *data, size_t n);
+/* Is the client so far behind that more must not be added?  By its own limit, or by the
+ * budget of the process (memory.h). */
+bool mo_push_too_much(const mo_push *p, size_t more, size_t limit);
 /* Sends what the socket takes.  0: all; -EAGAIN (stream->want); -EPIPE. */
 int mo_push_flush(mo_push *p, mo_conn *c);
 void mo_push_free(mo_push *p, mo_conns *home);

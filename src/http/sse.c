@@ -97,7 +97,7 @@ void mo_sse_write(mo_sse *s, molt_str events)
 	MO_MAGIC_OK(s, MO_SSE_MAGIC);
 	if (s->ending || s->lost || events.len == 0)
 		return;
-	if (mo_push_pending(&s->out) > 0 && mo_push_pending(&s->out) + events.len > s->max_queue)
+	if (mo_push_too_much(&s->out, events.len, s->max_queue))
 		s->lost = true;
 	else
 		add(s, events);

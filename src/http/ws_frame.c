@@ -287,7 +287,7 @@ int mo_ws_send(mo_ws *w, int type, molt_str data)
 		return -EMSGSIZE;
 	if (type == MO_WS_TEXT && !mo_str_is_utf8(data))
 		return -EINVAL;
-	if (mo_push_pending(&w->out) > 0 && mo_push_pending(&w->out) + data.len > w->max_queue) {
+	if (mo_push_too_much(&w->out, data.len, w->max_queue)) {
 		w->full = true; /* it takes nothing: the connection is given up */
 		rc = -EPIPE;
 	} else {

@@ -11,11 +11,16 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/str.h"
+#include "http/memory.h"
+#include "rt/park.h"
 #include "rt/pool.h"
 
 #define FIRST_READ 4096u
 #define LARGEST_READ ((size_t)256 << 10)
+#define ROOM_WAIT (1 * MOLT_SECOND)
+#define ROOM_LOOK 20
 
 static int status_of(long err)
 {
@@ -27,6 +32,8 @@ static int status_of(long err)
 		return 400;
 	case -ETIMEDOUT:
 		return 408;
+	case -ENOBUFS:
+		return 503;
 	default:
 		return 0;
 	}
@@ -43,11 +50,51 @@ static void body_failed(molt_req *r, long err)
 	w->body.len = 0;
 	if (status && !r->head_sent)
 		r->status = status;
+	if (status == 503 && !r->head_sent)
+		mo_res_set(r, "Retry-After", "1");
 }
 
 static void free_body(void *arg)
 {
-	mo_buf_free(arg);
+	mo_buf *b = arg;
+
+	mo_memory_count(b->cap, 0);
+	mo_buf_free(b);
+}
+
+/* Other bodies may end soon, and meanwhile the client waits in its socket.  -ENOBUFS. */
+static int wait_for_room(size_t more)
+{
+	molt_time until = mo_deadline(ROOM_WAIT);
+
+	while (mo_memory_over(more)) {
+		if (mo_left(until) == 0) {
+			mo_memory_refused();
+			return -ENOBUFS;
+		}
+		if (mo_co_sleep(ROOM_LOOK) < 0)
+			return -ECONNRESET;
+	}
+	return 0;
+}
+
+/* 0, or why there is none. */
+static int make_room(mo_buf *b, size_t n)
+{
+	size_t before = b->cap, after = before ? before : 256;
+	int rc = 0;
+
+	if (b->cap - b->len >= n)
+		return 0;
+	while (after - b->len < n)
+		after *= 2; /* as mo_buf_reserve() does */
+	if (after > MO_MEMORY_FROM)
+		rc = wait_for_room(after - before);
+	if (rc == 0) {
+		mo_buf_reserve(b, n);
+		mo_memory_count(before, b->cap);
+	}
+	return rc;
 }
 
 /* Room follows what has come, never what was announced. */
@@ -58,7 +105,12 @@ static long read_more(molt_req *r, mo_buf *b)
 
 	if (n > LARGEST_READ)
 		n = LARGEST_READ;
-	mo_buf_reserve(b, n + 1);
+	/* No room for what cannot come; a byte, to see the end. */
+	if (r->has_length && !r->chunked && n > r->length - r->body_read)
+		n = r->length > r->body_read ? (size_t)(r->length - r->body_read) : 1;
+	got = make_room(b, n + 1);
+	if (got < 0)
+		return got;
 	got = r->ops->read(r, b->data + b->len, n);
 	if (got > 0)
 		b->len += (size_t)got;
@@ -74,6 +126,7 @@ void mo_req_put_body(molt_req *r, molt_str body)
 		return;
 	mo_arena_defer(&r->arena, free_body, &w->body);
 	mo_buf_str(&w->body, body);
+	mo_memory_count(0, w->body.cap);
 }
 
 static void body_on_loop(void *arg)

@@ -21,6 +21,7 @@
 #include "gen/successor.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
+#include "http/memory.h"
 #include "rt/park.h"
 #include "web/loops.h"
 #include "web/server.h"
@@ -524,6 +525,7 @@ json_t *mo_process_status(void)
 {
 	const mo_start *start = mo_start_get();
 	json_t *servers = json_array(), *draining = json_null(), *status;
+	mo_memory_sum memory = mo_memory_now();
 	mo_gen_info info;
 
 	mo_control_info(&info);
@@ -545,5 +547,9 @@ json_t *mo_process_status(void)
 		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",
 		mo_receipts_all(), "rollback", mo_previous_status());
 	json_object_set_new(status, "restart", mo_receipt_running());
+	json_object_set_new(status, "memory",
+			    json_pack("{s:I, s:I, s:I, s:I}", "budget", (json_int_t)memory.budget,
+				      "used", (json_int_t)memory.used, "refused",
+				      (json_int_t)memory.refused, "cut", (json_int_t)memory.cut));
 	return status;
 }

@@ -22,6 +22,7 @@
 #include "gen/control.h"
 #include "gen/signals.h"
 #include "gen/successor.h"
+#include "http/memory.h"
 #include "web/config.h"
 #include "web/loops.h"
 #include "web/process.h"
@@ -511,6 +512,8 @@ static int start(molt_server *s)
 	if (rc < 0)
 		return rc;
 	prepare_limits(s);
+	if (!s->internal)
+		mo_memory_budget((uint64_t)s->set.memory_budget);
 	rc = mo_control_start(mo_process_host());
 	if (rc == 0)
 		rc = mo_loops_start((int)s->set.loops);

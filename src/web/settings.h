@@ -33,6 +33,7 @@ typedef struct mo_settings {
 	molt_time bake_silence;
 	molt_time bake_time, drain_timeout, shutdown_timeout, ready_timeout;
 	int64_t max_generations;
+	int64_t memory_budget;
 	char *probe; /* comma list of "GET /health 200" */
 	molt_time probe_timeout;
 	bool preflight_owner, preflight_descriptors;

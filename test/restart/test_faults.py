@@ -39,6 +39,7 @@ PREDECESSOR = [
 ]
 SUCCESSOR = [
     ("step.begin", ENDS + ["close"]),
+    ("step.protocol", ["enomem"]),
     ("get.offer", ENDS + READING),
     ("got.offer", ["emfile"]),
     ("get.elders", ENDS + READING),

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "rt/cpu.h"
+#include "rt/ram.h"
 
 static void a_quota_is_rounded_up_to_whole_cpus(void **state)
 {
@@ -127,6 +128,17 @@ static void version_1_has_two_files(void **state)
 
 /* ---- the process -------------------------------------------------------- */
 
+static void the_least_limit_of_memory_counts(void **state)
+{
+	put("/a", "memory.max", "8000000\n");
+	put("/a/b", "memory.max", "max\n");
+	assert_int_equal(mo_ram_limit_of_group(root, "/a/b", "memory.max"), 8000000);
+	assert_int_equal(mo_ram_limit_of_group(root, "/../..", "memory.max"), UINT64_MAX);
+	put("", "memory.max", "5000000\n");
+	assert_int_equal(mo_ram_limit_of_group(root, "/a/b", "memory.max"), 5000000);
+	assert_in_range(mo_ram_limit(), 1 << 20, UINT64_MAX / 2);
+}
+
 static void the_affinity_mask_is_a_limit(void **state)
 {
 	cpu_set_t all, one;
@@ -157,6 +169,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_path_that_is_not_there_leads_to_the_mount,
 						make_root, remove_root),
 		cmocka_unit_test_setup_teardown(version_1_has_two_files, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(the_least_limit_of_memory_counts, make_root,
+						remove_root),
 		cmocka_unit_test(the_affinity_mask_is_a_limit),
 	};
 
