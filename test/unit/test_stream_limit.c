@@ -37,9 +37,10 @@ static void begin_limited(size_t kind, uint8_t mode)
 	begin_pair(kind);
 	if (mode)
 		assert_int_equal(SSL_set_tlsext_max_fragment_length(client, mode), 1);
+	/* OpenSSL 3.5 tells of heads only where it was asked before it made its record layer. */
+	SSL_set_msg_callback(client, measure);
 	shake();
 	largest = 0;
-	SSL_set_msg_callback(client, measure);
 }
 
 /* All n bytes of the pattern, by writes or from a file. */
@@ -202,10 +203,10 @@ static void a_resumed_connection_keeps_the_limit(void **state)
 			1);
 		SSL_set_session(client, session);
 		SSL_SESSION_free(session);
+		SSL_set_msg_callback(client, measure);
 		shake();
 		assert_true(SSL_session_reused(client));
 		largest = 0;
-		SSL_set_msg_callback(client, measure);
 		move();
 		server_sends(20000, -1);
 		assert_int_equal(largest, 512);
