@@ -20,12 +20,24 @@ _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
 
 /* ---- the giver ------------------------------------------------------------- */
 
-static json_t *describe(const mo_gen_batch *b, uint64_t seen, int *fds, molt_str *pieces)
+/* Which of the batch the other side understands; how many. */
+static size_t choose(const mo_move_link *link, mo_gen_batch *b, mo_gen_conn **out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (link->tls || b->conns[i].stream.len == 0)
+			out[n++] = &b->conns[i];
+	return n;
+}
+
+static json_t *describe(mo_gen_conn *const *all, size_t n, uint64_t seen, int *fds,
+			molt_str *pieces)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < b->n; i++) {
-		const mo_gen_conn *c = &b->conns[i];
+	for (size_t i = 0; i < n; i++) {
+		const mo_gen_conn *c = all[i];
 		char peer[MO_ADDR_TEXT];
 
 		mo_addr_format(&c->peer, peer);
@@ -42,48 +54,52 @@ static json_t *describe(const mo_gen_batch *b, uint64_t seen, int *fds, molt_str
 			 (json_int_t)seen);
 }
 
-/* Everything is taken but what the answer names. */
-static long mark_taken(mo_gen_batch *b, const json_t *answer)
+/* Everything that was sent is taken but what the answer names. */
+static long mark_taken(mo_gen_conn *const *all, size_t sent, const json_t *answer)
 {
 	json_t *refused = json_object_get(answer, "refused"), *number;
 	long n = 0;
 	size_t i;
 
-	for (i = 0; i < b->n; i++)
-		b->conns[i].taken = true;
+	for (i = 0; i < sent; i++)
+		all[i]->taken = true;
 	json_array_foreach (refused, i, number) {
 		json_int_t k = json_integer_value(number);
 
-		if (k >= 0 && (size_t)k < b->n)
-			b->conns[k].taken = false;
+		if (k >= 0 && (size_t)k < sent)
+			all[k]->taken = false;
 	}
-	for (i = 0; i < b->n; i++)
-		n += b->conns[i].taken;
+	for (i = 0; i < sent; i++)
+		n += all[i]->taken;
 	return n;
 }
 
 /* The answer will not come, and whether they were taken cannot be known: they are
  * closed here without one more byte, as both may believe to own them. */
-static void give_up(mo_gen_batch *b)
+static void give_up(mo_gen_conn *const *all, size_t n)
 {
-	for (size_t i = 0; i < b->n; i++)
-		b->conns[i].taken = true;
+	for (size_t i = 0; i < n; i++)
+		all[i]->taken = true;
 }
 
 static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 {
 	molt_str pieces[MO_MOVE_PIECES * MO_GEN_BATCH];
 	int fds[MO_GEN_BATCH], rc;
+	mo_gen_conn *all[MO_GEN_BATCH];
+	size_t sent = choose(link, b, all);
 	mo_wire_msg answer;
 	long n;
 
-	rc = link->exchange(link->arg, describe(b, seen, fds, pieces), fds, (int)b->n, pieces,
-			    &answer);
+	if (sent == 0)
+		return 0;
+	rc = link->exchange(link->arg, describe(all, sent, seen, fds, pieces), fds, (int)sent,
+			    pieces, &answer);
 	if (rc == -ECANCELED)
-		give_up(b);
+		give_up(all, sent);
 	if (rc < 0)
 		return rc;
-	n = mark_taken(b, answer.body);
+	n = mark_taken(all, sent, answer.body);
 	mo_wire_free(&answer);
 	return n;
 }

@@ -22,6 +22,7 @@
 #include "gen/takeover.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
+#include "net/tls_parcel.h"
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
 
@@ -80,6 +81,7 @@ static int take_offer(mo_wire_msg *m, char **why)
 			      m->nfds, fds);
 		return -EPROTO;
 	}
+	self->gives_tls = mo_json_int(m->body, "tls_state") == MO_PARCEL_VERSION;
 	self->supervised = json_is_true(json_object_get(m->body, "supervised"));
 	if (!self->by_path) {
 		mo_start_set_exe(mo_json_str(m->body, "exe"));

@@ -25,6 +25,7 @@
 #include "gen/undrop.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
+#include "net/tls_parcel.h"
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
 
@@ -194,7 +195,8 @@ static int offer(mo_predecessor *p)
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
 	rc = mo_child_send(&p->child,
-			   json_pack("{s:s, s:i, s:i, s:i, s:s, s:s?, s:i, s:b}", "type", "offer",
+			   json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:s?, s:i, s:b}", "type", "offer",
+				     "tls_state", MO_PARCEL_VERSION,
 				     "protocol", MO_WIRE_PROTOCOL, "generation", (int)p->generation,
 				     "pid", (int)getpid(), "exe", p->path, "control_socket",
 				     mo_start_get()->control_socket, "supervisor",
@@ -295,6 +297,7 @@ static int await_ready(mo_predecessor *p)
 	record_listeners(p, m.body);
 	p->dropped = json_incref(json_object_get(m.body, "dropped"));
 	p->child.reports = json_is_true(json_object_get(m.body, "health"));
+	p->child.takes_tls = mo_json_int(m.body, "tls_state") == MO_PARCEL_VERSION;
 	record_state(p, m.body);
 	if (rc == 0)
 		rc = probe(p, m.body);

@@ -53,7 +53,8 @@ static bool is_wanted(void *arg)
  * again, those whose answer has been sent meanwhile. */
 static void move_connections(mo_predecessor *p)
 {
-	mo_move_link link = { .arg = p, .exchange = exchange_conns, .alive = is_wanted };
+	mo_move_link link = { .arg = p, .exchange = exchange_conns, .alive = is_wanted,
+			      .tls = p->child.takes_tls };
 	long n;
 
 	if (p->child.channel < 0 || p->move_failed)

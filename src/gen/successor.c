@@ -25,6 +25,7 @@
 #include "gen/totals.h"
 #include "gen/uplink.h"
 #include "gen/withdraw.h"
+#include "net/tls_parcel.h"
 #include "rt/park.h"
 #include "rt/watchdog.h"
 
@@ -118,6 +119,11 @@ void mo_successor_take_record(const mo_wire_msg *m)
 		mo_totals_arrive(m->body);
 }
 
+bool mo_successor_may_give_tls(void)
+{
+	return self->gives_tls;
+}
+
 void mo_successor_count_bound(void)
 {
 	self->bound++;
@@ -140,12 +146,16 @@ static json_t *server_names(const mo_gen_host *host)
 static json_t *ready_message(const mo_gen_host *host)
 {
 	int left = mo_offered_left();
-
-	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready",
+	json_t *ready = json_pack("{s:s, s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready",
 			 "health", 1, "servers", server_names(host), "state", mo_state_report(),
 			 "dropped", mo_offered_names(), "listeners", "adopted",
 			 self->adopted - left, "bound", self->bound, "closed", left, "build",
 			 mo_start_get()->build);
+
+	/* The fault: as a program of before says it. */
+	if (MO_FAULT("step", "tls_state", -1) == 0)
+		json_object_set_new(ready, "tls_state", json_integer(MO_PARCEL_VERSION));
+	return ready;
 }
 
 /* Who called it off serves on, or is started again. */

@@ -54,4 +54,7 @@ int mo_successor_channel(void); /* -1 */
 void mo_successor_alone(void);
 void mo_successor_close(void);
 
+/* Does the predecessor take TLS state in the form that we write? */
+bool mo_successor_may_give_tls(void);
+
 #endif

@@ -12,7 +12,7 @@
  *   type       from         with                                   answers
  *   takeover   successor    protocol, exe: it was started by others (takeover.h)
  *   refused    predecessor  errno, why: it is not taken over                takeover
- *   offer      predecessor  protocol, generation, exe, stderr fds
+ *   offer      predecessor  protocol, generation, exe, stderr fds, tls_state
  *   elders     both         generations: of those that still live, the last its own;
  *                           one fd each, see elders.h
  *   totals     predecessor  base, live: see totals.h; again before the commit
@@ -25,7 +25,8 @@
  *   failed     successor    why: it gives up
  *   ready      successor    adopted, bound, dropped listeners;      offered
  *                           servers: their names; state: what became of it
- *                           health: it will tell that
+ *                           health: it will tell that; tls_state: the form
+ *                           of TLS state that it takes
  *   probe      predecessor  server: whose request waits on the one fd  ready
  *   commit     predecessor                                          ready
  *   serving    successor                                            commit

@@ -7,7 +7,6 @@
 #include "net/tls_facts.h"
 #include "net/tls_record.h"
 
-#define VERSION 1
 #define PARTS 4
 #define FLAGS (MO_PARCEL_V12 | MO_PARCEL_OWES_UPDATE | MO_PARCEL_ENDED | MO_PARCEL_LIMIT)
 #define FIXED (7 + 3 * 8 + 2 * MO_TLS_SECRET + PARTS * 4)
@@ -74,7 +73,7 @@ void mo_parcel_write(const mo_tls_parcel *p, uint8_t *out)
 	const molt_str part[PARTS] = { p->facts, p->plain, p->raw, p->sent };
 	cursor c = { out };
 
-	put(&c, VERSION, 1);
+	put(&c, MO_PARCEL_VERSION, 1);
 	put(&c, k->suite->id, 2);
 	put(&c,
 	    (k->suite->v12 ? MO_PARCEL_V12 : 0u) | (k->owes_update ? MO_PARCEL_OWES_UPDATE : 0u) |
@@ -142,7 +141,7 @@ static bool read_parcel(molt_str in, mo_tls_parcel *p, mo_tls_keys *k)
 	uint16_t id;
 
 	*p = (mo_tls_parcel){ 0 };
-	if (in.len < FIXED || get(&c, 1) != VERSION)
+	if (in.len < FIXED || get(&c, 1) != MO_PARCEL_VERSION)
 		return false;
 	id = (uint16_t)get(&c, 2);
 	flags = (unsigned)get(&c, 1);

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import certs  # noqa: E402
 import procs  # noqa: E402
+from faultcase import built_with_faults  # noqa: E402
 from case import SHORT, SLOW, eventually, main  # noqa: E402
 from rawhttp import Broken  # noqa: E402
 from release import RestartCase  # noqa: E402
@@ -366,6 +368,20 @@ class Refused(TlsCase):
         answer = conn.request("GET", "/pid")
         self.assertEqual(answer.body, b"%d\n" % old)
         self.assertTrue(answer.closes)
+
+
+    @unittest.skipUnless(built_with_faults(), "not built with -Dfaults=true")
+    def test_an_older_program_that_does_not_name_tls_state_is_given_none(self):
+        fault = self.write("fault", "successor:step.tls_state:enomem")
+        srv = self.app(env={"MOLT_FAULT": fault})
+        conn, old = self.connect(srv), srv.pid
+        conn.request("GET", "/pid")
+        self.restarted(srv)
+        self.assertTrue(os.path.exists(fault + ".fired"))
+        answer = conn.request("GET", "/pid")
+        self.assertEqual(answer.body, b"%d\n" % old)
+        self.assertTrue(answer.closes)
+        self.assertNotEqual(self.text(srv, "/pid"), "%d\n" % old)
 
 
 class TakenBack(TlsCase):
