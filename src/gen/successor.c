@@ -153,7 +153,7 @@ static json_t *ready_message(const mo_gen_host *host)
 			 mo_start_get()->build);
 
 	/* The fault: as a program of before says it. */
-	if (MO_FAULT("step", "tls_state", -1) == 0)
+	if (MO_FAULT("step", "tls", -1) == 0)
 		json_object_set_new(ready, "tls_state", json_integer(MO_PARCEL_VERSION));
 	return ready;
 }

@@ -47,6 +47,7 @@ SUCCESSOR = [
     ("get.listeners", ENDS + READING),
     ("got.listeners", ["emfile"]),
     ("get.offered", ENDS + READING),
+    ("step.tls", ["enomem"]),
     ("send.ready", ENDS + SENDING),
     ("sent.ready", ENDS + ["close"]),
     ("get.commit", ENDS + READING),

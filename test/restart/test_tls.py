@@ -372,7 +372,7 @@ class Refused(TlsCase):
 
     @unittest.skipUnless(built_with_faults(), "not built with -Dfaults=true")
     def test_an_older_program_that_does_not_name_tls_state_is_given_none(self):
-        fault = self.write("fault", "successor:step.tls_state:enomem")
+        fault = self.write("fault", "successor:step.tls:enomem")
         srv = self.app(env={"MOLT_FAULT": fault})
         conn, old = self.connect(srv), srv.pid
         conn.request("GET", "/pid")
