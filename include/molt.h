@@ -81,6 +81,11 @@ typedef struct molt_server_opts {
 	int workers;	   /* event loops of the process (the largest that any server
 			      asks for); 0: as many as the CPUs that the process may
 			      use (affinity, cgroup quota); at most 256            */
+	int blocking_threads; /* for .blocking routes and molt_block(), of the process
+			      (the largest that any server asks for); 0: 64; one route
+			      has three quarters of them at most                  */
+	int blocking_queue; /* calls of one route that may wait for one of them; more are
+			      answered with 503 and Retry-After; 0: 1024          */
 	size_t stack_size; /* per handler; 0: 64 KiB; rounded up to pages; at least 16 KiB */
 	size_t max_header; /* request line and fields; 0: 16 KiB; 1 KiB to 1 MiB  */
 	size_t max_body;   /* request body; 0: 8 MiB                              */
@@ -661,7 +666,8 @@ MOLT_API int molt_sleep(molt_time t);
 MOLT_API int molt_wait_fd(int fd, bool for_write, molt_time timeout);
 /* Runs fn(arg) on a pool thread and returns when it has; for library calls that
  * block the thread (DNS, disk, SQL clients, sleep(3)).  Outside a handler it
- * calls fn directly.  -EAGAIN when no thread can be had.  [parks] */
+ * calls fn directly.  -EAGAIN when no thread can be had, -EBUSY when blocking_queue
+ * calls of the same route wait already.  [parks] */
 MOLT_API int molt_block(void (*fn)(void *arg), void *arg);
 
 /* ---- memory that lives as long as the request ------------------------ */

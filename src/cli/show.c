@@ -109,6 +109,20 @@ static void show_server(const json_t *s)
 	       number_of(s, "total_requests"));
 }
 
+/* Only when there is something to say: nobody has waited in most programs. */
+static void show_pool(const json_t *p)
+{
+	if (number_of(p, "longest_wait_ms") == 0 && number_of(p, "waiting") == 0 &&
+	    number_of(p, "refused") == 0)
+		return;
+	printf("blocking    %" PRId64 " of %" PRId64 " threads busy, %" PRId64
+	       " calls wait, the oldest for %" PRId64 " ms; longest wait %" PRId64 " ms, %" PRId64
+	       " refused\n",
+	       number_of(p, "busy"), number_of(p, "limit"), number_of(p, "waiting"),
+	       number_of(p, "oldest_wait_ms"), number_of(p, "longest_wait_ms"),
+	       number_of(p, "refused"));
+}
+
 void mo_show_status(const json_t *status)
 {
 	const json_t *older = json_object_get(status, "older_generations"), *old, *s;
@@ -140,6 +154,7 @@ void mo_show_status(const json_t *status)
 	}
 	json_array_foreach (json_object_get(status, "servers"), i, s)
 		show_server(s);
+	show_pool(json_object_get(status, "blocking"));
 	if (json_array_size(receipts)) {
 		printf("last        ");
 		show_receipt(json_array_get(receipts, 0));

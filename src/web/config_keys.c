@@ -97,6 +97,12 @@ static const mo_key keys[] = {
 	INT("loops", 0, 256, loops, "0",
 	    "Event loops (threads) of the process, the largest that any server asks for; 0: as "
 	    "many as the CPUs that the process may use."),
+	INT("blockingThreads", 1, 1024, blocking_threads, "64",
+	    "Threads for `.blocking` routes and `molt_block()`, the largest that any server asks "
+	    "for. One route has three quarters of them at most."),
+	INT("blockingQueue", 1, 1000000, blocking_queue, "1024",
+	    "Calls of one route that may wait for such a thread, the largest that any server asks "
+	    "for; more are answered with 503 and Retry-After."),
 	SIZE("stackSize", 16 * KIB, 64 * MIB, stack_size, "64k", "Stack of each handler."),
 	STRING("serverAgent", 0, server_agent, NULL,
 	       "The `Server` field of answers; none: no field."),

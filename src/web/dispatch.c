@@ -263,8 +263,10 @@ static void run_blocking(molt_req *r)
 	r->arena.cache = NULL;
 	err = mo_pool_run(run_chain, r);
 	r->arena.cache = cache;
-	if (err)
-		molt_res_error(r, 503, NULL);
+	if (err) {
+		molt_res_error(r, 503, "too many wait for this");
+		molt_res_header(r, "Retry-After", molt_fmt(r, "%d", mo_pool_retry_after()));
+	}
 }
 
 /* ---- finishing the answer ---- */

@@ -1,4 +1,5 @@
 /* The process as one service; see process.h. */
+#include "rt/pool.h"
 #include "web/process.h"
 
 #include <errno.h>
@@ -521,6 +522,16 @@ static json_t *server_status(const molt_server *s)
 			 (json_int_t)counts[CONNECTIONS], "answers", answers);
 }
 
+static json_t *pool_status(void)
+{
+	mo_pool_state p = mo_pool_state_now();
+
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}", "limit", p.limit, "threads",
+			 p.threads, "busy", p.busy, "waiting", p.queued, "waiting_limit",
+			 p.queue_limit, "oldest_wait_ms", (json_int_t)p.oldest, "longest_wait_ms",
+			 (json_int_t)p.longest, "refused", (json_int_t)p.refused);
+}
+
 json_t *mo_process_status(void)
 {
 	const mo_start *start = mo_start_get();
@@ -551,5 +562,6 @@ json_t *mo_process_status(void)
 			    json_pack("{s:I, s:I, s:I, s:I}", "budget", (json_int_t)memory.budget,
 				      "used", (json_int_t)memory.used, "refused",
 				      (json_int_t)memory.refused, "cut", (json_int_t)memory.cut));
+	json_object_set_new(status, "blocking", pool_status());
 	return status;
 }

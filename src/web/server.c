@@ -171,6 +171,8 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	mo_settings_init(&d);
 	s->set.loops = o->workers;
 #define TAKE(member, option) s->set.member = o->option ? (int64_t)o->option : d.member
+	TAKE(blocking_threads, blocking_threads);
+	TAKE(blocking_queue, blocking_queue);
 	TAKE(stack_size, stack_size);
 	TAKE(max_header, max_header);
 	TAKE(max_body, max_body);

@@ -23,6 +23,7 @@
 #include "gen/signals.h"
 #include "gen/successor.h"
 #include "http/memory.h"
+#include "rt/pool.h"
 #include "web/config.h"
 #include "web/loops.h"
 #include "web/process.h"
@@ -512,8 +513,10 @@ static int start(molt_server *s)
 	if (rc < 0)
 		return rc;
 	prepare_limits(s);
-	if (!s->internal)
+	if (!s->internal) {
 		mo_memory_budget((uint64_t)s->set.memory_budget);
+		mo_pool_ask((int)s->set.blocking_threads, (int)s->set.blocking_queue);
+	}
 	rc = mo_control_start(mo_process_host());
 	if (rc == 0)
 		rc = mo_loops_start((int)s->set.loops);

@@ -20,6 +20,7 @@ typedef struct mo_settings {
 	char *server_root, *index_files;
 	bool index_folder;
 	int64_t loops; /* 0: by CPUs */
+	int64_t blocking_threads, blocking_queue;
 	int64_t stack_size, max_header, max_body, max_connections, backlog;
 	molt_time header_timeout, body_timeout, read_timeout, write_timeout, idle_timeout;
 	bool keep_alive;

@@ -1,5 +1,7 @@
 """Handlers that wait, block and run on threads of their own, side by side."""
+import json
 import os
+import select
 import sys
 import threading
 import time
@@ -69,6 +71,34 @@ class Waiting(Case):
         self.assertEqual(self.text(self.srv, "/hog?ms=2500"), "hogged\n")
         line = self.srv.wait_log(r"\[WARN\].*/hog", timeout=5, since=since).group(0)
         self.assertIn("/hog", line)
+
+
+class Pool(Case):
+    def test_a_slow_blocking_route_neither_starves_others_nor_waits_silently(self):
+        srv = self.server([program("test/programs/app")], env={
+            "MOLT_SERVER_BLOCKINGTHREADS": "4", "MOLT_SERVER_BLOCKINGQUEUE": "2"})
+        mark = srv.mark()
+        slow = [self.connect(srv) for _ in range(8)]
+        for conn in slow:
+            conn.send(b"GET /blocking?ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        # Three have threads, two wait, the rest is refused at once.
+        refused = []
+        while len(refused) < 3:
+            rest = [c.sock for c in slow if c not in refused]
+            ready = select.select(rest, [], [], 10 * SLOW)[0]
+            self.assertTrue(ready)
+            refused += [c for c in slow if c.sock in ready]
+        for conn in refused:
+            answer = conn.answer()
+            self.assertEqual(answer.status, 503)
+            self.assertGreaterEqual(int(answer.get("retry-after")), 1)
+        now = json.loads(self.fetch(srv, "/debug/admin/status").body)["blocking"]
+        self.assertEqual((now["limit"], now["busy"], now["waiting"], now["refused"]), (4, 3, 2, 3))
+        self.assertEqual(self.text(srv, "/block?ms=1"), "blocked\n")
+        waiting = [conn for conn in slow if conn not in refused]
+        for conn in waiting:
+            self.assertEqual(conn.answer().status, 200)
+        srv.wait_log(r"\[WARN\] a blocking call of /blocking waited [0-9]+ ms", since=mark)
 
 
 class Loops(Case):

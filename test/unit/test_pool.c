@@ -2,6 +2,7 @@
 #include "rt_unit.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -108,6 +109,107 @@ static void no_more_threads_than_the_limit_and_the_rest_waits_in_line(void **sta
 
 	run_crowd(&s, 3, 20);
 	assert_int_equal(atomic_load(&s.most), 3);
+}
+
+/* ---- shares of names ------------------------------------------------------ */
+
+static struct {
+	sem_t quick;      /* posted once by the quick call, for each slow one */
+	atomic_int begun; /* slow calls that have a thread */
+	atomic_int met, missed, refused;
+	int slow;
+	mo_pool_state state;
+} names;
+
+/* Ends when a quick call has run meanwhile. */
+static void slow_call(void *arg)
+{
+	struct timespec until;
+
+	atomic_fetch_add(&names.begun, 1);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	atomic_fetch_add(sem_timedwait(&names.quick, &until) == 0 ? &names.met : &names.missed, 1);
+}
+
+static void runs_slow(void *arg)
+{
+	int err;
+
+	mo_co_set_name(mo_co_self(), "slow");
+	err = mo_pool_run(slow_call, NULL);
+	assert_true(err == 0 || err == -EBUSY);
+	if (err)
+		atomic_fetch_add(&names.refused, 1);
+}
+
+static void quick_call(void *arg)
+{
+	names.state = mo_pool_state_now();
+	for (int i = 0; i < names.slow; i++)
+		sem_post(&names.quick);
+}
+
+static void runs_quick(void *arg)
+{
+	int *most = arg;
+
+	mo_co_set_name(mo_co_self(), "quick");
+	while (atomic_load(&names.begun) < *most)
+		mo_co_sleep(1);
+	assert_int_equal(mo_pool_run(quick_call, NULL), 0);
+}
+
+/* slow calls of one name, and when most of them run, a quick one of another. */
+static void run_names(int threads, int queue, int slow, int most)
+{
+	mo_loop *l = mo_loop_new(0);
+
+	memset(&names, 0, sizeof(names));
+	sem_init(&names.quick, 0, 0);
+	names.slow = slow;
+	mo_pool_ask(threads, queue);
+	for (int i = 0; i < slow; i++)
+		mo_loop_spawn(l, runs_slow, NULL);
+	mo_loop_spawn(l, runs_quick, &most);
+	mo_loop_stop(l);
+	mo_loop_run(l);
+	mo_loop_free(l);
+	sem_destroy(&names.quick);
+	assert_int_equal(atomic_load(&names.missed), 0);
+}
+
+static void a_name_leaves_threads_to_the_others(void **state)
+{
+	run_names(4, 100, 20, 3);
+	assert_int_equal(atomic_load(&names.met), 20);
+	assert_int_equal(names.state.limit, 4);
+	assert_int_equal(names.state.busy, 4); /* three of them, and the quick one */
+	assert_int_equal(names.state.queued, 17);
+	assert_int_equal(mo_pool_state_now().queued, 0);
+}
+
+static void calls_over_the_limit_of_a_name_are_refused(void **state)
+{
+	uint64_t before = mo_pool_state_now().refused;
+
+	run_names(4, 5, 20, 3);
+	assert_true(mo_pool_retry_after() >= 1);
+	assert_int_equal(atomic_load(&names.refused), 12); /* 3 run, 5 wait */
+	assert_int_equal(atomic_load(&names.met) + atomic_load(&names.refused), 20);
+	assert_int_equal(mo_pool_state_now().refused - before, atomic_load(&names.refused));
+}
+
+static void the_largest_that_was_asked_for_counts(void **state)
+{
+	mo_pool_ask(2, 10);
+	assert_int_equal(mo_pool_state_now().limit, 2);
+	mo_pool_ask(8, 4);
+	assert_int_equal(mo_pool_state_now().limit, 8);
+	assert_int_equal(mo_pool_state_now().queue_limit, 10);
+	mo_pool_ask(1, 20);
+	assert_int_equal(mo_pool_state_now().limit, 8);
+	assert_int_equal(mo_pool_state_now().queue_limit, 20);
 }
 
 static void counts_turns(void *arg)
@@ -260,6 +362,12 @@ int main(void)
 		cmocka_unit_test(a_call_runs_on_a_pool_thread_and_returns_when_done),
 		cmocka_unit_test_teardown(calls_run_side_by_side, forget_pool),
 		cmocka_unit_test_teardown(no_more_threads_than_the_limit_and_the_rest_waits_in_line,
+					  forget_pool),
+		cmocka_unit_test_teardown(a_name_leaves_threads_to_the_others,
+					  forget_pool),
+		cmocka_unit_test_teardown(calls_over_the_limit_of_a_name_are_refused,
+					  forget_pool),
+		cmocka_unit_test_teardown(the_largest_that_was_asked_for_counts,
 					  forget_pool),
 		cmocka_unit_test(the_loop_goes_on_meanwhile),
 		cmocka_unit_test(pool_threads_have_a_large_stack),
