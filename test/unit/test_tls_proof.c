@@ -19,11 +19,13 @@ typedef void message_fn(int write, int version, int type, const void *data, size
 
 static message_fn *told;
 
+enum { LOST, TWICE, BEHIND };
+
 static struct {
 	int version;
-	int write;                        /* or -1: nothing is bent */
-	enum { LOST, TWICE, BEHIND } how; /* what happens to the head of a record */
-	int message;                      /* the first one behind this message */
+	int write;   /* or -1: nothing is bent */
+	int how;     /* what happens to the head of a record */
+	int message; /* the first one behind this message */
 } bend = { .write = -1 };
 
 enum { FINISHED = 20, KEY_UPDATE = 24 };
