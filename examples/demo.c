@@ -1,5 +1,6 @@
 /* The program of the README: a little of everything, to be restarted while it
- * works.  Usage: demo [config.yaml]; without a file it listens on port 8199. */
+ * works.  Usage: demo [config.yaml]; without a file it listens on port 8199.
+ * DEMO_STATIC is the folder of /static/, for want of that of the source tree. */
 #include <molt.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -93,6 +94,19 @@ static int restore(molt_ws *w, const void *buf, size_t len)
 	return 0;
 }
 
+/* A program that is installed somewhere else goes without that route. */
+static void bind_static(molt_group *g)
+{
+	const char *dir = getenv("DEMO_STATIC");
+
+	if (!dir || !*dir)
+		dir = STATIC_DIR;
+	if (access(dir, R_OK | X_OK) == 0)
+		molt_static(g, "/static/", dir, NULL);
+	else
+		molt_log(MOLT_WARN, "no /static/: %s cannot be read; set DEMO_STATIC", dir);
+}
+
 int main(int argc, char **argv)
 {
 	static const molt_ws_endpoint ws = { .on_message = repeat, .save = save, .restore = restore };
@@ -111,7 +125,7 @@ int main(int argc, char **argv)
 	molt_bind(g, "POST /echo", echo, NULL);
 	molt_bind(g, "/stream", stream, NULL);
 	molt_ws_bind(g, "/ws", &ws, NULL);
-	molt_static(g, "/static/", STATIC_DIR, NULL);
+	bind_static(g);
 	molt_server_set_graceful(s, true);
 	molt_server_enable_admin(s, NULL);
 	if (!molt_config_str("server.address", NULL))

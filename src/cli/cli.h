@@ -30,7 +30,8 @@ typedef struct mo_cli {
 	const char *socket; /* path; NULL: none */
 	const char *exe;    /* of restart; NULL: the same file */
 	bool json;
-	bool wait; /* of restart: for the end of the old generation, too */
+	bool wait; /* for the end of old generations, too */
+	bool help;   /* only the command's usage is asked for */
 	char **rest; /* NULL-terminated: what follows the options */
 	int argc;    /* of rest; prove reads its options itself: rest[0] is its name */
 } mo_cli;
@@ -45,6 +46,9 @@ int mo_cli_reopen(const mo_cli *c);
 int mo_cli_upgrade(const mo_cli *c);
 int mo_cli_run(const mo_cli *c);
 int mo_cli_prove(const mo_cli *c);
+void mo_cli_prove_options(FILE *f); /* for its usage */
+/* molt.c: what the command takes, to standard output.  MO_EXIT_DONE. */
+int mo_cli_usage(const char *command);
 
 /* The program as a shell would find it.  malloc'd, absolute; NULL: not there. */
 char *mo_cli_find_program(const char *name);

@@ -1,19 +1,13 @@
 /* The commands that talk to a running program; see cli.h for exit codes. */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-
-#define QUICK (30 * MOLT_SECOND)
 
 static int tell_no_answer(const mo_cli *c, int rc)
 {
@@ -28,16 +22,17 @@ static int tell_no_answer(const mo_cli *c, int rc)
 		text = "nobody listens there; the program has ended";
 	else if (rc == -EACCES || rc == -EPERM)
 		text = "permission denied; it is for the user of the program and for root";
-	else if (rc == -EINVAL)
+	else if (rc == -EINVAL || rc == -ENAMETOOLONG)
 		text = "this must be an absolute path of at most 95 bytes";
 	else if (rc == -ETIMEDOUT)
 		text = "no answer in time; the program hangs";
 	fprintf(stderr, "molt: %s: %s\n", c->socket, text);
+	if (rc == -EINVAL || rc == -ENAMETOOLONG)
+		return MO_EXIT_USAGE;
 	return rc == -EACCES || rc == -EPERM ? MO_EXIT_DENIED : MO_EXIT_UNREACHABLE;
 }
 
-/* Asks, and tells when nobody answers.  An exit code. */
-static int ask(const mo_cli *c, const char *method, const char *action, const json_t *body,
+int mo_cli_ask(const mo_cli *c, const char *method, const char *action, const json_t *body,
 	       molt_time timeout, mo_answer *a)
 {
 	int rc = mo_client_ask(c->socket, method, action, body, timeout, a);
@@ -45,15 +40,14 @@ static int ask(const mo_cli *c, const char *method, const char *action, const js
 	return rc == 0 ? MO_EXIT_DONE : tell_no_answer(c, rc);
 }
 
-static bool went_well(const mo_answer *a)
+bool mo_cli_went_well(const mo_answer *a)
 {
 	return a->status >= 200 && a->status < 300 && a->body;
 }
 
-/* The end of a command that acts: what to print, and the exit code. */
-static int tell(const mo_cli *c, mo_answer *a)
+int mo_cli_tell(const mo_cli *c, mo_answer *a)
 {
-	bool good = went_well(a);
+	bool good = mo_cli_went_well(a);
 	const char *message = json_string_value(json_object_get(a->body, "message"));
 
 	if (c->json)
@@ -74,12 +68,12 @@ static int look(const mo_cli *c, const char *member, void (*show)(const json_t *
 {
 	mo_answer a;
 	json_t *what;
-	int rc = ask(c, "GET", "status", NULL, QUICK, &a);
+	int rc = mo_cli_ask(c, "GET", "status", NULL, MO_CLI_QUICK, &a);
 
 	if (rc != MO_EXIT_DONE)
 		return rc;
-	if (!went_well(&a))
-		return tell(c, &a);
+	if (!mo_cli_went_well(&a))
+		return mo_cli_tell(c, &a);
 	what = member ? json_object_get(a.body, member) : a.body;
 	if (c->json) {
 		json_dumpf(what, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -157,8 +151,8 @@ int mo_cli_restart(const mo_cli *c)
 	json_decref(body);
 	if (rc < 0)
 		return tell_no_answer(c, rc);
-	if (!c->wait || !went_well(&a))
-		return tell(c, &a);
+	if (!c->wait || !mo_cli_went_well(&a))
+		return mo_cli_tell(c, &a);
 	if (!c->json)
 		printf("%s\n", json_string_value(json_object_get(a.body, "message")));
 	rc = wait_for_end_of_old(c, &a);
@@ -170,67 +164,23 @@ int mo_cli_restart(const mo_cli *c)
 int mo_cli_rollback(const mo_cli *c)
 {
 	mo_answer a;
-	int rc = ask(c, "POST", "rollback", NULL, MOLT_FOREVER, &a);
+	int rc = mo_cli_ask(c, "POST", "rollback", NULL, MOLT_FOREVER, &a);
 
-	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+	return rc == MO_EXIT_DONE ? mo_cli_tell(c, &a) : rc;
 }
 
 int mo_cli_reopen(const mo_cli *c)
 {
 	mo_answer a;
-	int rc = ask(c, "POST", "reopen", NULL, QUICK, &a);
+	int rc = mo_cli_ask(c, "POST", "reopen", NULL, MO_CLI_QUICK, &a);
 
-	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
+	return rc == MO_EXIT_DONE ? mo_cli_tell(c, &a) : rc;
 }
 
 int mo_cli_upgrade(const mo_cli *c)
 {
 	mo_answer a;
-	int rc = ask(c, "POST", "upgrade", NULL, QUICK, &a);
+	int rc = mo_cli_ask(c, "POST", "upgrade", NULL, MO_CLI_QUICK, &a);
 
-	return rc == MO_EXIT_DONE ? tell(c, &a) : rc;
-}
-
-/* Waits until the process has ended; by its descriptor where the kernel has them. */
-static void wait_for_end(int pid)
-{
-	struct pollfd p = { .fd = -1, .events = POLLIN };
-
-	if (pid <= 0)
-		return;
-#ifdef SYS_pidfd_open
-	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-#endif
-	if (p.fd >= 0) {
-		while (poll(&p, 1, -1) < 0 && errno == EINTR)
-			continue;
-		close(p.fd);
-		return;
-	}
-	while (kill(pid, 0) == 0 || errno == EPERM)
-		nanosleep(&(struct timespec){ 0, 20 * 1000 * 1000 }, NULL);
-}
-
-int mo_cli_shutdown(const mo_cli *c)
-{
-	mo_answer before, a;
-	int rc = ask(c, "GET", "status", NULL, QUICK, &before);
-
-	if (rc != MO_EXIT_DONE)
-		return rc;
-	rc = ask(c, "POST", "shutdown", NULL, QUICK, &a);
-	if (rc == MO_EXIT_DONE && went_well(&a)) {
-		wait_for_end((int)json_integer_value(json_object_get(before.body, "pid")));
-		wait_for_end(
-			(int)json_integer_value(json_object_get(before.body, "supervisor_pid")));
-		if (!c->json)
-			printf("The program has ended.\n");
-		else
-			printf("%s", a.text);
-		mo_answer_free(&a);
-	} else if (rc == MO_EXIT_DONE) {
-		rc = tell(c, &a);
-	}
-	mo_answer_free(&before);
-	return rc;
+	return rc == MO_EXIT_DONE ? mo_cli_tell(c, &a) : rc;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -105,7 +106,19 @@ static bool number(const char *text, unsigned least, unsigned most, unsigned *ou
 	return true;
 }
 
-enum { URL = 1, RELOAD, CONTROL, PATH, UPLOAD, WS, RESTARTS, SECONDS, CONNECTIONS, SETTLE };
+enum {
+	URL = 1,
+	RELOAD,
+	CONTROL,
+	PATH,
+	UPLOAD,
+	WS,
+	HEADER,
+	RESTARTS,
+	SECONDS,
+	CONNECTIONS,
+	SETTLE
+};
 
 static const struct option longs[] = { { "url", required_argument, NULL, URL },
 				       { "reload-cmd", required_argument, NULL, RELOAD },
@@ -113,6 +126,7 @@ static const struct option longs[] = { { "url", required_argument, NULL, URL },
 				       { "path", required_argument, NULL, PATH },
 				       { "upload", required_argument, NULL, UPLOAD },
 				       { "ws", required_argument, NULL, WS },
+				       { "header", required_argument, NULL, HEADER },
 				       { "restarts", required_argument, NULL, RESTARTS },
 				       { "seconds", required_argument, NULL, SECONDS },
 				       { "connections", required_argument, NULL, CONNECTIONS },
@@ -122,7 +136,67 @@ static const struct option longs[] = { { "url", required_argument, NULL, URL },
 				       { "strict", no_argument, NULL, 's' },
 				       { "own-address", no_argument, NULL, 'a' },
 				       { "json", no_argument, NULL, 'j' },
+				       { "help", no_argument, NULL, 'h' },
 				       { 0 } };
+
+/* A line for each option, in the order of longs[]. */
+void mo_cli_prove_options(FILE *f)
+{
+	static const char *const docs[MO_COUNTOF(longs) - 1] = {
+		"URL        load another server (with --reload-cmd); twice: http and https",
+		"COMMAND    what reloads it",
+		"PATH       take a running program by its control socket",
+		"PATH       what is asked for; default /",
+		"PATH       where bodies are sent; default /echo, or that of --path",
+		"PATH       a WebSocket endpoint; default /ws or /websocket, when there is one",
+		"LINE       \"Name: value\", sent with every request; may be repeated",
+		"N          how many restarts; default 36",
+		"N          for how long they go on; default 25",
+		"N          the busy ones; default 64",
+		"MS         wait so long after each --reload-cmd",
+		"           do not check certificates",
+		"           the server of --url is on another machine",
+		"           a connection that has to be opened again is a failure too",
+		"           leave the program its own address",
+		"           print everything that was seen as JSON",
+		"           show this",
+	};
+
+	fputs("\nOptions, before PROGRAM:\n", f);
+	for (size_t i = 0; i < MO_COUNTOF(docs); i++)
+		fprintf(f, "  --%-13s%s\n", longs[i].name, docs[i]);
+}
+
+/* Those that a request of ours has already, and what it means for the load. */
+static bool is_ours(molt_str name)
+{
+	static const char *const ours[] = { "Host", "Connection", "Content-Length",
+					    "Transfer-Encoding", "Upgrade", "Expect" };
+
+	for (size_t i = 0; i < MO_COUNTOF(ours); i++)
+		if (mo_str_eq_ci(name, mo_str(ours[i])))
+			return true;
+	return false;
+}
+
+/* "Name: value" of RFC 9110, section 5: one more line for every request. */
+static bool add_header(mo_prove_options *o, const char *line)
+{
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t n = strspn(line, token);
+	char *more;
+
+	if (n == 0 || line[n] != ':' || is_ours(mo_strn(line, n)))
+		return false;
+	for (const char *c = line; *c; c++)
+		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+			return false;
+	more = mo_fmt("%s%s\r\n", o->headers, line);
+	free(o->headers);
+	o->headers = more;
+	return true;
+}
 
 /* false: the value is none. */
 static bool take(mo_prove_options *o, int which, const char *value)
@@ -146,6 +220,8 @@ static bool take(mo_prove_options *o, int which, const char *value)
 	case WS:
 		o->ws = value;
 		return value[0] == '/';
+	case HEADER:
+		return add_header(o, value);
 	case RESTARTS:
 		return number(value, 1, 10000, &o->restarts);
 	case SECONDS:
@@ -166,6 +242,9 @@ static bool take(mo_prove_options *o, int which, const char *value)
 	case 'a':
 		o->own_address = true;
 		return true;
+	case 'h':
+		o->help = true;
+		return true;
 	default:
 		o->json = true;
 		return true;
@@ -177,13 +256,16 @@ static int read_options(int argc, char **argv, mo_prove_options *o)
 	int which, targets;
 
 	*o = (mo_prove_options){ .restarts = 36, .seconds = 25, .connections = 64 };
+	o->headers = mo_strdup("");
 	optind = 1;
-	while ((which = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
+	while (!o->help && (which = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		if (which == '?')
 			return MO_EXIT_USAGE;
 		if (!take(o, which, optarg))
 			return wrong("%s is no good value", optarg);
 	}
+	if (o->help)
+		return 0;
 	o->argv = argv + optind;
 	targets = (o->url[0] != NULL) + (o->control != NULL) + (o->argv[0] != NULL);
 	if (targets == 0)
@@ -327,6 +409,7 @@ static void clean_up(mo_prove *p)
 	free(p->tls_field);
 	free(p->exe);
 	free(p->dir);
+	free(p->o.headers);
 }
 
 int mo_cli_prove(const mo_cli *c)
@@ -336,8 +419,10 @@ int mo_cli_prove(const mo_cli *c)
 	char *why = NULL;
 	int rc = read_options(c->argc, c->rest, &p.o);
 
-	if (rc)
-		return rc;
+	if (rc || p.o.help) {
+		free(p.o.headers);
+		return rc ? rc : mo_cli_usage("prove");
+	}
 	rc = prepare(&p);
 	if (rc == 0 && meet(&p, &why) < 0) {
 		rc = MO_EXIT_FAILED;

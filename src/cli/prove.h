@@ -29,7 +29,9 @@ typedef struct mo_prove_options {
 	const char *path, *upload, *ws;  /* NULL: found by asking */
 	unsigned restarts, seconds, connections, settle; /* settle: ms */
 	bool insecure, remote, strict, own_address, json;
-	char **argv; /* the program and its arguments */
+	bool help;
+	char *headers; /* lines for every request; "": none; owned */
+	char **argv;   /* the program and its arguments */
 } mo_prove_options;
 
 /* The program under proof.  All its processes are in one process group. */

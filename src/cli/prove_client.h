@@ -41,6 +41,9 @@ struct mo_load {
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_timer_t watch; /* deadlines */
+	uv_prepare_t turn;
+	int64_t kill_seen; /* the kill_ended that turns are counted from */
+	unsigned turns;    /* whole ones since then, with the present one */
 	pthread_t thread;
 	atomic_bool stop_asked, abandoned;
 	bool stopping;
@@ -59,6 +62,7 @@ struct mo_load {
 #define MO_LOAD_INPUT 65536u
 
 int64_t mo_load_now(void);                           /* us */
+unsigned mo_load_turns_since_kill(const mo_load *l); /* whole ones, with this one */
 uint64_t mo_load_random(mo_load *l, uint64_t below); /* 0 to below-1 */
 
 /* Opens the connection of the client when there is none; on_ready(client) comes

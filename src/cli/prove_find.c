@@ -160,6 +160,7 @@ static mo_crowd *add(mo_prove *p, const char *name, enum mo_work work, enum mo_p
 			 .host = tls ? p->tls_field : p->host,
 			 .name_of_tls = p->tls_host,
 			 .path = p->o.path,
+			 .headers = p->o.headers,
 			 .verify = !p->o.insecure,
 			 .status = 200 };
 	return k;

@@ -46,6 +46,7 @@ static void close_all(mo_load *l)
 	for (unsigned i = 0; i < l->n_clients; i++)
 		close_client(&l->clients[i]);
 	uv_close((uv_handle_t *)&l->watch, NULL);
+	uv_close((uv_handle_t *)&l->turn, NULL);
 	uv_close((uv_handle_t *)&l->wake, NULL);
 }
 
@@ -72,6 +73,24 @@ static void look(mo_load *l)
 		close_all(l);
 }
 
+/* Before each poll: what was ready before it is seen in the turn that begins. */
+static void on_turn(uv_prepare_t *t)
+{
+	mo_load *l = t->data;
+	int64_t ended = atomic_load(&l->kill_ended);
+
+	if (ended != l->kill_seen)
+		l->turns = 0;
+	l->turns++;
+	l->kill_seen = ended;
+}
+
+/* Of a kill that no turn has seen to its end yet: none. */
+unsigned mo_load_turns_since_kill(const mo_load *l)
+{
+	return atomic_load(&l->kill_ended) == l->kill_seen ? l->turns : 0;
+}
+
 static void on_watch(uv_timer_t *t)
 {
 	mo_load *l = t->data;
@@ -90,6 +109,7 @@ static void *run(void *arg)
 	mo_load *l = arg;
 
 	uv_timer_start(&l->watch, on_watch, 50, 50);
+	uv_prepare_start(&l->turn, on_turn);
 	/* Not all at the same instant: the queue of connections is finite. */
 	for (unsigned i = 0; i < l->n_clients; i++)
 		uv_timer_start(&l->clients[i].timer,
@@ -148,7 +168,8 @@ mo_load *mo_load_start(const mo_crowd *crowds, unsigned n)
 	if (uv_loop_init(&l->loop) != 0 || uv_async_init(&l->loop, &l->wake, on_wake) != 0)
 		MO_DIE("the system gives no event loop");
 	uv_timer_init(&l->loop, &l->watch);
-	l->watch.data = l->wake.data = l;
+	uv_prepare_init(&l->loop, &l->turn);
+	l->watch.data = l->wake.data = l->turn.data = l;
 	add_clients(l);
 	start_thread(l);
 	return l;

@@ -51,6 +51,7 @@ typedef struct mo_crowd {
 	const char *host;        /* for Host: */
 	const char *name_of_tls; /* for SNI, when it is no address, and the certificate */
 	const char *path;
+	const char *headers; /* more lines for the head; "": none */
 	bool verify; /* the name in the certificate too */
 	bool echo;   /* the server sends back what it gets: compared */
 	int status;  /* the good one */

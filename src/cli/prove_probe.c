@@ -92,8 +92,9 @@ int mo_prove_ask(const mo_prove *p, bool tls, const char *method, const char *pa
 {
 	struct probe b = { .rc = -EIO };
 
-	mo_buf_fmt(&b.out, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: %s\r\n%s", method, path,
-		   p->host, headers ? "Upgrade" : "close", headers ? headers : "");
+	mo_buf_fmt(&b.out, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: %s\r\n%s%s", method,
+		   path, p->host, headers ? "Upgrade" : "close", headers ? headers : "",
+		   p->o.headers);
 	if (body)
 		mo_buf_fmt(&b.out, "Content-Length: %zu\r\n", strlen(body));
 	mo_buf_fmt(&b.out, "\r\n%s", body ? body : "");

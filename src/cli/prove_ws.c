@@ -108,8 +108,8 @@ static void make_handshake(mo_client *c)
 	c->out.len = c->sent = 0;
 	mo_buf_fmt(&c->out,
 		   "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n\r\n",
-		   c->crowd->path, c->crowd->host);
+		   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n%s\r\n",
+		   c->crowd->path, c->crowd->host, c->crowd->headers);
 	mo_reply_reset(&c->reply);
 }
 

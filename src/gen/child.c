@@ -23,6 +23,7 @@
 #include "gen/pidfd.h"
 #include "gen/relay.h"
 #include "gen/totals.h"
+#include "gen/uplink.h"
 #include "gen/withdraw.h"
 #include "rt/park.h"
 
@@ -163,6 +164,8 @@ bool mo_child_reap(mo_child *c)
 		return false;
 	/* ECHILD: somebody else (SIGCHLD ignored) took the status. */
 	c->status_known = rc > 0;
+	if (c->status_known)
+		mo_uplink_ended(c->pid, c->status);
 	c->pid = 0;
 	return true;
 }
@@ -335,6 +338,7 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 			mo_tail_add(c->tail, line, strlen(line));
 	} else if (strcmp(m->type, "failed") == 0 && !c->said) {
 		c->said = mo_strdup(mo_json_str(m->body, "why"));
+		c->broken = json_is_true(json_object_get(m->body, "protocol"));
 	} else if (strcmp(m->type, "stopping") == 0) {
 		c->stops = true;
 	} else if (strcmp(m->type, "event") == 0) {
@@ -374,6 +378,11 @@ void mo_child_last_words(mo_child *c)
 			return;
 }
 
+static int ended_before_service(mo_child *c)
+{
+	return mo_child_fail(c, c->broken ? -EPROTO : -ECHILD, end_before_service(c));
+}
+
 int mo_child_closed(mo_child *c)
 {
 	molt_time deadline = mo_deadline(MOLT_SECOND);
@@ -386,7 +395,7 @@ int mo_child_closed(mo_child *c)
 			mo_fmt("it closed the handover socket without being ready; is %s a "
 			       "program built with libmolt that calls molt_wait()?",
 			       c->path));
-	return mo_child_fail(c, -ECHILD, end_before_service(c));
+	return ended_before_service(c);
 }
 
 /* A moment (at most 50 ms) in which something may come; a grandchild may hold the socket
@@ -416,7 +425,7 @@ int mo_child_moment(mo_child *c, int fd, molt_time deadline)
 
 	mo_child_listen(c);
 	rc = wait_a_moment(c, fd, MOMENT, deadline, false);
-	return rc > 0 ? mo_child_fail(c, -ECHILD, end_before_service(c)) : rc;
+	return rc > 0 ? ended_before_service(c) : rc;
 }
 
 static bool says_too_much(const mo_child *c)
@@ -456,7 +465,7 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 						    "it served",
 						    MOST_MESSAGES, (unsigned)(MOST_BYTES >> 20)));
 		if (ended && (rc == -EAGAIN || ++ended > MO_WIRE_LAST_TURNS))
-			return mo_child_fail(c, -ECHILD, end_before_service(c));
+			return ended_before_service(c);
 		/* One that was killed for its silence: all that it has said counts. */
 		if (!ended && rc == -EBUSY && mo_left(deadline) == 0)
 			ended = mo_child_reap(c);

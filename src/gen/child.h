@@ -47,6 +47,7 @@ typedef struct mo_child {
 	mo_tail *tail;
 	char *why;     /* the failure as a sentence */
 	char *said;    /* the same by the successor itself, which knows better */
+	bool broken;   /* ... and that was: it does not understand us */
 	bool stops;    /* it is being shut down: its end is wanted */
 	bool replaced; /* it has a successor of its own: its end is wanted */
 	char *asks_back; /* it asks us to serve again: who does; owned */

@@ -17,7 +17,7 @@ enum waited { GONE, DEADLINE, ASKED, ALONE, BACK };
 typedef enum mo_drain_say each_fn(void *arg);
 
 /* Waits until no connection is left, until the deadline, until asked to shut
- * down more than asked times, or until each says so. */
+ * down more than asked times (since the process began), or until each says so. */
 static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned asked,
 			     each_fn *each, void *arg)
 {
@@ -119,30 +119,45 @@ static unsigned shutdown_rule(const mo_gen_host *h, molt_time limit, unsigned as
 	return end_now(h);
 }
 
+/* The successor has shut down: no longer than the drain may take.  Whoever asks us to
+ * shut down, too, means the same end (a signal to every generation reaches us before
+ * or after that news), and wishes nothing to be cut; only one more does. */
+static unsigned alone_rule(const mo_gen_host *h)
+{
+	h->announce_close(MO_GEN_CLOSE_ALL);
+	switch (wait_gone(h, mo_deadline(h->drain_timeout()), 0, close_idle,
+			  (void *)(uintptr_t)h)) {
+	case GONE:
+		return 0;
+	case ASKED:
+		return shutdown_rule(h, h->shutdown_timeout(), 1);
+	default:
+		return end_now(h);
+	}
+}
+
+/* A request to shut down counts whenever it came: also while the service was handed
+ * over, before this began. */
 mo_drain_result mo_drain_after_restart(const mo_gen_host *h, enum mo_drain_say (*each)(void *arg),
 				       void *arg)
 {
 	mo_drain_result r = begin(h);
-	unsigned asked = mo_control_shutdown_count();
-
-	enum waited why = wait_gone(h, mo_deadline(h->drain_timeout()), asked, each, arg);
+	enum waited why = wait_gone(h, mo_deadline(h->drain_timeout()), 0, each, arg);
 
 	if (why == DEADLINE) {
 		r.cut = end_now(h);
-		why = stand_by(asked, each, arg);
+		why = stand_by(0, each, arg);
 	}
 	switch (why) {
 	case GONE:
 	case DEADLINE:
 		break;
 	case ASKED:
-		r.cut = mo_control_shutdown_count() > asked + 1
-				? end_now(h)
-				: shutdown_rule(h, h->shutdown_timeout(), asked + 1);
+		r.cut += shutdown_rule(h, h->shutdown_timeout(), 1);
 		break;
 	case ALONE:
 		h->close_listeners(false);
-		r.cut = shutdown_rule(h, h->drain_timeout(), asked);
+		r.cut += alone_rule(h);
 		break;
 	case BACK:
 		r.back = true;

@@ -71,7 +71,8 @@ static int take_offer(mo_wire_msg *m, char **why)
 
 	self->by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
 	fds = self->by_path ? 0 : self->by_supervisor ? 1 : 2;
-	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL) {
+	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
+	    MO_FAULT("step", "protocol", -1) < 0) {
 		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
 			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
 		return -EPROTO;
@@ -256,6 +257,10 @@ int mo_successor_begin(char **why)
 	}
 	if (self->offer < 0)
 		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));
+	if (self->offer == -EPROTO && !self->told) {
+		self->told = true;
+		mo_successor_broken(*why);
+	}
 	return self->offer;
 }
 

@@ -17,6 +17,8 @@
 #define MIB ((uint64_t)1024 * 1024)
 #define NO_LIMIT UINT64_MAX
 #define TEXT_ROOM 4096 /* on a coroutine's stack */
+#define KIB_OF_THREAD 32 /* its stack in the kernel, and what describes it */
+#define RESTART_ROOM (MIB / 2) /* what both sides need while one becomes two */
 
 void mo_preflight_init(mo_preflight *c)
 {
@@ -136,7 +138,8 @@ static uint64_t number_after(const char *text, const char *word)
 
 /* ---- memory --------------------------------------------------------------------- */
 
-/* Bytes that are ours alone: what comes from files is shared with a successor. */
+/* Bytes that are ours alone: what comes from files is shared with a successor.  A
+ * cgroup's limit also counts what the kernel keeps for us. */
 static uint64_t own_size(const mo_preflight *c)
 {
 	char text[TEXT_ROOM];
@@ -145,7 +148,11 @@ static uint64_t own_size(const mo_preflight *c)
 	if (!read_in(c->proc, "self/status", text))
 		return 0;
 	kib = number_after(text, "RssAnon:") + number_after(text, "RssShmem:");
-	return 1024 * (kib ? kib : number_after(text, "VmRSS:"));
+	kib = kib ? kib : number_after(text, "VmRSS:");
+	if (kib)
+		kib += number_after(text, "VmPTE:") +
+		       KIB_OF_THREAD * number_after(text, "Threads:");
+	return 1024 * kib;
 }
 
 static uint64_t room_of_system(const mo_preflight *c)
@@ -222,14 +229,15 @@ static int check_memory(const mo_preflight *c, json_t *found, char **why)
 
 	if (size == 0 || room == NO_LIMIT)
 		return 0;
-	need = size * (uint64_t)c->memory / 100;
+	need = size * (uint64_t)c->memory / 100 + RESTART_ROOM;
 	json_object_set_new(found, "memory_needed", json_integer((json_int_t)need));
 	json_object_set_new(found, "memory_free", json_integer((json_int_t)room));
 	if (room >= need)
 		return 0;
 	*why = mo_fmt("a second process does not fit into memory: this one has %llu MiB, of which "
-		      "%lld %% are wanted free, and %s gives %llu MiB more; make room, raise the "
-		      "limit, or lower preflightMemory (0: not looked at)",
+		      "%lld %% are wanted free, and half a MiB for the restart, and %s gives %llu "
+		      "MiB more; make room, raise the limit, or lower preflightMemory (0: not "
+		      "looked at)",
 		      (unsigned long long)(size / MIB), (long long)c->memory,
 		      group < machine ? "the limit of its cgroup" : "the machine",
 		      (unsigned long long)(room / MIB));

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/memfd.h"
 #include "gen/successor.h"
 
 #define BATCH (MO_WIRE_FDS / 2) /* one has at most two descriptors */
@@ -131,14 +131,13 @@ static int write_all(int fd, const char *p, size_t n)
 
 static int seal_bytes(const void *buf, size_t len)
 {
-	int fd = memfd_create("molt-state", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
+	int fd = mo_memfd_new("molt-state"), rc;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	rc = write_all(fd, buf, len);
-	if (rc == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		rc = -errno;
+	if (rc == 0)
+		rc = mo_memfd_seal(fd);
 	if (rc == 0)
 		return fd;
 	close(fd);

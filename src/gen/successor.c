@@ -103,6 +103,15 @@ void mo_successor_tell_counts(void)
 	mo_wire_send(fd, mo_totals_news(mo_control_host(), true), NULL, 0);
 }
 
+void mo_successor_broken(const char *why)
+{
+	int fd = atomic_load(&self->channel);
+
+	if (fd >= 0)
+		mo_wire_send(fd, json_pack("{s:s, s:s, s:b}", "type", "failed", "why", why,
+					   "protocol", 1), NULL, 0);
+}
+
 void mo_successor_failed(const char *why)
 {
 	if (mo_successor_is())

@@ -27,6 +27,8 @@ int mo_successor_begin(char **why);
 mo_listener *mo_successor_take(const char *server, const char *text);
 /* Tells the predecessor why this program gives up. */
 void mo_successor_failed(const char *why);
+/* The same, because what the predecessor says is not understood. */
+void mo_successor_broken(const char *why);
 /* How many listeners were bound anew, for the report. */
 void mo_successor_count_bound(void);
 

@@ -31,6 +31,7 @@ typedef struct mo_successor {
 	bool opening;          /* the supervisor knows that listeners are being opened */
 	bool looked;           /* for somebody to take over from */
 	bool gives_tls;        /* back: the predecessor takes TLS state as we write it */
+	bool told;             /* the predecessor, that its offer is not understood */
 	bool committed;        /* it serves, or is about to */
 	bool main;             /* the service manager knows that we serve */
 	bool replaced;         /* the predecessor has been told that we have a successor */

@@ -116,6 +116,7 @@ static void on_end(const mo_process *p)
 	}
 	if (p->status == 0 || mo_sup.taken || (was_starting && never_began(p)))
 		mo_sup.stopping = true;
+	mo_sup.unknown = p->status < 0;
 	if (mo_sup.stopping)
 		mo_sup.result = mo_process_exit_status(p->status);
 	else
@@ -286,6 +287,9 @@ static int live(void)
 		if (mo_sup.retry_at && mo_now() >= mo_sup.retry_at && !mo_sup.stopping)
 			mo_sup_start_now();
 	}
+	/* Whoever has reaped it has told its status before its own end. */
+	if (mo_sup.unknown)
+		mo_sup.result = mo_process_exit_status(mo_watched_late_status());
 	return mo_sup.result;
 }
 

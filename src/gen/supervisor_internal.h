@@ -28,6 +28,7 @@ typedef struct mo_supervisor {
 	int restart;        /* SIGUSR1 or SIGUSR2 that waits for one that serves; or 0 */
 	char *refused;      /* why the program that starts may not take over; or NULL */
 	int result;         /* exit status when everybody has ended */
+	bool unknown;       /* what served last was reaped by another process */
 	molt_time asked;    /* when a stop was last asked for */
 	molt_time retry_at; /* WAITING; 0: not */
 	molt_time pause, since;

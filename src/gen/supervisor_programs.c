@@ -166,7 +166,8 @@ static void on_serving(const mo_wire_msg *m)
 		mo_watched_signal_one(m->pid, mo_sup.restart);
 		mo_sup.restart = 0;
 	}
-	if (mo_sup.stopping) /* it began to serve while we asked its predecessor to end */
+	/* It began to serve while we asked its predecessor to end.  Asked twice it would cut. */
+	if (mo_sup.stopping && !p->asked)
 		mo_watched_signal_one(m->pid, SIGTERM);
 }
 
@@ -212,6 +213,9 @@ static void on_link_message(mo_wire_msg *m)
 	} else if (strcmp(m->type, "refused") == 0 && m->pid == mo_sup.starting) {
 		free(mo_sup.refused);
 		mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
+	} else if (strcmp(m->type, "ended") == 0) {
+		mo_watched_status((pid_t)mo_json_int(m->body, "pid"),
+				  (int)mo_json_int(m->body, "status"));
 	} else if (strcmp(m->type, "upgrade") == 0) {
 		mo_upgrade_asked(m);
 	} else if (strcmp(m->type, "stopping") == 0 && m->pid == mo_sup.serving) {

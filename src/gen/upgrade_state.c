@@ -14,13 +14,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/kept.h"
+#include "gen/memfd.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
 #include "gen/watched.h"
 #include "gen/wire.h"
 
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define MAX_STATE (64 * 1024 * 1024)
 
 int mo_upgrade_version __attribute__((weak)) = 1;
@@ -88,14 +88,11 @@ json_t *mo_upgrade_state(int asker)
 
 int mo_upgrade_write(const json_t *state)
 {
-	int fd = memfd_create("molt-supervisor", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc = 0;
+	int fd = mo_memfd_new("molt-supervisor"), rc;
 
 	if (fd < 0)
-		return -errno;
-	if (json_dumpfd(state, fd, JSON_COMPACT) < 0)
-		rc = -EIO;
-	else if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		rc = -errno;
+		return fd;
+	rc = json_dumpfd(state, fd, JSON_COMPACT) < 0 ? -EIO : mo_memfd_seal(fd);
 	if (rc == 0)
 		return fd;
 	close(fd);
@@ -142,7 +139,7 @@ int mo_upgrade_read(int memfd, json_t **out, char **why)
 	long long version;
 
 	*out = NULL;
-	if (fcntl(memfd, F_GET_SEALS) == SEALS)
+	if (mo_memfd_is_sealed(memfd))
 		state = load(memfd);
 	if (!state) {
 		*why = mo_strdup("what it was given is no state of a supervisor");

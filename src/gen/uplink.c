@@ -142,6 +142,14 @@ void mo_uplink_stopping(void)
 		tell(NULL, json_pack("{s:s}", "type", "stopping"), NULL, 0);
 }
 
+void mo_uplink_ended(int pid, int status)
+{
+	if (mo_uplink_is())
+		tell(NULL, json_pack("{s:s, s:i, s:i}", "type", "ended", "pid", pid, "status",
+				     status),
+		     NULL, 0);
+}
+
 void mo_uplink_receipt(const json_t *body)
 {
 	if (mo_uplink_is())

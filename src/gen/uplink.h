@@ -9,6 +9,7 @@
  *   taken      a process that is not below this
  *              supervisor takes over
  *   stopping   it ends by a shutdown
+ *   ended      it has reaped its successor            pid, status (of waitpid())
  *   receipt    a restart has ended                    receipt
  *   upgrade    the supervisor shall be renewed        a socket for the answer
  *
@@ -42,6 +43,7 @@ void mo_uplink_opening(void);
 /* Whoever serves does not let this program take over; before the control thread. */
 void mo_uplink_refused(const char *why);
 void mo_uplink_stopping(void);
+void mo_uplink_ended(int pid, int status);
 void mo_uplink_receipt(const json_t *body); /* [any] */
 
 #endif

@@ -16,6 +16,12 @@
 static mo_process *all;
 static size_t count;
 
+/* The last one whose end was seen before its status was known. */
+static struct {
+	pid_t pid;
+	int status;
+} late = { .status = -1 };
+
 mo_process *mo_watched_find(pid_t pid)
 {
 	for (size_t i = 0; i < count; i++)
@@ -107,6 +113,21 @@ bool mo_watched_blind(void)
 
 /* ---- ends ------------------------------------------------------------------- */
 
+void mo_watched_status(pid_t pid, int status)
+{
+	mo_process *p = mo_watched_find(pid);
+
+	if (p && (p->gone || mo_pidfd_ended(p->pidfd, pid)))
+		p->status = status;
+	else if (!p && pid == late.pid)
+		late.status = status;
+}
+
+int mo_watched_late_status(void)
+{
+	return late.status;
+}
+
 /* Children that nobody told us of are reaped too: they were orphans. */
 static void reap(void)
 {
@@ -117,22 +138,26 @@ static void reap(void)
 		mo_process *p = mo_watched_find(pid);
 
 		/* Another one may have that number by now. */
-		if (!p || !mo_pidfd_ended(p->pidfd, pid))
+		if (p && !mo_pidfd_ended(p->pidfd, pid))
 			continue;
-		p->gone = true;
-		p->status = status;
+		if (p)
+			p->gone = true;
+		mo_watched_status(pid, status);
 	}
 }
 
-/* A serving generation may be the child of its predecessor, which reaps it. */
+/* A serving generation may be the child of its predecessor, which reaps it, and tells
+ * the status, or ends and leaves it to us. */
 static void look_at(mo_process *p)
 {
+	int status;
+
 	if (p->gone)
 		return;
 	p->gone = mo_pidfd_ended(p->pidfd, p->pid);
 	/* It may have ended since reap() looked. */
-	if (p->gone && mo_pidfd_reap(p->pidfd, p->pid, &p->status) != 1)
-		p->status = -1;
+	if (p->gone && mo_pidfd_reap(p->pidfd, p->pid, &status) == 1)
+		p->status = status;
 }
 
 void mo_watched_look(void)
@@ -150,6 +175,10 @@ bool mo_watched_ended(mo_process *out)
 		if (all[i].pidfd >= 0)
 			close(all[i].pidfd);
 		*out = all[i];
+		if (out->status < 0) {
+			late.pid = out->pid;
+			late.status = -1;
+		}
 		all[i] = all[--count];
 		return true;
 	}
@@ -188,8 +217,10 @@ void mo_watched_kill_stopped(void)
 
 void mo_watched_signal(int number)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		all[i].asked = true;
 		signal_to(&all[i], number);
+	}
 }
 
 void mo_watched_kill_all(void)

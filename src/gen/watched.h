@@ -17,8 +17,9 @@ typedef struct mo_process {
 	bool gone;
 	bool candidate; /* a successor that has not served yet */
 	bool doomed;	/* killed because it came too late */
+	bool asked;	/* to end, by mo_watched_signal() */
 	mo_stopped stopped;
-	int status;	/* of waitpid(); -1: not known, another process reaped it */
+	int status;	/* of waitpid(); -1: not known (yet), another process reaped it */
 } mo_process;
 
 mo_process *mo_watch(pid_t pid); /* from now on, or since before */
@@ -37,6 +38,10 @@ bool mo_watched_blind(void); /* is there one whose end poll() does not tell? */
 void mo_watched_look(void);
 /* One of them, which is forgotten then; false: no more. */
 bool mo_watched_ended(mo_process *out);
+/* Another process has reaped it. */
+void mo_watched_status(pid_t pid, int status);
+/* Of the last one that mo_watched_ended() gave without a status: -1, until it is known. */
+int mo_watched_late_status(void);
 
 /* Kills those that a signal has stopped for too long: who waits for them waits for
  * nothing.  To be called at least every MO_STOPPED_LOOK_MAX. */

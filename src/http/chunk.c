@@ -16,9 +16,17 @@
 
 /* The table's states; SIZE, DATA_END and TRAILER in their parts. */
 enum {
-	SIZE,      /* hex digits; sub counts them */
-	EXTENSION, /* from ';' to CR */
-	SIZE_LF,   /* CR seen */
+	SIZE,           /* hex digits; sub counts them */
+	EXT_BWS,        /* white space, then ';' */
+	EXT_NAME_BWS,   /* white space, then a name */
+	EXT_NAME,       /* within it */
+	EXT_EQUALS_BWS, /* white space behind it, then '=' or ';' */
+	EXT_VALUE_BWS,  /* white space, then a value */
+	EXT_TOKEN,      /* within a value that is a token */
+	EXT_QUOTED,     /* within one in quotes */
+	EXT_ESCAPED,    /* behind a backslash in it */
+	EXT_QUOTED_END, /* behind the closing quote */
+	SIZE_LF,        /* CR seen */
 	DATA,
 	DATA_CR,
 	DATA_LF,
@@ -36,6 +44,14 @@ void mo_chunked_init(mo_chunked *c)
 	*c = (mo_chunked){ .state = SIZE };
 }
 
+/* Behind the size, a name or a value. */
+static int behind_item(char b)
+{
+	if (b == ' ' || b == '\t')
+		return EXT_BWS;
+	return b == ';' ? EXT_NAME_BWS : b == '\r' ? SIZE_LF : -EBADMSG;
+}
+
 static int size_byte(mo_chunked *c, char b)
 {
 	int digit = mo_hex_digit(b);
@@ -49,21 +65,60 @@ static int size_byte(mo_chunked *c, char b)
 	}
 	if (c->sub == 0)
 		return -EBADMSG;
-	if (b == ';')
-		return EXTENSION;
-	return b == '\r' ? SIZE_LF : -EBADMSG;
+	return behind_item(b);
+}
+
+/* The state behind a byte of
+ *   chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) */
+static int extension_byte(int state, char b)
+{
+	bool is_space = b == ' ' || b == '\t', is_token = mo_h1_is(b, MO_C_TOKEN);
+
+	switch (state) {
+	case EXT_BWS:
+		return is_space ? EXT_BWS : b == ';' ? EXT_NAME_BWS : -EBADMSG;
+	case EXT_NAME_BWS:
+		return is_space ? EXT_NAME_BWS : is_token ? EXT_NAME : -EBADMSG;
+	case EXT_NAME:
+		if (is_token)
+			return EXT_NAME;
+		return is_space ? EXT_EQUALS_BWS : b == '=' ? EXT_VALUE_BWS : behind_item(b);
+	case EXT_EQUALS_BWS:
+		if (b == '=')
+			return EXT_VALUE_BWS;
+		return is_space ? EXT_EQUALS_BWS : b == ';' ? EXT_NAME_BWS : -EBADMSG;
+	case EXT_VALUE_BWS:
+		if (b == '"')
+			return EXT_QUOTED;
+		return is_space ? EXT_VALUE_BWS : is_token ? EXT_TOKEN : -EBADMSG;
+	case EXT_TOKEN:
+		return is_token ? EXT_TOKEN : behind_item(b);
+	case EXT_QUOTED:
+		if (b == '"')
+			return EXT_QUOTED_END;
+		if (b == '\\')
+			return EXT_ESCAPED;
+		return mo_h1_is(b, MO_C_VALUE) ? EXT_QUOTED : -EBADMSG;
+	case EXT_ESCAPED:
+		return mo_h1_is(b, MO_C_VALUE) ? EXT_QUOTED : -EBADMSG;
+	default:
+		return behind_item(b); /* EXT_QUOTED_END */
+	}
+}
+
+static bool is_extension(int state)
+{
+	return state >= EXT_BWS && state <= EXT_QUOTED_END;
 }
 
 /* The state behind a byte that is not data, or a negative errno. */
 static int framing_byte(mo_chunked *c, char b)
 {
+	if (is_extension(c->state))
+		return extension_byte(c->state, b);
 	switch (c->state) {
 	case SIZE:
 		return size_byte(c, b);
-	case EXTENSION:
-		if (b == '\r')
-			return SIZE_LF;
-		return mo_h1_is(b, MO_C_VALUE) ? EXTENSION : -EBADMSG;
 	case SIZE_LF:
 		c->sub = 0;
 		return b != '\n' ? -EBADMSG : c->left ? DATA : TRAILER;
@@ -94,7 +149,7 @@ static int framing_byte(mo_chunked *c, char b)
 
 static bool is_overhead(int state)
 {
-	return state == EXTENSION || (state >= TRAILER && state <= TRAILER_LF);
+	return is_extension(state) || (state >= TRAILER && state <= TRAILER_LF);
 }
 
 static int fail(mo_chunked *c, int error)

@@ -8,8 +8,9 @@
  *   TRAILER   CRLF                         -> DONE
  *   any       anything else                -> FAILED (400 and close)
  *
- * Bare LF, signs, 0x, spaces are refused.  Extensions are skipped (any bytes of
- * a field value up to CRLF); trailers must be field lines.  All of a body's
+ * Bare LF, signs, 0x, spaces in front of the size or the CRLF are refused.  Extensions
+ * must be what section 7.1.1 says, with its white space, and are skipped; trailers must
+ * be field lines.  All of a body's
  * extension and trailer bytes count into one limit of 16 KiB. */
 #ifndef MO_HTTP_CHUNK_H
 #define MO_HTTP_CHUNK_H

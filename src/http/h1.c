@@ -110,7 +110,9 @@ static void refuse(mo_conn *c, int status, molt_str text)
 	mo_h1 *h = mo_h1_of(c);
 
 	c->state = MO_CONN_RUNNING;
-	mo_h1_gather_refusal(c, status, text);
+	/* No content answers a HEAD (RFC 9110 section 9.3.2), however bad the rest is. */
+	mo_h1_gather_refusal(c, status, text,
+			     mo_str_has_prefix(first_line(h), MO_STR("HEAD ")));
 	mo_h1_count_answer(c, status);
 	c->server->app.refused(c->server, &c->peer, status, first_line(h));
 	mo_h1_consume(c, mo_h1_unread(h));

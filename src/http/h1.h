@@ -198,7 +198,8 @@ void mo_h1_head_decide(mo_h1_req *q, size_t n, bool last);
 size_t mo_h1_head_bound(const mo_h1_req *q);
 char *mo_h1_head_put(char *p, const mo_h1_req *q);
 /* A small whole answer that closes; text empty: status and reason. */
-size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text);
+size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text,
+			 bool head_only);
 
 /* ---- h1_send.c ---- */
 
@@ -228,8 +229,8 @@ MO_H1_BY_SYSCALL int mo_h1_flush(mo_conn *c)
 }
 /* Gathers an interim answer (100).  In the coroutine. */
 void mo_h1_gather_interim(mo_h1_req *q, molt_str text);
-/* Gathers a small whole answer for a request that has no exchange. */
-void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text);
+/* Gathers a small whole answer for a request that has no exchange; head_only: its head. */
+void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text, bool head_only);
 /* The answer of an exchange whose handler cannot run; never parks. */
 void mo_h1_answer_status(mo_h1_req *q, int status);
 

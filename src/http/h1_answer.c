@@ -158,7 +158,8 @@ void mo_h1_head_decide(mo_h1_req *q, size_t n, bool last)
 	r->head_sent = true;
 }
 
-size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text)
+size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, molt_str text,
+			 bool head_only)
 {
 	const char *reason = mo_status_text(status);
 	char *p = put_start(out, mo_conn_loop(c), c->server, status, NULL);
@@ -169,6 +170,8 @@ size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, mo
 	else
 		p = mo_put_u64(p, text.len);
 	p = PUT(p, "\r\nConnection: close\r\n\r\n");
+	if (head_only)
+		return (size_t)(p - out);
 	if (text.len > 0)
 		p = put(p, text.ptr, text.len);
 	else

@@ -451,10 +451,10 @@ void mo_h1_gather_interim(mo_h1_req *q, molt_str text)
 }
 
 /* The driver keeps more room than this takes. */
-void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text)
+void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text, bool head_only)
 {
 	char answer[MO_H1_REFUSAL_MAX];
-	size_t n = mo_h1_refusal_put(answer, c, status, text);
+	size_t n = mo_h1_refusal_put(answer, c, status, text, head_only);
 
 	MO_CHECK(n <= room(c));
 	gather(c, answer, n);

@@ -12,6 +12,7 @@
 #define MO_STEP_MAGIC 0x73746570u
 #define AGAIN (1 * MOLT_SECOND) /* the longest wait for events that begins in a drain */
 #define FIXED_SIZE 256u
+#define OFFER_TIME 20 /* ms that a wait of 0 lasts at most when a successor could take it */
 
 struct mo_step {
 	uint32_t magic;
@@ -25,6 +26,8 @@ struct mo_step {
 	molt_time started, until, write_deadline;
 	molt_time leave; /* the drain wants it to end then */
 	bool listens, woken;
+	bool met_turn; /* a turn of the loop has passed in which it could move */
+	molt_time offered; /* until then it waits to be taken; 0: not yet */
 	bool held; /* the exchange that began it still runs */
 	bool cut;  /* ... and it is to be cut then */
 };
@@ -55,7 +58,8 @@ static void forget(mo_step *s)
 	mo_buf_free(&s->packed);
 	s->c = NULL;
 	s->leave = INT64_MAX;
-	s->woken = false;
+	s->woken = s->met_turn = false;
+	s->offered = 0;
 }
 
 void mo_step_free(mo_step *s)
@@ -193,6 +197,39 @@ static int closing_of(const mo_step *s)
 	return atomic_load_explicit(&s->c->server->closing, memory_order_relaxed);
 }
 
+static bool leaves(const mo_step *s)
+{
+	return mo_conn_leaves(s->c) && !stays(s);
+}
+
+static void wait_until(mo_step *s, molt_time now, molt_time due)
+{
+	mo_conn_deadline(s->c, from_now(now, due));
+	mo_conn_watch(s->c, UV_DISCONNECT);
+	if (leaves(s) && s->c->server->app.movable)
+		s->c->server->app.movable();
+}
+
+/* A wait that is over as soon as it begins could never move: the loop hears of a move
+ * only between two turns.  So each wait meets one such moment, and while a successor
+ * takes what moves, it waits a little for that.  false: it has done so. */
+static bool wait_for_offer(mo_step *s, molt_time now)
+{
+	if (leaves(s)) {
+		if (!s->offered)
+			s->offered = now + OFFER_TIME;
+		if (now < s->offered) {
+			wait_until(s, now, s->offered);
+			return true;
+		}
+	} else if (!s->met_turn) {
+		s->met_turn = true;
+		mo_conn_later(s->c);
+		return true;
+	}
+	return false;
+}
+
 static void settle(mo_step *s)
 {
 	molt_time now = mo_loop_now(mo_conn_loop(s->c)), due = s->until;
@@ -203,13 +240,11 @@ static void settle(mo_step *s)
 		due = s->leave;
 	if (s->cut) {
 		end(s, 503);
-	} else if (s->woken || due <= now) {
+	} else if (due > now && !s->woken) {
+		s->met_turn = true;
+		wait_until(s, now, due);
+	} else if (s->woken || !wait_for_offer(s, now)) {
 		go_on(s);
-	} else {
-		mo_conn_deadline(s->c, from_now(now, due));
-		mo_conn_watch(s->c, UV_DISCONNECT);
-		if (mo_conn_leaves(s->c) && !stays(s) && s->c->server->app.movable)
-			s->c->server->app.movable();
 	}
 }
 

@@ -33,7 +33,8 @@ typedef struct mo_step_user {
 
 mo_step *mo_step_new(const mo_step_user *user, void *arg);
 void mo_step_free(mo_step *s); /* NEW */
-/* How long the next wait is (MOLT_FOREVER: until woken); NEW. */
+/* How long the next wait is (MOLT_FOREVER: until woken; 0: one turn of the loop, or until
+ * a successor that takes connections has had its chance); NEW. */
 void mo_step_set(mo_step *s, molt_time wait, bool listens);
 /* Ends the wait, also one that has not begun. */
 void mo_step_wake(mo_step *s);

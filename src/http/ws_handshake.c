@@ -191,6 +191,8 @@ int mo_ws_handshake(const molt_req *r, const char *origins, mo_ws_hello *out)
 	unsigned n;
 
 	*out = (mo_ws_hello){ 0 };
+	if (mo_str_eq(r->method, MO_STR("HEAD"))) /* as a GET that asks for no upgrade */
+		return refuse(out, 426, "this address speaks WebSocket");
 	if (!mo_str_eq(r->method, MO_STR("GET")))
 		return refuse(out, 400, "a WebSocket is opened with GET");
 	if (r->chunked || r->length > 0)

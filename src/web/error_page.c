@@ -66,6 +66,25 @@ static void html_page(mo_buf *out, int status, const char *text, const char *why
 	mo_buf_puts(out, "</body></html>\n");
 }
 
+/* Which page it is depends on Accept, and a cache between must know (RFC 9110 section
+ * 12.5.5).  What the program says of its own answers stays. */
+static void vary_by_accept(molt_req *r)
+{
+	for (const mo_out_field *f = r->out_fields; f; f = f->next) {
+		molt_str rest = f->value;
+
+		if (!mo_str_eq_ci(f->name, MO_STR("Vary")))
+			continue;
+		while (rest.ptr) {
+			molt_str one = mo_str_trim(mo_str_split(&rest, ','));
+
+			if (mo_str_eq_ci(one, MO_STR("Accept")) || mo_str_eq(one, MO_STR("*")))
+				return;
+		}
+	}
+	mo_res_add(r, "Vary", "Accept");
+}
+
 void mo_error_page(molt_req *r, const char *why)
 {
 	const char *text = mo_status_text(r->status);
@@ -81,6 +100,7 @@ void mo_error_page(molt_req *r, const char *why)
 		mo_buf_fmt(&r->out, "%s%s%s\n", text, why ? ": " : "", why ? why : "");
 	mo_res_set(r, "Content-Type",
 		   html ? "text/html; charset=utf-8" : "text/plain; charset=utf-8");
+	vary_by_accept(r);
 	/* What was said of the body that this one replaces. */
 	mo_res_set(r, "Content-Encoding", NULL);
 	mo_res_set(r, "ETag", NULL);

@@ -222,6 +222,49 @@ class Command(SupervisedCase):
         self.molt("shutdown")
         self.assertFalse(procs.alive(srv.proc.pid))
 
+    def test_shutdown_with_wait_is_for_every_generation(self):
+        """The one that drains needs longer than the one that serves, which has gone long
+        before; so the way back, and its supervisor."""
+        for start in (self.start, self.supervised):
+            srv = start(env={"MOLT_SERVER_BAKETIME": "30s", "MOLT_SERVER_CONTROLSOCKET": self.control})
+            old = self.serving_pid(srv.port)
+            running = self.connect(srv.port)
+            running.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertTrue(eventually(
+                lambda: self.molt_json("status")["servers"][0]["requests"] >= 1))
+            self.molt("restart")
+            new = self.serving_pid(srv.port)
+            self.assertEqual(self.molt("shutdown", "--wait").stdout, "The program has ended.\n")
+            for pid in (old, new, srv.proc.pid):
+                self.assertFalse(procs.alive(pid))
+            self.assertEqual(running.answer().body, b"%d\n%d\n" % (old, old))
+            srv.stop()
+
+    def test_shutdown_with_wait_is_for_one_that_was_rolled_back(self):
+        srv = self.start(env={"MOLT_SERVER_BAKETIME": "30s"})
+        old = srv.pid
+        self.molt("restart")
+        new = self.serving_pid(srv)
+        running = self.connect(srv)
+        running.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(eventually(
+            lambda: self.molt_json("status")["servers"][0]["requests"] >= 1))
+        self.molt("rollback")
+        self.assertEqual(self.serving_pid(srv), old)
+        self.molt("shutdown", "--wait")
+        self.assertFalse(procs.alive(old) or procs.alive(new))
+        self.assertEqual(running.answer().body, b"%d\n%d\n" % (new, new))
+
+    def test_shutdown_with_wait_in_the_middle_of_a_restart(self):
+        srv = self.start()
+        bad = self.put_bad("never_ready")
+        asked = self.connect(srv)
+        asked.send(b"POST /debug/admin/restart?newExeFilePath=%s HTTP/1.1\r\nHost: localhost\r\n"
+                   b"Content-Length: 0\r\n\r\n" % bad.encode())
+        self.assertTrue(eventually(lambda: self.molt_json("status")["successor_pid"]))
+        self.molt("shutdown", "--wait")
+        self.assertEqual(srv.pids(), [])
+
     def test_reopen_after_a_rotation(self):
         logs = self.path("logs")
         os.mkdir(logs)
@@ -337,23 +380,41 @@ class Command(SupervisedCase):
     def test_usage_errors(self):
         for argv in ([], ["explode"], ["status", "more"], ["status", "--wrong"], ["run"],
                      ["status", "--exe", "/x"], ["restart", "--exe"], ["status", "--wait"],
-                     ["upgrade", "now"]):
+                     ["upgrade", "now"], ["shutdown", "--exe", "/x"], ["prove"],
+                     ["prove", "--header", "no colon", "/bin/true"],
+                     ["prove", "--header", "Host: a", "/bin/true"],
+                     ["prove", "--header", "A: b\r\nC: d", "/bin/true"],
+                     ["help", "explode"], ["restart", "--socket", "relative"],
+                     ["status", "--socket", "/" + "x" * 200]):
             done = self.molt(*argv, code=2)
             self.assertTrue(done.stderr, argv)
         self.assertEqual(self.molt("status", code=2, env={"MOLT_CONTROL_SOCKET": None}).stdout, "")
 
     def test_help_and_version(self):
         self.assertIn("usage: molt", self.molt("--help").stdout)
-        self.assertRegex(self.molt("--version").stdout, r"^molt \d")
+        for argv in (["--version"], ["-V"]):
+            self.assertRegex(self.molt(*argv).stdout, r"^molt \d")
+        commands = ("run", "status", "restart", "rollback", "shutdown", "reopen", "upgrade",
+                    "history", "prove")
+        for argv in (["-h"], ["help"]):
+            for command in commands:
+                self.assertIn("  %s " % command, self.molt(*argv).stdout)
+        for command in commands:
+            wanted = "usage: molt " + command
+            for argv in ([command, "--help"], [command, "-h"], ["help", command]):
+                self.assertIn(wanted, self.molt(*argv, env={"MOLT_CONTROL_SOCKET": None}).stdout)
+        for line in self.molt("prove", "--help").stdout.split("\n"):
+            self.assertLess(len(line), 100)
 
     def test_what_went_wrong_is_said_in_a_sentence(self):
         srv = self.start()
         os.kill(srv.pid, signal.SIGKILL)
         srv.exit_code()
-        for path, words in ((self.path("absent"), "does the program run"),
-                            (self.control, "nobody listens there; the program has ended"),
-                            ("relative", "must be an absolute path")):
-            done = self.molt("status", "--socket", path, code=3)
+        for path, code, words in ((self.path("absent"), 3, "does the program run"),
+                                  (self.control, 3, "nobody listens there; the program has ended"),
+                                  ("relative", 2, "must be an absolute path"),
+                                  ("/" + "x" * 300, 2, "of at most 95 bytes")):
+            done = self.molt("status", "--socket", path, code=code)
             self.assertIn(words, done.stderr)
             self.assertEqual(done.stdout, "")
 
@@ -375,7 +436,9 @@ class Command(SupervisedCase):
         script = """. %s; COMP_WORDS=(molt %%s); COMP_CWORD=%%d; _molt
                     printf '%%%%s\\n' "${COMPREPLY[@]}" """ % file
         for words, n, wanted in (("re", 1, {"restart", "reopen"}), ("restart --", 2,
-                                 {"--socket", "--json", "--exe", "--wait"}),
+                                 {"--socket", "--json", "--exe", "--wait", "--help"}),
+                                 ("shutdown --w", 2, {"--wait"}), ("help up", 2, {"upgrade"}),
+                                 ("prove --he", 2, {"--header", "--help"}),
                                  ("status --j", 2, {"--json"})):
             done = subprocess.run(["bash", "-c", script % (words, n)], stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE, text=True, timeout=20 * SLOW)
@@ -389,8 +452,7 @@ class Command(SupervisedCase):
         self.assertEqual([c for c in usage if c not in known], [])
 
     def test_nobody_there(self):
-        for path in (self.path("absent"), "/" + "x" * 300, "relative"):
-            self.molt("status", "--socket", path, code=3)
+        self.molt("status", "--socket", self.path("absent"), code=3)
 
     def test_an_answer_that_breaks_off_or_is_none(self):
         path = self.path("fake")

@@ -140,6 +140,13 @@ CHUNKS = [
     ("bare CR in an extension", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
     ("bad trailer", b"3\r\nabc\r\n0\r\nno colon\r\n\r\n"),
     ("bare LF ends the trailers", b"3\r\nabc\r\n0\r\n\n"),
+    ("an extension without a name", b"3;\r\nabc\r\n0\r\n\r\n"),
+    ("an extension that begins with =", b"3;=b\r\nabc\r\n0\r\n\r\n"),
+    ("a bracket in an extension", b"3;bad[=x\r\nabc\r\n0\r\n\r\n"),
+    ("a quote without end in an extension", b"3;a=\"b\r\nabc\r\n0\r\n\r\n"),
+    ("an extension without a value", b"3;a=\r\nabc\r\n0\r\n\r\n"),
+    ("a space behind an extension", b"3;a \r\nabc\r\n0\r\n\r\n"),
+    ("white space without end", b"3" + b" \t" * 10000 + b";a\r\nabc\r\n0\r\n\r\n"),
     ("extensions without end", b"3;" + b"a" * 20000 + b"\r\nabc\r\n0\r\n\r\n"),
     ("small extensions without end", b"1;aaaaaaaaaaaaaaaa\r\nx\r\n" * 2000 + b"0\r\n\r\n"),
     ("trailers without end", b"0\r\n" + b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 2000 + b"\r\n"),
@@ -191,6 +198,28 @@ class BadRequests(Case):
             with self.subTest(name):
                 self.refused(name, post(b"Transfer-Encoding: chunked\r\n", body), (400, 413))
         self.still_serves()
+
+    def test_an_extension_of_the_grammar_is_passed_over(self):
+        for ext in (b" ;a=b", b";a = \"b ; c\"", b"\t; a ;b", b";a=\"\\\"\""):
+            conn = self.connect(self.srv)
+            conn.send(post(b"Transfer-Encoding: chunked\r\n",
+                           b"3" + ext + b"\r\nabc\r\n0" + ext + b"\r\n\r\n"))
+            answer = conn.answer()
+            self.assertEqual((answer.status, answer.body), (200, b"abc"), ext)
+
+    def test_a_refused_head_request_gets_no_content(self):
+        for line, fields in ((b"HEAD / HTTP/1.1", b""), (b"HEAD / HTTP/1.1", b"Host: a\r\nX : y\r\n"),
+                             (b"HEAD / HTTP/7.0", b"Host: a\r\n"), (b"HEAD /\x7f HTTP/1.1", HOST),
+                             (b"HEAD / HTTP/1.1", b"Host: a\r\nX: " + b"a" * 70000 + b"\r\n")):
+            conn = self.connect(self.srv)
+            try:
+                conn.send(line + b"\r\n" + fields + b"\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            answer = conn.rest()
+            head, _, body = answer.partition(b"\r\n\r\n")
+            self.assertRegex(head, rb"^HTTP/1\.1 (400|505|431) ", line)
+            self.assertEqual(body, b"", line)
 
     def test_a_head_that_is_too_long_gets_431(self):
         cases = [

@@ -93,6 +93,13 @@ class OtherServers(ProveCase):
     def test_answers_that_never_come_fail_it(self):
         self.assertGreaterEqual(self.kinds(self.seen("deaf", 1)).get("timeout", 0), 40)
 
+    def test_headers_are_sent_with_every_request(self):
+        totals = self.seen("login", 0, "--header", "X-Login: yes", "--header", "Accept: */*")["totals"]
+        self.assertEqual(totals["failed"], 0)
+        pid, url = self.reloader("login")
+        self.prove("--url", url, "--reload-cmd", "kill -HUP %d" % pid, "--header", "X-Login: no",
+                   code=1)
+
     def test_a_reload_command_that_fails(self):
         _, url = self.reloader("clean")
         done = self.prove("--url", url, "--reload-cmd", "exit 3", "--seconds", "1", "--restarts",

@@ -51,6 +51,11 @@ class Handshake(WsCase):
         self.assertEqual(answer.status, 426)
         self.assertEqual(answer.get("upgrade"), "websocket")
         self.assertEqual(self.fetch(self.srv, "/ws/line").status, 426)
+        for path in ("/ws/line", "/ws/count"):
+            got = [self.fetch(self.srv, path, method) for method in ("GET", "HEAD")]
+            self.assertEqual([a.status for a in got], [426, 426], path)
+            self.assertEqual(got[1].get("upgrade"), got[0].get("upgrade"))
+        self.assertEqual(self.refused(method="HEAD").status, 426)
 
     def test_bad_keys(self):
         for key in ("", "short", "x" * 24):

@@ -10,8 +10,8 @@
  *   - HTAB is white space like SP (RFC 9110 section 5.6.3); llhttp knows only SP
  *     behind the words of Transfer-Encoding, Connection and Content-Length.
  *   - HTTP/1.0 with both close and keep-alive stays open for llhttp; we close.
- *   - Chunk extensions are skipped without a look at their grammar; llhttp 8.1
- *     also refuses a second one behind one with a value.
+ *   - Chunk extensions may hold the white space of RFC 9112 section 7.1.1; llhttp
+ *     knows none there, and llhttp 8.1 refuses a second one behind one with a value.
  *   - Trailers are dropped, also those named Content-Length or
  *     Transfer-Encoding, which llhttp refuses. */
 #include <llhttp.h>

@@ -9,6 +9,7 @@ for what judges servers:
   truncated  the next answer of each connection breaks off in its body
   deaf       no connection is answered any more
   sick       each answer from then on has status 500
+  login      nothing happens; a request without "X-Login: yes" has status 401
 
 It prints its port and serves until it is ended."""
 import os
@@ -80,7 +81,9 @@ class Reloader:
             conn[1] += data
             while data and fd in self.conns and b"\r\n\r\n" in conn[1]:
                 head, _, conn[1] = conn[1].partition(b"\r\n\r\n")
-                if head.startswith(b"GET"):
+                if self.mode == "login" and b"\r\nX-Login: yes" not in head:
+                    conn[0].send(ANSWER % (b"401 No", b""))
+                elif head.startswith(b"GET"):
                     self.answer(fd)
                 else:
                     conn[0].send(ANSWER % (b"405 Only GET", b"Connection: close\r\n"))

@@ -2,6 +2,7 @@
  *
  *   /step/pids    the pid in each part: ?ms= apart, ?hops= steps (1), ?mode= nothing,
  *                 "stream" (flushed) or "length" (flushed, with its length said)
+ *   /step/zero    waits of 0 ms until ?moves= (1) other processes had it; all pids
  *   /step/show/{x}  what the step sees of the request; ?ms=
  *   /step/big     ?n= bytes buffered, then a step after ?ms=
  *   /step/blocking  the step blocks a pool thread for ?ms=
@@ -70,6 +71,36 @@ static void pids_step(molt_req *r)
 	memcpy(&p, state, sizeof(p));
 	molt_log(MOLT_INFO, "step of %s", molt_req_id(r));
 	pids_go_on(r, p);
+}
+
+/* ---- waits of no time ---- */
+
+struct zero {
+	int moves, pid;
+};
+
+static void zero_go_on(molt_req *r, struct zero z)
+{
+	if (z.pid != getpid()) {
+		molt_res_printf(r, "%d\n", getpid());
+		z.pid = getpid();
+		z.moves--;
+	}
+	if (z.moves >= 0)
+		molt_continue(r, "zero", 0, &z, sizeof(z));
+}
+
+static void zero(molt_req *r)
+{
+	zero_go_on(r, (struct zero){ .moves = app_number(r, "moves", 1) });
+}
+
+static void zero_step(molt_req *r)
+{
+	struct zero z;
+
+	memcpy(&z, molt_req_state(r, NULL), sizeof(z));
+	zero_go_on(r, z);
 }
 
 /* ---- what a step sees ---- */
@@ -306,7 +337,9 @@ void app_step_routes(molt_server *s)
 	molt_route_opts pool = { .blocking = true }, streamed = { .stream_body = true };
 
 	molt_bind(g, "/step/pids", pids, NULL);
+	molt_bind(g, "/step/zero", zero, NULL);
 	molt_step_bind(s, "pids", pids_step, NULL);
+	molt_step_bind(s, "zero", zero_step, NULL);
 	molt_bind(g, "/step/show/{x}", show, NULL);
 	molt_step_bind(s, "show", show_step, app_text("an argument"));
 	molt_bind(g, "/step/big", big, NULL);

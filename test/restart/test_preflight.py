@@ -3,11 +3,25 @@ started, and the old process serves on."""
 import os
 import resource
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import procs  # noqa: E402
 from case import main  # noqa: E402
 from release import RestartCase  # noqa: E402
+
+
+def memory_groups():
+    """Folders in which a control group has a limit of memory, with the file of it."""
+    with open("/proc/self/mounts") as f:
+        mounts = [line.split()[:4] for line in f]
+    for _, where, kind, options in mounts:
+        if kind == "cgroup" and "memory" in options.split(","):
+            yield where, "memory.limit_in_bytes", "memory.usage_in_bytes"
+        elif kind == "cgroup2":
+            with open(os.path.join(where, "cgroup.subtree_control")) as f:
+                if "memory" in f.read().split():
+                    yield where, "memory.max", "memory.current"
 
 
 class Preflight(RestartCase):
@@ -65,6 +79,31 @@ class Preflight(RestartCase):
         self.assertRegex(self.status(srv)["receipts"][0]["reason"], "it belongs to user 12345")
         os.chown(self.path("theirs"), 0, -1)
         self.restarted(srv, self.path("theirs"))
+
+    def test_a_limit_that_a_second_process_would_meet_with_its_kernel_memory(self):
+        """Refused, where the kernel would kill the one that serves."""
+        place, limit, usage = next(memory_groups(), (None, None, None))
+        if not place or not os.access(place, os.W_OK):
+            self.skipTest("no control group with a limit of memory can be made here")
+        group = tempfile.mkdtemp(prefix="molt-test-", dir=place)
+        self.addCleanup(os.rmdir, group)
+
+        def number(name):
+            with open(os.path.join(group, name)) as f:
+                return int(f.read())
+
+        self.put("1")
+        srv = self.server(["sh", "-c", "echo $$ >%s/cgroup.procs && exec %s"
+                           % (group, self.path("app"))])
+        own = 1024 * sum(procs.status_field(srv.pid, k) for k in ("RssAnon", "RssShmem"))
+        with open(os.path.join(group, limit), "w") as f:
+            f.write(str(number(usage) + own + 200 * 1024))
+        self.refused(srv, "ENOMEM", 503, "the limit of its cgroup gives")
+        self.serving_pid(srv)
+        with open(os.path.join(group, limit), "w") as f:
+            f.write("1000000000")
+        self.restarted(srv)
+        srv.stop()
 
     def test_what_was_found_is_in_the_receipt(self):
         srv = self.app()

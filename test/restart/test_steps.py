@@ -106,6 +106,15 @@ class Moves(StepCase):
         self.assertGreaterEqual(len(set(seen)), 4, seen)
         self.assertEqual(seen, sorted(seen, key=pids.index), "it went back")
 
+    def test_waits_of_no_time_move_too(self):
+        srv = self.app()
+        conns = [self.begin(srv, "/step/zero?moves=3") for _ in range(4)]
+        pids = [srv.pid]
+        for _ in range(3):
+            pids.append(self.restarted(srv))
+        for conn in conns:
+            self.assertEqual(self.pids_of(conn.answer()), pids)
+
     def test_one_wait_moves_through_several_generations(self):
         srv = self.app()
         conn = self.begin(srv, "/step/pids?ms=2500")

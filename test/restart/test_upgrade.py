@@ -235,6 +235,21 @@ class PidOne(SupervisedCase):
         kill(first, signal.SIGTERM)
         self.assertEqual(srv.exit_code(), 0)
 
+    def test_where_memory_must_not_be_executable(self):
+        """vm.memfd_noexec: 1, the kernel adds a seal of its own; 2, it refuses any other."""
+        for level in (1, 2):
+            command = "echo %d >/proc/sys/vm/memfd_noexec && exec %s" % (level, self.put("1"))
+            if subprocess.run(self.UNSHARE + ["sh", "-c", command.split(" && ")[0]],
+                              stderr=subprocess.DEVNULL).returncode:
+                self.skipTest("vm.memfd_noexec cannot be set here")
+            srv = self.server(self.UNSHARE + ["sh", "-c", command],
+                              env={"MOLT_SERVER_CONTROLSOCKET": self.control, "APP_STATE": "1"})
+            self.molt("upgrade")
+            self.assertEqual(self.text(srv.port, "/state-give?key=k&text=v1%20warm").split()[0], "0")
+            self.assertEqual(self.restart_api(srv.port).status, 200)
+            self.assertIn("warm", self.text(srv.port, "/state-take?key=k"))
+            srv.stop()
+
 
 if __name__ == "__main__":
     main()

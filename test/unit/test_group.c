@@ -492,6 +492,50 @@ static void pages_are_html_only_for_those_who_prefer_it(void **state)
 			    "text/html", 9);
 }
 
+static void gone_with_vary(molt_req *r)
+{
+	molt_res_header(r, "Vary", molt_req_arg(r));
+	molt_res_status(r, 410);
+}
+
+static void all_vary(fake *f, char *out)
+{
+	*out = '\0';
+	for (const mo_out_field *o = f->r.out_fields; o; o = o->next) {
+		if (strcasecmp(o->name.ptr, "Vary") == 0)
+			sprintf(out + strlen(out), "[%s]", o->value.ptr);
+	}
+}
+
+/* A shared cache must not give a browser's page to a plain client. */
+static void a_page_that_depends_on_accept_says_so(void **state)
+{
+	static const struct {
+		const char *path, *vary;
+	} cases[] = {
+		{ "/none", "[Accept]" },   { "/evil", "[Accept]" },   { "/plain", "[Accept]" },
+		{ "/origin", "[Origin][Accept]" }, { "/both", "[Origin, accept]" }, { "/any", "[*]" },
+		{ "/ok", "" },
+	};
+	molt_server *s = *state;
+	char vary[100];
+
+	molt_bind(molt_routes(s), "/evil", evil, NULL);
+	molt_bind(molt_routes(s), "/ok", hello, NULL);
+	molt_bind(molt_routes(s), "/plain", gone_with_vary, NULL);
+	molt_bind(molt_routes(s), "/origin", gone_with_vary, (void *)"Origin");
+	molt_bind(molt_routes(s), "/both", gone_with_vary, (void *)"Origin, accept");
+	molt_bind(molt_routes(s), "/any", gone_with_vary, (void *)"*");
+	for (size_t i = 0; i < MO_COUNTOF(cases); i++) {
+		fake *f = fake_get(s, cases[i].path);
+
+		fake_run(f);
+		all_vary(f, vary);
+		assert_string_equal(vary, cases[i].vary);
+		fake_free(f);
+	}
+}
+
 /* ---- the timeout of a route ---- */
 
 static void slow_writer(molt_req *r)
@@ -659,6 +703,7 @@ int main(void)
 		TEST(the_nearest_group_makes_the_error_page),
 		TEST(a_page_that_fails_itself_ends),
 		TEST(pages_are_html_only_for_those_who_prefer_it),
+		TEST(a_page_that_depends_on_accept_says_so),
 		TEST(writes_after_the_timeout_fail_and_the_client_gets_503),
 		TEST(a_blocking_route_runs_on_a_pool_thread_with_the_same_calls),
 	};

@@ -231,6 +231,34 @@ static void bad_heads_are_refused_with_their_status(void **state)
 	assert_int_equal(mo_http_counted(&srv.http).total_requests, 0);
 }
 
+/* Sends a HEAD that cannot be parsed; the answer ends with its head. */
+static void refused_without_content(const char *text, const char *status)
+{
+	char got[1024] = "";
+	size_t n = 0;
+	int fd = dial();
+	ssize_t some;
+
+	say(fd, text);
+	while ((some = recv(fd, got + n, sizeof(got) - 1 - n, 0)) > 0)
+		n += (size_t)some;
+	assert_int_equal(some, 0);
+	assert_memory_equal(got + 9, status, 3);
+	assert_non_null(strstr(got, "Content-Length: "));
+	assert_string_equal(got + n - 4, "\r\n\r\n");
+	assert_ptr_equal(strstr(got, "\r\n\r\n"), got + n - 4);
+	close(fd);
+}
+
+static void a_refused_head_request_gets_no_content(void **state)
+{
+	refused_without_content("HEAD / HTTP/1.1\r\n\r\n", "400");
+	refused_without_content("HEAD / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", "400");
+	refused_without_content("HEAD / HTTP/3.0\r\nHost: a\r\n\r\n", "505");
+	LIMIT(header_timeout, 60);
+	refused_without_content("HEAD / HT", "408");
+}
+
 static void a_bad_head_behind_good_ones_does_not_take_their_answers(void **state)
 {
 	int fd = dial();
@@ -546,6 +574,7 @@ int main(void)
 		SERVED(a_draining_server_closes_after_its_answer),
 		SERVED(keep_alive_can_be_switched_off),
 		SERVED(bad_heads_are_refused_with_their_status),
+		SERVED(a_refused_head_request_gets_no_content),
 		SERVED(a_bad_head_behind_good_ones_does_not_take_their_answers),
 		SERVED(an_unfinished_head_gets_408),
 		SERVED(bytes_that_trickle_in_do_not_prolong_the_head),

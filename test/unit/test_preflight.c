@@ -105,7 +105,7 @@ static void what_fits_is_let_through_and_told(void **state)
 	assert_int_equal(run(&c, &found, &why), 0);
 	/* Pages of files are shared with the successor: only our own count. */
 	assert_int_equal(json_integer_value(json_object_get(found, "memory_needed")),
-			 102400 * 1024);
+			 (102400 + 512) * 1024);
 	assert_int_equal(json_integer_value(json_object_get(found, "memory_free")),
 			 4000000LL * 1024);
 	assert_int_equal(json_integer_value(json_object_get(found, "descriptors")), 2);
@@ -117,12 +117,14 @@ static void a_machine_without_memory_refuses(void **state)
 {
 	mo_preflight c = checks();
 
-	put("proc/meminfo", "MemAvailable:  102399 kB\n");
-	expect(c, -ENOMEM, "100 MiB, of which 100 % are wanted free, and the machine gives 99 MiB",
+	put("proc/meminfo", "MemAvailable:  102911 kB\n");
+	expect(c, -ENOMEM,
+	       "100 MiB, of which 100 % are wanted free, and half a MiB for the restart, and the "
+	       "machine gives 100 MiB",
 	       "preflightMemory");
-	put("proc/meminfo", "MemAvailable:  102400 kB\n");
+	put("proc/meminfo", "MemAvailable:  102912 kB\n");
 	expect(c, 0, NULL, NULL);
-	put("proc/meminfo", "MemAvailable:  51199 kB\n");
+	put("proc/meminfo", "MemAvailable:  51711 kB\n");
 	c.memory = 50;
 	expect(c, -ENOMEM, "50 %", "make room");
 	c.memory = 49;
@@ -130,6 +132,26 @@ static void a_machine_without_memory_refuses(void **state)
 	c.memory = 0;
 	put("proc/meminfo", "MemAvailable:  1 kB\n");
 	expect(c, 0, NULL, NULL);
+}
+
+/* A cgroup's limit does: tables of pages, and what a thread takes. */
+static void what_the_kernel_keeps_for_us_counts(void **state)
+{
+	mo_preflight c = checks();
+	json_t *found;
+	char *why;
+
+	put("proc/self/status", "VmPTE:\t      84 kB\nRssAnon:\t     928 kB\n"
+				"RssShmem:\t       0 kB\nThreads:\t5\n");
+	put("proc/self/cgroup", "0::/a\n");
+	put("sys/fs/cgroup/a/memory.max", "2560000\n");
+	put("sys/fs/cgroup/a/memory.current", "1310720\n");
+	expect(c, -ENOMEM, "the limit of its cgroup gives 1 MiB", "raise the limit");
+	put("sys/fs/cgroup/a/memory.max", "3145728\n");
+	assert_int_equal(run(&c, &found, &why), 0);
+	assert_int_equal(json_integer_value(json_object_get(found, "memory_needed")),
+			 (928 + 84 + 5 * 32 + 512) * 1024);
+	json_decref(found);
 }
 
 static void a_cgroup_of_version_2_counts(void **state)
@@ -265,6 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_fits_is_let_through_and_told),
 		TEST(a_machine_without_memory_refuses),
+		TEST(what_the_kernel_keeps_for_us_counts),
 		TEST(a_cgroup_of_version_2_counts),
 		TEST(a_path_from_outside_a_container_ends_at_the_mount),
 		TEST(a_cgroup_of_version_1_counts),

@@ -16,6 +16,7 @@ typedef struct waiter {
 static _Atomic int gones, resumes, last_status;
 static _Atomic(mo_step *) newest;
 static mo_pack *pack;
+static void (*before_wait)(molt_req *r);
 
 static void waiter_free(waiter *w)
 {
@@ -73,6 +74,8 @@ static void handle(molt_req *r)
 		assert_int_equal(r->ops->send(r, r->out.data, r->out.len, false), 0);
 		r->out.len = 0;
 	}
+	if (before_wait)
+		before_wait(r);
 	waits(r, number_of(r), strcmp(r->raw_path.ptr, "/listen") == 0);
 }
 
@@ -99,6 +102,10 @@ static int step_setup(void **unused)
 	srv.http.app.done = done;
 	atomic_store(&gones, 0);
 	atomic_store(&resumes, 0);
+	before_wait = NULL;
+	newest = NULL;
+	pack = NULL;
+	srv.http.app.movable = NULL;
 	LIMIT(handover, true);
 	LIMIT(ws_close_spread, 10);
 	return 0;
@@ -222,6 +229,75 @@ static void it_moves_when_its_answer_has_begun(void **unused)
 	hear_n(fd, got, sizeof(rest) - 1);
 	assert_string_equal(got, rest);
 	free(head);
+	close(fd);
+}
+
+static void pack_soon(molt_req *r)
+{
+	assert_true(mo_loop_post(r->loop, pack_now, NULL));
+}
+
+/* A move that was asked for in the turn in which it begins to wait meets it. */
+static void a_wait_of_no_time_can_move(void **unused)
+{
+	int fd = dial();
+
+	before_wait = pack_soon;
+	say(fd, REQUEST("/wait?0"));
+	EVENTUALLY(newest != NULL);
+	(void)counts(); /* behind what was posted */
+	assert_non_null(pack);
+	assert_int_equal(pack->n, 1);
+	move_it();
+	expect_answer(fd, 200, "one\ntwo\n");
+	close(fd);
+}
+
+static void closing_now(void *unused)
+{
+	atomic_store(&srv.http.closing, MO_CLOSING_UNMOVABLE);
+}
+
+static void not_closing(void *unused)
+{
+	atomic_store(&srv.http.closing, MO_CLOSING_NONE);
+}
+
+static _Atomic bool told;
+
+static void tell(void)
+{
+	if (atomic_exchange(&told, true))
+		return;
+	assert_true(mo_loop_post(srv.loop, pack_now, NULL));
+}
+
+/* While a successor takes what moves, it waits for that, and has it told. */
+static void a_wait_of_no_time_is_offered_to_a_successor(void **unused)
+{
+	int fd = dial();
+
+	srv.http.app.movable = tell;
+	on_loop(closing_now, NULL);
+	say(fd, REQUEST("/wait?0"));
+	EVENTUALLY(atomic_load(&told));
+	(void)counts(); /* behind what was posted */
+	assert_int_equal(atomic_load(&resumes), 0);
+	assert_non_null(pack);
+	assert_int_equal(pack->n, 1);
+	on_loop(not_closing, NULL); /* the taker is the same server here */
+	move_it();
+	expect_answer(fd, 200, "one\ntwo\n");
+	close(fd);
+}
+
+static void a_wait_of_no_time_goes_on_when_nobody_takes_it(void **unused)
+{
+	int fd = dial();
+
+	on_loop(closing_now, NULL);
+	say(fd, REQUEST("/wait?0"));
+	expect_answer(fd, 200, "one\ntwo\n");
 	close(fd);
 }
 
@@ -365,6 +441,9 @@ int main(void)
 		STEPS(it_goes_on_after_its_time_with_the_same_request),
 		STEPS(it_moves_with_what_is_behind_it),
 		STEPS(it_moves_when_its_answer_has_begun),
+		STEPS(a_wait_of_no_time_can_move),
+		STEPS(a_wait_of_no_time_is_offered_to_a_successor),
+		STEPS(a_wait_of_no_time_goes_on_when_nobody_takes_it),
 		STEPS(one_that_is_refused_goes_on_here),
 		STEPS(woken_while_it_moves_it_runs_when_it_was_refused),
 		STEPS(one_that_is_woken_runs_at_once),

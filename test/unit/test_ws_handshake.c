@@ -72,6 +72,10 @@ static void what_is_no_upgrade_gets_426(void **state)
 	q = good();
 	set(q, "Upgrade", "h2c");
 	assert_int_equal(status(q, NULL), 426);
+	q = good();
+	q->r.method = MO_STR("HEAD");
+	assert_int_equal(status(q, NULL), 426);
+	q = good();
 	set(q, "Upgrade", "h2c, websocket");
 	assert_int_equal(status(q, NULL), 0);
 }
