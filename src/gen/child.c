@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/pidfd.h"
+#include "gen/receipt.h"
 #include "gen/relay.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
@@ -347,6 +348,11 @@ static void on_message(mo_child *c, const mo_wire_msg *m)
 		mo_totals_put(m->body);
 	} else if (strcmp(m->type, "replaced") == 0) {
 		c->replaced = true;
+	} else if (strcmp(m->type, "receipt") == 0) {
+		const json_t *receipt = json_object_get(m->body, "receipt");
+
+		if (json_is_object(receipt))
+			mo_receipts_put(receipt);
 	} else if (strcmp(m->type, "rollback") == 0) {
 		on_asks_back(c, m);
 	} else if (strcmp(m->type, "busy") == 0) {

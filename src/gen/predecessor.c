@@ -32,6 +32,16 @@
 /* The last number that served: one that was taken back has used it up. */
 static unsigned newest;
 
+/* Nobody has had it, also none that did not come to serve, so that a number in a log
+ * or in the history is one process's. */
+static unsigned next_number(unsigned own)
+{
+	unsigned told = mo_receipts_newest();
+
+	own = newest > own ? newest : own;
+	return (told > own ? told : own) + 1;
+}
+
 /* The name that it is called by is ours as long as the path is. */
 static void set_paths(mo_predecessor *p, const char *target)
 {
@@ -60,7 +70,7 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
 	MO_FAULT_ROLE("predecessor");
 	mo_control_info(&info);
 	p->host = host;
-	p->generation = (newest > info.generation ? newest : info.generation) + 1;
+	p->generation = next_number(info.generation);
 	p->taker = taker;
 	p->back_by = mo_strdup(back_by);
 	set_paths(p, target);
@@ -382,6 +392,7 @@ static void give_up(mo_predecessor *p, int code)
 	tell_last_lines(p);
 	mo_receipt_end(p->receipt, outcome_of(p), code, why);
 	mo_receipts_put(p->receipt->body);
+	mo_successor_tell_receipt(p->receipt->body);
 }
 
 static void end_well(mo_predecessor *p)

@@ -1,6 +1,7 @@
 /* The record of one restart; see receipt.h. */
 #include "gen/receipt.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -189,6 +190,22 @@ void mo_receipts_put(const json_t *body)
 	while (json_array_size(ring.list) > MO_RECEIPTS)
 		json_array_remove(ring.list, MO_RECEIPTS);
 	pthread_mutex_unlock(&ring.lock);
+}
+
+unsigned mo_receipts_newest(void)
+{
+	json_int_t newest = 0;
+	json_t *one;
+	size_t i;
+
+	pthread_mutex_lock(&ring.lock);
+	json_array_foreach (ring.list, i, one) {
+		json_int_t n = mo_json_int(one, "successor_generation");
+
+		newest = n > newest && n <= INT_MAX ? n : newest;
+	}
+	pthread_mutex_unlock(&ring.lock);
+	return (unsigned)newest;
 }
 
 json_t *mo_receipts_all(void)

@@ -43,6 +43,8 @@ void mo_receipts_put(const json_t *body);
 /* Sends those known by now, oldest first, and from then on each that is put: to a
  * successor, which may live on when we have ended.  -1: to nobody any more. */
 void mo_receipts_follow(int channel);
+/* The highest number that a successor in them was given, whether it served or not. [any] */
+unsigned mo_receipts_newest(void);
 json_t *mo_receipts_all(void);	/* new reference: array, newest first. [any] */
 json_t *mo_receipts_last(void); /* new reference, or NULL. [any] */
 

@@ -193,7 +193,10 @@ static void tell_log(const mo_predecessor *p)
 	const char *what = p->back.lives ? "is taken back" : "is gone";
 	unsigned own = mo_control_generation();
 
-	if (p->back.missing)
+	if (p->back.by_hand && !p->back.missing)
+		mo_info("generation %u %s: %s; generation %u serves again", p->generation, what,
+			p->back.why, own);
+	else if (p->back.missing)
 		mo_error("generation %u %s: %s; generation %u has the service, but %zu of its "
 			 "listeners cannot be opened",
 			 p->generation, what, p->back.why, own, p->back.missing);

@@ -112,6 +112,14 @@ void mo_successor_broken(const char *why)
 					   "protocol", 1), NULL, 0);
 }
 
+void mo_successor_tell_receipt(const json_t *receipt)
+{
+	if (mo_successor_has_way_back())
+		mo_wire_send(atomic_load(&self->channel),
+			     json_pack("{s:s, s:O}", "type", "receipt", "receipt", receipt), NULL,
+			     0);
+}
+
 void mo_successor_failed(const char *why)
 {
 	if (mo_successor_is())

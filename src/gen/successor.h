@@ -25,6 +25,8 @@ int mo_successor_begin(char **why);
 /* The inherited listener for a server's address: the same server and text
  * first, then any that text would bind.  NULL: bind it anew. */
 mo_listener *mo_successor_take(const char *server, const char *text);
+/* To a predecessor that may serve again: the history of that time is this one's too. */
+void mo_successor_tell_receipt(const json_t *receipt);
 /* Tells the predecessor why this program gives up. */
 void mo_successor_failed(const char *why);
 /* The same, because what the predecessor says is not understood. */

@@ -73,6 +73,9 @@ int mo_sup_spawn(void)
 		mo_sup_close_channel();
 		return rc;
 	}
+	/* A number that nobody has had, also none that was taken back. */
+	if (mo_receipts_newest() > mo_sup.generation)
+		mo_sup.generation = mo_receipts_newest();
 	mo_sup.generation++;
 	mo_sup.starting = pid;
 	mo_sup.opened = false;

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/addr.h"
 #include "web/settings.h"
 
 #define KIB ((int64_t)1024)
@@ -187,11 +188,12 @@ static const mo_key keys[] = {
 	STRING("adminToken", MO_KEY_SECRET, admin_token, NULL,
 	       "Secret of at least 16 characters for `Authorization: Bearer`; lets a client use "
 	       "the admin API from anywhere."),
-	STRING("controlSocket", MO_KEY_OWN, control_socket, NULL,
+	STRING("controlSocket", MO_KEY_OWN | MO_KEY_SOCKET, control_socket, NULL,
 	       "Path of a unix socket with the admin API, for the `molt` command: mode 0600, in a "
 	       "directory where only this user and root may write (made with mode 0700 when it is "
-	       "not there). One a process; none: no socket, unless a supervisor asks for one."),
-	STRING("takeover", MO_KEY_OWN, takeover, NULL,
+	       "not there). One a process; none: no socket. `molt run --socket` says another one, "
+	       "and wins."),
+	STRING("takeover", MO_KEY_OWN | MO_KEY_SOCKET, takeover, NULL,
 	       "Path of a unix socket at which a program that is started by others (a new "
 	       "container, another unit, by hand), with the same path, finds this one and takes "
 	       "over from it, like the new program of a restart. Mode 0600, in a directory as for "
@@ -412,7 +414,18 @@ static int check_number(const mo_key *k, int64_t v, char **why)
 	return -EINVAL;
 }
 
-static int check_text(const char *text, char **why)
+/* An absolute one, for a server may have another directory than who wrote it. */
+static bool is_socket_path(const char *text)
+{
+	char *address = mo_fmt("unix:%s", text);
+	mo_addr addr;
+	int err = mo_addr_parse(address, &addr);
+
+	free(address);
+	return err == 0;
+}
+
+static int check_text(const mo_key *k, const char *text, char **why)
 {
 	size_t n = strlen(text);
 
@@ -421,13 +434,16 @@ static int check_text(const char *text, char **why)
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
 			return wrong(why, mo_strdup("has control characters"));
+	if (k->flags & MO_KEY_SOCKET && n && !is_socket_path(text))
+		return wrong(why, mo_fmt("must be an absolute path of at most %d bytes",
+					 MO_ADDR_PATH_MAX));
 	return 0;
 }
 
 /* Replaces the string; an empty one means "not set". */
 static int set_text(const mo_key *k, char **at, const char *text, char **why)
 {
-	int err = check_text(text, why);
+	int err = check_text(k, text, why);
 
 	if (err)
 		return err;
@@ -506,7 +522,7 @@ int mo_key_check(const mo_key *k, const void *base, char **why)
 	if (!is_text(k))
 		return check_number(k, *(const int64_t *)at, why);
 	memcpy(&text, at, sizeof(text));
-	return text ? check_text(text, why) : 0;
+	return text ? check_text(k, text, why) : 0;
 }
 
 void mo_keys_init(enum mo_key_section section, void *base)

@@ -26,7 +26,8 @@ enum mo_key_flags {
 	MO_KEY_OWN = 1,       /* a named server does not take it from below "server" */
 	MO_KEY_SECONDS = 2,   /* a bare number of a duration means seconds */
 	MO_KEY_ZERO_NONE = 4, /* the duration 0 means no limit */
-	MO_KEY_SECRET = 8     /* its value is never put into a message */
+	MO_KEY_SECRET = 8,    /* its value is never put into a message */
+	MO_KEY_SOCKET = 16    /* the path of a unix socket */
 };
 
 typedef struct mo_key {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "gen/start.h"
 #include "net/peer.h"
@@ -63,16 +64,29 @@ static int start(molt_server *asker, const char *path)
 	return rc;
 }
 
-int mo_control_server_start(molt_server *asker)
+static void tell_ignored(const molt_server *asker, const char *given)
 {
 	const char *own = asker->set.control_socket;
-	const char *path = own ? own : mo_start_get()->control_socket;
+
+	if (given && own && strcmp(given, own) != 0)
+		mo_info("control socket: %s, as molt run was told; controlSocket: %s is not used",
+			given, own);
+}
+
+int mo_control_server_start(molt_server *asker)
+{
+	/* What molt run was told on its command line wins. */
+	const char *given = mo_start_get()->control_socket;
+	const char *own = given ? NULL : asker->set.control_socket;
+	const char *path = given ? given : own;
 	molt_server *s = asker->internal || !path ? NULL : find();
 
 	if (asker->internal || !path)
 		return 0;
-	if (!s)
+	if (!s) {
+		tell_ignored(asker, given);
 		return start(asker, path);
+	}
 	if (own && s->nendpoints && strcmp(s->endpoints[0].text + strlen("unix:"), own) != 0)
 		return mo_server_fail(asker, -EEXIST, "controlSocket is %s already, not %s too",
 				      s->endpoints[0].text, own);

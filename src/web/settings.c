@@ -97,19 +97,6 @@ static int check_token(const char *token, char **why)
 	return 0;
 }
 
-static int check_path(const char *key, const char *path, char **why)
-{
-	char *text = mo_fmt("unix:%s", path);
-	mo_addr addr;
-	int err = mo_addr_parse(text, &addr);
-
-	free(text);
-	if (err)
-		*why = mo_fmt("%s must be an absolute path of at most %d bytes", key,
-			      MO_ADDR_PATH_MAX);
-	return err ? -EINVAL : 0;
-}
-
 static int check_probes(const char *list, char **why)
 {
 	molt_str rest = mo_str(list);
@@ -170,10 +157,6 @@ int mo_settings_check(const mo_settings *s, char **why)
 		err = check_https(s, why);
 	if (!err && s->admin_token)
 		err = check_token(s->admin_token, why);
-	if (!err && s->control_socket)
-		err = check_path("controlSocket", s->control_socket, why);
-	if (!err && s->takeover)
-		err = check_path("takeover", s->takeover, why);
 	if (!err && s->takeover && s->control_socket && !strcmp(s->takeover, s->control_socket)) {
 		*why = mo_strdup("takeover and controlSocket must be different paths");
 		err = -EINVAL;

@@ -222,6 +222,38 @@ class Command(SupervisedCase):
         self.molt("shutdown")
         self.assertFalse(procs.alive(srv.proc.pid))
 
+    def test_the_socket_of_molt_run_is_the_one_whatever_the_configuration_says(self):
+        other = self.path("ctl/other")
+        srv = self.supervised(env={"MOLT_SERVER_CONTROLSOCKET": other})
+        for _ in range(2):
+            self.assertEqual(self.molt_json("status")["state"], "serving")
+            self.molt("status", "--socket", other, code=3)
+            self.molt("restart")
+        self.assertIn("as molt run was told; controlSocket: %s is not used" % other, srv.log())
+
+    def test_history_keeps_what_happened_before_a_rollback_and_its_numbers_are_used_once(self):
+        srv = self.start(env={"MOLT_SERVER_BAKETIME": "30s"})
+        self.molt("restart")
+        self.molt("restart", "--exe", self.put_bad("exit_later"), code=1)
+        self.molt("restart", "--exe", self.put_bad("crash"), code=1)
+        self.molt("rollback")
+        seen = [(r["outcome"], r["successor_generation"]) for r in self.molt_json("history")]
+        self.assertEqual(sorted(seen), [("failed", 3), ("failed", 4), ("rolled back", 2)])
+        self.molt("restart")
+        self.assertEqual(self.molt_json("status")["generation"], 5)
+        self.assertRegex(srv.log(), r"admin: failed: POST /debug/admin/restart from")
+        self.assertRegex(srv.log(), r"(?m)^[^\[]*: generation 2 is taken back: asked for by ")
+
+    def test_numbers_of_generations_are_used_once_below_a_supervisor_too(self):
+        srv = self.supervised(env={"MOLT_SERVER_BAKETIME": "30s"})
+        first = self.serving_pid(srv.port)
+        self.molt("restart")
+        os.kill(self.serving_pid(srv.port), signal.SIGKILL)
+        self.assertTrue(eventually(lambda: self.molt_json("history")[0]["outcome"] == "taken back"))
+        os.kill(first, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: self.molt_json("status")["pid"] != first))
+        self.assertEqual(self.molt_json("status")["generation"], 3)
+
     def test_shutdown_with_wait_is_for_every_generation(self):
         """The one that drains needs longer than the one that serves, which has gone long
         before; so the way back, and its supervisor."""
@@ -352,7 +384,7 @@ class Command(SupervisedCase):
         for path in ("relative", "/" + "x" * 200):
             srv = self.spawned(self.path("app"), env={"MOLT_SERVER_CONTROLSOCKET": path})
             self.assertEqual(srv.exit_code(), 1)
-            self.assertIn("controlSocket must be an absolute path", srv.log())
+            self.assertIn("MOLT_SERVER_CONTROLSOCKET=relative: must be an absolute path", srv.log())
 
     def test_a_program_that_ends_leaves_no_socket_and_the_last_one_is_replaced(self):
         srv = self.start()

@@ -116,6 +116,12 @@ class Mistakes(Config):
     def test_an_unknown_key_is_named_with_file_and_line(self):
         self.refused("server:\n  address: ':0'\n  adress: ':1'\n", 3, "adress")
 
+    def test_a_path_of_a_socket_that_cannot_be_is_named_with_file_and_line(self):
+        for key in ("controlSocket", "takeover"):
+            for path in ("run/app.sock", "/" + "x" * 200):
+                self.refused("server:\n  graceful: true\n  %s: %s\n" % (key, path), 3,
+                             key + " must be an absolute path of at most 95 bytes")
+
     def test_other_sections_belong_to_the_program(self):
         srv = self.demo("app:\n  title: mine\n  colours: [red, blue]\nserver:\n"
                         "  address: '127.0.0.1:0'\n")
