@@ -159,6 +159,14 @@ static void check_head(const mo_head *h, const mo_field *fields, const seen *s)
 	MO_CHECK(!h->upgrade || s->upgrade);
 }
 
+/* Was it refused at, or right behind, white space? */
+static bool at_space(const llhttp_t *p)
+{
+	const char *at = llhttp_get_error_pos(p);
+
+	return at[0] == ' ' || at[0] == '\t' || at[-1] == ' ' || at[-1] == '\t';
+}
+
 /* Did llhttp refuse what we deliberately skip? */
 static bool refused_skipped(const llhttp_t *p)
 {
@@ -170,7 +178,7 @@ static bool refused_skipped(const llhttp_t *p)
 	case HPE_STRICT:
 		return strstr(llhttp_get_error_reason(p), "chunk extensions") != NULL;
 	case HPE_INVALID_CHUNK_SIZE:
-		return llhttp_get_error_pos(p)[-1] == ';';
+		return at_space(p) || llhttp_get_error_pos(p)[-1] == ';';
 	default:
 		return false;
 	}
