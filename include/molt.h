@@ -691,10 +691,12 @@ MOLT_API const char *molt_config_str(const char *dotted_key, const char *fallbac
 MOLT_API int64_t molt_config_int(const char *dotted_key, int64_t fallback);
 
 enum molt_level { MOLT_DEBUG, MOLT_INFO, MOLT_WARN, MOLT_ERROR };
+/* Never waits for who reads the log, or for a disk: a line that finds 4 MiB waiting is
+ * dropped and counted (doc/restart.md, "Logs and standard error"). */
 MOLT_API void molt_log(enum molt_level l, const char *fmt, ...) MOLT_PRINTF(2, 3); /* [any] */
 MOLT_API void molt_log_set_level(enum molt_level l);
 /* fn gets one finished line without '\n'; NULL: stdout.  Called with no lock
- * held by the library, from any thread. */
+ * held by the library, from any thread, loops too: it must not wait. */
 MOLT_API void molt_log_set_sink(void (*fn)(void *arg, enum molt_level l, const char *line),
 				void *arg);
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/outlet.h"
+
 noreturn void mo_die(const char *file, int line, const char *fmt, ...)
 {
 	char text[1024];
@@ -18,7 +20,7 @@ noreturn void mo_die(const char *file, int line, const char *fmt, ...)
 	va_end(ap);
 	n = n + m < (int)sizeof(text) - 1 ? n + m : (int)sizeof(text) - 2;
 	text[n++] = '\n';
-	if (write(STDERR_FILENO, text, (size_t)n) < 0)
-		_exit(134);
+	mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES);
+	mo_outlet_last_words(STDERR_FILENO, text, (size_t)n);
 	abort();
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,20 +16,24 @@
 #include "base/clock.h"
 #include "base/digits.h"
 #include "base/mem.h"
+#include "base/outlet.h"
 #include "base/word.h"
 
 typedef void sink_fn(void *arg, enum molt_level l, const char *line);
 
-/* The targets.  The read lock is held while a line is written, so that a file is
- * closed only when no line is under way; never while the program's sink runs. */
+/* The targets.  The read lock is held while a line is added, so that an outlet is freed
+ * only when no line is on the way there; never while the program's sink runs. */
 static struct {
 	pthread_rwlock_t lock;
 	sink_fn *sink;
 	void *sink_arg;
 	char *path; /* of file, for reopening */
-	int file;   /* -1: none */
+	mo_outlet *file;
 	bool no_stdout;
-} target = { .lock = PTHREAD_RWLOCK_INITIALIZER, .file = -1 };
+} target = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+
+/* Of whoever changes path and file: held while a disk is waited for. */
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
 
 static _Atomic int least = MOLT_INFO;
 
@@ -131,59 +136,37 @@ static void escape_control(mo_buf *out, const char *p, size_t n)
 	}
 }
 
-/* A full disk or a closed pipe loses this line and nothing else. */
-static void write_line(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return;
-		p += w;
-		n -= (size_t)w;
-	}
-}
-
 static void emit(enum molt_level l, mo_buf *line)
 {
 	sink_fn *sink;
 	void *arg;
-	int file;
-	bool out;
 
 	pthread_rwlock_rdlock(&target.lock);
 	sink = target.sink;
 	arg = target.sink_arg;
-	file = target.file;
-	out = !target.no_stdout;
 	if (sink) {
 		pthread_rwlock_unlock(&target.lock);
 		sink(arg, l, mo_buf_cstr(line));
 		return;
 	}
 	mo_buf_putc(line, '\n');
-	if (out)
-		write_line(STDOUT_FILENO, line->data, line->len);
-	if (file >= 0)
-		write_line(file, line->data, line->len);
+	if (!target.no_stdout)
+		mo_outlet_add(mo_outlet_stdout(), line->data, line->len);
+	if (target.file)
+		mo_outlet_add(target.file, line->data, line->len);
 	pthread_rwlock_unlock(&target.lock);
 }
 
-void molt_log(enum molt_level l, const char *fmt, ...)
+static void write_line(enum molt_level l, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	mo_buf text = { 0 }, line = { 0 };
 	observer_fn *watch = l >= MOLT_WARN ? atomic_load(&observer) : NULL;
 	bool wanted = (int)l >= atomic_load_explicit(&least, memory_order_relaxed);
-	va_list ap;
 
 	if ((!wanted && !watch) || (int)l > MOLT_ERROR)
 		return;
-	va_start(ap, fmt);
 	mo_buf_vfmt(&text, fmt, ap);
-	va_end(ap);
 	mo_buf_reserve(&line, MO_LOG_STAMP_MAX);
 	line.len = (size_t)(mo_log_put_stamp(line.data, mo_wall()) - line.data);
 	mo_buf_fmt(&line, " %d: %s", (int)getpid(), level_text[l]);
@@ -195,6 +178,45 @@ void molt_log(enum molt_level l, const char *fmt, ...)
 	mo_buf_free(&text);
 	mo_buf_free(&line);
 	errno = saved;
+}
+
+void molt_log(enum molt_level l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(l, fmt, ap);
+	va_end(ap);
+}
+
+bool mo_log_limit_pass(mo_log_limit *l, uint64_t *left_out)
+{
+	molt_time second = mo_now() / 1000, old = atomic_load(&l->second);
+
+	*left_out = 0;
+	if (old != second && atomic_compare_exchange_strong(&l->second, &old, second))
+		atomic_store(&l->n, 0);
+	if (atomic_fetch_add(&l->n, 1) >= l->most) {
+		atomic_fetch_add(&l->left_out, 1);
+		return false;
+	}
+	*left_out = atomic_exchange(&l->left_out, 0);
+	return true;
+}
+
+void mo_log_limited(mo_log_limit *l, enum molt_level level, const char *fmt, ...)
+{
+	uint64_t left_out;
+	va_list ap;
+
+	if (!mo_log_limit_pass(l, &left_out))
+		return;
+	if (left_out)
+		molt_log(level, "%llu lines like the next were left out",
+			 (unsigned long long)left_out);
+	va_start(ap, fmt);
+	write_line(level, fmt, ap);
+	va_end(ap);
 }
 
 void mo_log_set_observer(void (*fn)(const char *line))
@@ -215,62 +237,76 @@ void molt_log_set_sink(void (*fn)(void *, enum molt_level, const char *), void *
 	pthread_rwlock_unlock(&target.lock);
 }
 
-static int open_log(const char *path)
+/* What is no regular file, or hides behind a symbolic link, is somebody's trap or
+ * mistake; a FIFO would hold the program at its start. */
+int mo_log_open_file(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	int fd =
+		open(path,
+		     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK,
+		     0640);
+	struct stat st;
+	int err;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0) /* ENXIO: a FIFO that nobody reads, or a socket */
+		return errno == ENXIO ? -EINVAL : -errno;
+	err = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	if (err == 0)
+		return fd;
+	close(fd);
+	return err;
 }
 
-static void replace_file(int fd, char *path, bool no_stdout)
+const char *mo_log_open_advice(int err)
 {
-	int old;
-	char *old_path;
-
-	pthread_rwlock_wrlock(&target.lock);
-	old = target.file;
-	old_path = target.path;
-	target.file = fd;
-	target.path = path;
-	target.no_stdout = no_stdout;
-	pthread_rwlock_unlock(&target.lock);
-	if (old >= 0)
-		close(old);
-	free(old_path);
+	switch (-err) {
+	case ENOENT:
+		return "; make the directory first";
+	case ELOOP:
+		return "; a log is not written through a symbolic link";
+	case EINVAL:
+		return "; a log must be a regular file";
+	default:
+		return "";
+	}
 }
 
 int mo_log_to_file(const char *path, bool also_stdout)
 {
+	mo_outlet *old;
+	char *old_path;
 	int fd;
 
-	if (!path) {
-		replace_file(-1, NULL, !also_stdout);
-		return 0;
-	}
-	fd = open_log(path);
-	if (fd < 0)
+	pthread_mutex_lock(&changing);
+	fd = path ? mo_log_open_file(path) : 0;
+	if (fd < 0) {
+		pthread_mutex_unlock(&changing);
 		return fd;
-	replace_file(fd, mo_strdup(path), !also_stdout);
+	}
+	pthread_rwlock_wrlock(&target.lock);
+	old = target.file;
+	old_path = target.path;
+	target.file = path ? mo_outlet_new(fd, NULL, NULL) : NULL;
+	target.path = mo_strdup(path);
+	target.no_stdout = !also_stdout;
+	pthread_rwlock_unlock(&target.lock);
+	pthread_mutex_unlock(&changing);
+	mo_outlet_free(old);
+	free(old_path);
 	return 0;
 }
 
 int mo_log_reopen(void)
 {
-	char *path;
-	bool no_stdout;
-	int fd;
+	int fd = 0;
 
-	pthread_rwlock_rdlock(&target.lock);
-	path = mo_strdup(target.path);
-	no_stdout = target.no_stdout;
-	pthread_rwlock_unlock(&target.lock);
-	if (!path)
-		return 0;
-	fd = open_log(path);
-	if (fd < 0) {
-		free(path);
-		return fd;
+	pthread_mutex_lock(&changing);
+	if (target.file) {
+		mo_outlet_flush(target.file, MO_LOG_REOPEN_WAIT, MO_LOG_REOPEN_WAIT);
+		fd = mo_log_open_file(target.path);
+		if (fd >= 0)
+			mo_outlet_set_fd(target.file, fd);
 	}
-	replace_file(fd, path, no_stdout);
-	return 0;
+	pthread_mutex_unlock(&changing);
+	return fd < 0 ? fd : 0;
 }

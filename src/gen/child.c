@@ -102,7 +102,7 @@ static int open_tail(mo_child *c, int *writing)
 		close(fds[0]);
 		return rc;
 	}
-	c->tail = mo_tail_new(mo_control_loop(), fds[0], STDERR_FILENO);
+	c->tail = mo_tail_new(mo_control_loop(), fds[0], mo_outlet_stderr());
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/outlet.h"
 #include "gen/control.h"
 #include "gen/elders.h"
 
@@ -89,7 +90,7 @@ static void stop_loops(const mo_gen_host *h)
 		return;
 	mo_error("a handler did not return within %d ms after the drain; leaving it behind",
 		 CUT_GRACE);
-	_exit(1);
+	mo_exit_now(1);
 }
 
 static mo_drain_result begin(const mo_gen_host *h)

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/outlet.h"
 #include "base/str.h"
 #include "gen/activate.h"
 #include "gen/notify.h"
@@ -204,9 +205,9 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	save_exe();
 	dl_iterate_phdr(read_build_id, NULL);
 	if (upgrade)
-		_exit(mo_upgrade_begin(upgrade, start.handover_fd));
+		mo_exit_now(mo_upgrade_begin(upgrade, start.handover_fd));
 	/* The first process of a container cannot be replaced: the system would end
 	 * with it.  The program runs below it. */
 	if (getpid() == 1 && start.exe && start.handover_fd < 0 && !&mo_supervises_itself)
-		_exit(mo_supervise(start.exe, NULL));
+		mo_exit_now(mo_supervise(start.exe, NULL));
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/outlet.h"
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/move.h"
@@ -179,7 +180,7 @@ static json_t *ready_message(const mo_gen_host *host)
 static _Noreturn void called_off(const char *why)
 {
 	mo_error("the %s was called off: %s", self->by_path ? "takeover" : "restart", why);
-	_exit(1);
+	mo_exit_now(1);
 }
 
 static void heed_cancel(const mo_wire_msg *m)
@@ -193,7 +194,7 @@ static _Noreturn void leave(const char *why)
 {
 	mo_error("this generation ends before it has served: %s", why);
 	mo_successor_failed(why);
-	_exit(1);
+	mo_exit_now(1);
 }
 
 /* Waits for something to read.  0, or -ECANCELED: we end. */
@@ -251,7 +252,7 @@ static void restore_stderr(void)
 	dup2(self->stderr_fd, STDERR_FILENO);
 	close(self->stderr_fd);
 	self->stderr_fd = -1;
-	self->tail = mo_tail_new(mo_control_loop(), self->tail_fd, STDERR_FILENO);
+	self->tail = mo_tail_new(mo_control_loop(), self->tail_fd, mo_outlet_stderr());
 	self->tail_fd = -1;
 }
 

@@ -12,7 +12,8 @@
 
 struct mo_tail {
 	uv_poll_t poll;
-	int from, to;
+	int from;
+	mo_outlet *to;
 	char *lines[MO_TAIL_LINES]; /* a ring; owned */
 	unsigned next;
 	mo_buf partial; /* an unfinished line */
@@ -58,11 +59,7 @@ static bool read_once(mo_tail *t)
 		uv_poll_stop(&t->poll);
 		return false;
 	}
-	for (ssize_t done = 0, w; done < n; done += w) {
-		w = write(t->to, room + done, (size_t)(n - done));
-		if (w <= 0)
-			break;
-	}
+	mo_outlet_add(t->to, room, (size_t)n);
 	take(t, room, (size_t)n);
 	return true;
 }
@@ -77,13 +74,13 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		read_once(t);
 }
 
-mo_tail *mo_tail_new(mo_loop *l, int from_fd, int to_fd)
+mo_tail *mo_tail_new(mo_loop *l, int from_fd, mo_outlet *to)
 {
 	mo_tail *t = mo_calloc(1, sizeof(*t));
 
 	fcntl(from_fd, F_SETFL, fcntl(from_fd, F_GETFL) | O_NONBLOCK);
 	t->from = from_fd;
-	t->to = to_fd;
+	t->to = to;
 	t->poll.data = t;
 	uv_poll_init(&l->uv, &t->poll, from_fd);
 	uv_poll_start(&t->poll, UV_READABLE, on_readable);

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "base/outlet.h"
 #include "rt/loop.h"
 
 #define MO_TAIL_LINES 20
@@ -18,12 +19,12 @@
 
 typedef struct mo_tail mo_tail;
 
-/* Reads from_fd (owned from now on) on the loop and copies to to_fd (borrowed,
- * must stay open).  On the loop's thread. */
-mo_tail *mo_tail_new(mo_loop *l, int from_fd, int to_fd);
+/* Reads from_fd (owned from now on) on the loop and copies to that outlet, which
+ * nobody has to wait for.  On the loop's thread. */
+mo_tail *mo_tail_new(mo_loop *l, int from_fd, mo_outlet *to);
 /* Adds a line that came another way (a "log" message). */
 void mo_tail_add(mo_tail *t, const char *line, size_t n);
-void mo_tail_read_now(mo_tail *t); /* what is in the pipe at this moment */
+void mo_tail_read_now(mo_tail *t);       /* what is in the pipe at this moment */
 json_t *mo_tail_lines(const mo_tail *t); /* new reference: array of strings */
 /* Stops reading; closes from_fd. */
 void mo_tail_free(mo_tail *t);

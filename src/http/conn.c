@@ -432,7 +432,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void refuse_descriptor(mo_http_server *s, int err)
 {
-	mo_warn("cannot watch a new connection: %s", uv_strerror(err));
+	mo_warn_some("cannot watch a new connection: %s", uv_strerror(err));
 	atomic_fetch_sub_explicit(&s->connections, 1, memory_order_relaxed);
 }
 
@@ -485,7 +485,7 @@ mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo
 	rc = attach(c);
 	if (rc == 0)
 		return c;
-	mo_warn("cannot watch a new connection: %s", uv_strerror(rc));
+	mo_warn_some("cannot watch a new connection: %s", uv_strerror(rc));
 	mo_conn_close(c);
 	return NULL;
 }
@@ -534,7 +534,7 @@ bool mo_conn_accepted(mo_conns *home, int fd, const mo_addr *peer, mo_tls *tls, 
 	rc = attach(c);
 	if (rc == 0)
 		return true;
-	mo_warn("cannot watch a new connection: %s", uv_strerror(rc));
+	mo_warn_some("cannot watch a new connection: %s", uv_strerror(rc));
 	if (c->state == MO_CONN_RUNNING)
 		c->proto->cut(c); /* its handler's calls fail; it closes when that returns */
 	else

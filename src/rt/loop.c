@@ -20,10 +20,10 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "rt/loop_private.h"
 #include "rt/overflow.h"
 #include "rt/sanitize.h"
-#include "rt/thread.h"
 
 /* Eight bytes of the static block: reading it is one instruction. */
 static _Thread_local mo_loop *self __attribute__((tls_model("initial-exec")));

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/outlet.h"
 #include "rt/loop_private.h"
 
 #define SIGNAL_STACK ((size_t)64 << 10)
@@ -55,8 +56,7 @@ static void report(const mo_co *co)
 	put(&t, ": its coroutine used more than ");
 	put_number(&t, co->stack->size);
 	put(&t, " bytes; raise stack_size or make the route .blocking\n");
-	if (write(STDERR_FILENO, t.at, t.len) < 0)
-		return;
+	mo_outlet_last_words(STDERR_FILENO, t.at, t.len);
 }
 
 /* The coroutine whose guard was hit, or NULL. */
@@ -91,6 +91,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 	if (co)
 		report(co);
+	if (co || former->sa_handler == SIG_DFL)
+		mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES);
 	if (co || (!(former->sa_flags & SA_SIGINFO) &&
 		   (former->sa_handler == SIG_DFL || former->sa_handler == SIG_IGN)))
 		die_by_default(sig, info);

@@ -31,8 +31,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "rt/loop_private.h"
-#include "rt/thread.h"
 
 #define THREAD_STACK (((size_t)1 << 20) * MO_STACK_SCALE)
 #define IDLE_SECONDS 10

@@ -30,8 +30,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "rt/loop_private.h"
-#include "rt/thread.h"
 
 #define LIMIT_DEFAULT 250
 #define LOOKS 5

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digits.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -183,4 +184,12 @@ void mo_access_line_refused(mo_buf *out, const mo_addr *peer, int status, molt_s
 	p = put_ip(p, peer);
 	p = PUT(p, ", 0, \"\", \"\", -\n");
 	out->len = (size_t)(p - out->data);
+}
+
+void mo_access_line_left_out(mo_buf *out, uint64_t n)
+{
+	mo_buf_reserve(out, MO_LOG_STAMP_MAX);
+	out->len = (size_t)(mo_log_put_stamp(out->data + out->len, mo_wall()) - out->data);
+	mo_buf_fmt(out, " %d: [WARN] %llu refused requests more were left out\n", (int)getpid(),
+		   (unsigned long long)n);
 }

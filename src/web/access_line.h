@@ -18,5 +18,7 @@ void mo_access_line(mo_buf *out, const mo_line_frame *f, const molt_req *r, bool
 /* That of a connection that was refused before there was a request; line: what came. */
 void mo_access_line_refused(mo_buf *out, const mo_addr *peer, int status, molt_str line,
 			    bool error);
+/* That of refused requests whose lines were left out. */
+void mo_access_line_left_out(mo_buf *out, uint64_t n);
 
 #endif

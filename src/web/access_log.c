@@ -5,49 +5,40 @@
  *   2018-05-18 11:02:04.812 11511: gen 1 200 "GET http a.org:80 / HTTP/1.1" 0.003,
  *     127.0.0.1, 7, "referer", "user agent", 00000000000000a1          (one line)
  *
- * The access log's lines that go to a file only are written together at the end of
- * the loop's turn: a call for each line would cost a quarter of a small request.  As
- * long as each turn brings more of them they wait for the next, at most 5 ms or 48 KiB.
- * To standard output, which may be a pipe, each goes alone.
+ * The access log's lines are handed over together at the end of the loop's turn: a call
+ * for each line would cost a quarter of a small request.  As long as each turn brings
+ * more of them they wait for the next, at most 5 ms or 48 KiB.  Then they are the
+ * outlet's, whose thread writes them (base/outlet.h): no loop waits for a reader or a
+ * disk.
  *
- * Always: a write(2) takes whole lines, to a descriptor in append mode, so lines of
- * threads and generations never mix.  A line that cannot be written is lost, nothing
- * else.  A loop that sleeps has written all its lines. */
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <pthread.h>
+ * Refused requests are told in the error log REFUSALS_MOST times a second, and then how
+ * many more there were: whoever can send rubbish shall not fill the disk with it.
+ *
+ * Always: lines of threads and generations never mix.  A line that cannot be written is
+ * lost and counted, nothing else.  A loop that sleeps has handed over all its lines. */
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/outlet.h"
 #include "base/str.h"
 #include "web/access_line.h"
-#include "web/log_name.h"
+#include "web/log_file.h"
 #include "web/server.h"
 
-#define BATCH_MOST (64u * 1024) /* written within a turn */
+#define BATCH_MOST (64u * 1024) /* handed over within a turn */
 #define HOLD_MOST (48u * 1024)  /* ... and at its end, however busy the loop is */
 #define HOLD_TIME 5
-#define RETRY_SWITCH ((molt_time)60 * MOLT_SECOND)
+#define REFUSALS_MOST 20
 
-/* One of the two logs.  Never touched once open, but for what lock covers. */
+/* One of the two logs.  Never changes once open. */
 struct target {
 	bool on, to_stdout;
-	const char *dir, *pattern; /* of the settings; dir NULL: no file */
-	pthread_rwlock_t lock;     /* read: writing a line; write: changing these: */
-	int fd;
-	char *path;
-	/* The wall clock's span in which path is right. */
-	_Atomic molt_time from, until;
-	_Atomic bool torn;                   /* a line broke off without its end */
+	mo_log_file *file;                   /* NULL: none */
 	struct batch *batches[MO_LOOPS_MAX]; /* each touched by its own loop only */
+	mo_log_limit refusals;
 };
 
 /* Lines of one loop. */
@@ -65,86 +56,43 @@ struct mo_access_log {
 	struct target access, error;
 };
 
+static void put(struct target *t, const mo_buf *lines, bool also_stdout)
+{
+	if (also_stdout && t->to_stdout)
+		mo_outlet_add(mo_outlet_stdout(), lines->data, lines->len);
+	if (t->file)
+		mo_outlet_add(mo_log_file_outlet(t->file), lines->data, lines->len);
+}
+
+static bool both_on_stdout(const struct mo_access_log *l)
+{
+	return l->access.on && l->access.to_stdout;
+}
+
+static void tell_left_out(struct target *t, uint64_t n, bool also_stdout)
+{
+	mo_buf line = { 0 };
+
+	if (n == 0)
+		return;
+	mo_access_line_left_out(&line, n);
+	put(t, &line, also_stdout);
+	mo_buf_free(&line);
+}
+
 /* ---- files -------------------------------------------------------------- */
-
-static int open_path(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* Opens the file of that moment's day in place of the present one, which stays
- * when that fails.  With the lock held for writing, or before anyone else. */
-static int open_day(struct target *t, molt_time now)
-{
-	time_t at = (time_t)(now / 1000);
-	struct tm day;
-	char *path;
-	int fd;
-
-	localtime_r(&at, &day);
-	path = mo_log_name_path(t->dir, t->pattern, &day);
-	fd = open_path(path);
-	if (fd < 0) {
-		free(path);
-		return fd;
-	}
-	if (t->fd >= 0)
-		close(t->fd);
-	free(t->path);
-	t->fd = fd;
-	t->path = path;
-	day.tm_hour = day.tm_min = day.tm_sec = 0;
-	day.tm_isdst = -1;
-	t->from = (molt_time)mktime(&day) * 1000;
-	day.tm_mday++;
-	day.tm_isdst = -1;
-	t->until = (molt_time)mktime(&day) * 1000;
-	return 0;
-}
-
-static bool out_of_day(struct target *t, molt_time now)
-{
-	return now >= t->until || now < t->from;
-}
-
-/* At midnight, or when the clock was set. */
-static void switch_day(struct target *t, molt_time now)
-{
-	int err = 0;
-
-	pthread_rwlock_wrlock(&t->lock);
-	if (out_of_day(t, now)) {
-		err = open_day(t, now);
-		if (err) {
-			t->from = now;
-			t->until = now + RETRY_SWITCH;
-		}
-	}
-	pthread_rwlock_unlock(&t->lock);
-	if (err)
-		mo_error("the log of the new day cannot be opened in %s: %s", t->dir,
-			 molt_strerror(err));
-}
 
 static int target_open(struct target *t, bool on, const mo_settings *set, const char *pattern)
 {
-	t->fd = -1;
-	pthread_rwlock_init(&t->lock, NULL);
+	t->refusals.most = REFUSALS_MOST;
 	t->to_stdout = set->log_stdout;
-	t->dir = set->log_path;
-	t->pattern = pattern;
-	t->on = on && (t->to_stdout || t->dir);
-	return t->on && t->dir ? open_day(t, mo_wall()) : 0;
+	t->on = on && (t->to_stdout || set->log_path);
+	return t->on && set->log_path ? mo_log_file_open(&t->file, set->log_path, pattern) : 0;
 }
 
 static void target_close(struct target *t)
 {
-	if (t->fd >= 0)
-		close(t->fd);
-	free(t->path);
-	pthread_rwlock_destroy(&t->lock);
+	mo_log_file_close(t->file);
 	for (size_t i = 0; i < MO_LOOPS_MAX; i++) {
 		if (!t->batches[i])
 			continue;
@@ -155,39 +103,29 @@ static void target_close(struct target *t)
 
 static int target_reopen(struct target *t)
 {
-	int err;
-
-	if (!t->on || !t->dir)
-		return 0;
-	pthread_rwlock_wrlock(&t->lock);
-	err = open_day(t, mo_wall());
-	pthread_rwlock_unlock(&t->lock);
-	return err;
+	return t->file ? mo_log_file_reopen(t->file) : 0;
 }
 
 int mo_access_log_open(molt_server *s, char **why)
 {
 	struct mo_access_log *l;
 	const mo_settings *set = &s->set;
-	struct target *bad;
+	const char *bad = set->access_log_file;
 	int err;
 
 	MO_CHECK(!s->access_log);
 	if (!set->access_log && !set->error_log)
 		return 0;
 	l = s->access_log = mo_calloc(1, sizeof(*l));
-	bad = &l->access;
 	err = target_open(&l->access, set->access_log, set, set->access_log_file);
-	if (!err)
-		bad = &l->error;
-	else
-		target_open(&l->error, false, set, NULL);
-	if (!err)
+	if (!err) {
+		bad = set->error_log_file;
 		err = target_open(&l->error, set->error_log, set, set->error_log_file);
+	}
 	if (!err)
 		return 0;
-	*why = mo_fmt("the log file %s/%s cannot be opened: %s%s", set->log_path, bad->pattern,
-		      molt_strerror(err), err == -ENOENT ? "; make the directory first" : "");
+	*why = mo_fmt("the log file %s/%s cannot be opened: %s%s", set->log_path, bad,
+		      molt_strerror(err), mo_log_open_advice(err));
 	mo_access_log_close(s);
 	return err;
 }
@@ -198,6 +136,7 @@ void mo_access_log_close(molt_server *s)
 
 	if (!l)
 		return;
+	tell_left_out(&l->error, atomic_load(&l->error.refusals.left_out), !both_on_stdout(l));
 	target_close(&l->access);
 	target_close(&l->error);
 	free(l);
@@ -220,45 +159,14 @@ int mo_access_log_reopen(void)
 
 /* ---- lines -------------------------------------------------------------- */
 
-/* Writes a whole line, or loses it.  After one that broke off in the middle
- * (a disk that just became full) the next begins on a line of its own. */
-static void write_line(int fd, const mo_buf *line, _Atomic bool *torn)
-{
-	ssize_t n;
-
-	if (atomic_exchange(torn, false) && write(fd, "\n", 1) != 1)
-		atomic_store(torn, true);
-	do
-		n = write(fd, line->data, line->len);
-	while (n < 0 && errno == EINTR);
-	if (n > 0 && (size_t)n < line->len)
-		atomic_store(torn, true);
-}
-
-static void put(struct target *t, const mo_buf *line, bool also_stdout)
-{
-	_Atomic bool stdout_torn = false;
-
-	if (also_stdout && t->to_stdout)
-		write_line(STDOUT_FILENO, line, &stdout_torn);
-	if (!t->dir)
-		return;
-	if (out_of_day(t, mo_wall()))
-		switch_day(t, mo_wall());
-	pthread_rwlock_rdlock(&t->lock);
-	if (t->fd >= 0)
-		write_line(t->fd, line, &t->torn);
-	pthread_rwlock_unlock(&t->lock);
-}
-
-static void write_batch(struct batch *b)
+static void hand_over(struct batch *b)
 {
 	if (b->lines.len > 0)
-		put(b->to, &b->lines, false);
+		put(b->to, &b->lines, true);
 	b->lines.len = b->seen = 0;
 }
 
-/* A busy loop has turns of a few lines each, and a write costs as much as ten lines. */
+/* A busy loop has turns of a few lines each, and handing over costs as much as some. */
 static void end_of_turn(mo_turn_task *task)
 {
 	struct batch *b = MO_CONTAINER_OF(task, struct batch, task);
@@ -269,16 +177,16 @@ static void end_of_turn(mo_turn_task *task)
 	if (more)
 		mo_loop_end_turn(b->loop, task);
 	else
-		write_batch(b);
+		hand_over(b);
 }
 
-/* Where the present loop gathers lines; NULL: they are written one by one. */
+/* Where the present loop gathers lines; NULL: they are handed over one by one. */
 static struct batch *batch_of(struct target *t)
 {
 	mo_loop *l = mo_loop_self();
 	struct batch *b;
 
-	if (t->to_stdout || !l || l->index < 0)
+	if (!l || l->index < 0)
 		return NULL;
 	b = t->batches[l->index];
 	if (!b) {
@@ -317,12 +225,7 @@ static void log_request(struct target *t, const molt_req *r)
 	}
 	mo_access_line(&b->lines, &b->frame, r, false);
 	if (b->lines.len > BATCH_MOST)
-		write_batch(b);
-}
-
-static bool both_on_stdout(const struct mo_access_log *l)
-{
-	return l->access.on && l->access.to_stdout;
+		hand_over(b);
 }
 
 void mo_access_log_write(molt_req *r)
@@ -338,22 +241,28 @@ void mo_access_log_write(molt_req *r)
 		log_alone(&l->error, r, true, !both_on_stdout(l));
 }
 
+static void log_refused(struct target *t, const mo_addr *peer, int status, molt_str text,
+			bool error, bool also_stdout)
+{
+	mo_buf line = { 0 };
+
+	mo_access_line_refused(&line, peer, status, text, error);
+	put(t, &line, also_stdout);
+	mo_buf_free(&line);
+}
+
 void mo_access_log_refused(mo_http_server *server, const mo_addr *peer, int status, molt_str text)
 {
 	const molt_server *s = server->owner;
 	struct mo_access_log *l = s->access_log;
-	mo_buf line = { 0 };
+	uint64_t left_out;
 
 	if (!l)
 		return;
-	if (l->access.on) {
-		mo_access_line_refused(&line, peer, status, text, false);
-		put(&l->access, &line, true);
+	if (l->access.on)
+		log_refused(&l->access, peer, status, text, false, true);
+	if (l->error.on && mo_log_limit_pass(&l->error.refusals, &left_out)) {
+		tell_left_out(&l->error, left_out, !both_on_stdout(l));
+		log_refused(&l->error, peer, status, text, true, !both_on_stdout(l));
 	}
-	if (l->error.on) {
-		line.len = 0;
-		mo_access_line_refused(&line, peer, status, text, true);
-		put(&l->error, &line, !both_on_stdout(l));
-	}
-	mo_buf_free(&line);
 }

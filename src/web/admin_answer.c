@@ -115,8 +115,8 @@ void mo_admin_refuse(molt_req *r, const mo_admin_result *x)
 	const char *outcome = json_string_value(json_object_get(x->receipt, "outcome"));
 	bool tried = outcome && strcmp(outcome, "refused") != 0;
 
-	mo_warn("admin: %s %s %.200s from %s: %s", tried ? "failed:" : "refused",
-		molt_req_method(r), molt_req_path(r), molt_req_client_ip(r), x->text);
+	mo_warn_some("admin: %s %s %.200s from %s: %s", tried ? "failed:" : "refused",
+		     molt_req_method(r), molt_req_path(r), molt_req_client_ip(r), x->text);
 	mo_admin_send(r, x);
 }
 

@@ -188,7 +188,7 @@ static int open_file(const mo_logger_settings *l, char **why)
 	err = mo_log_to_file(path, l->to_stdout);
 	if (err)
 		*why = mo_fmt("the log file %s cannot be opened: %s%s", path, molt_strerror(err),
-			      err == -ENOENT ? "; make the directory first" : "");
+			      mo_log_open_advice(err));
 	free(path);
 	return err;
 }

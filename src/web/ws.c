@@ -73,7 +73,7 @@ static void start(molt_ws *w)
 {
 	w->co = mo_co_new(w->loop, w->server->http.lim.stack_size, work, w);
 	if (!w->co) {
-		mo_error("no stack for a WebSocket of %s", w->route->key);
+		mo_warn_some("no stack for a WebSocket of %s", w->route->key);
 		if (w->gone)
 			mo_web_ws_free(w);
 		else

@@ -19,13 +19,13 @@ def become_subreaper():
 
 
 def _stat(pid):
-    """(state, ppid, session) or None."""
+    """(state, ppid, session, threads) or None."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as f:
             rest = f.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return rest[0].decode(), int(rest[1]), int(rest[3])
+    return rest[0].decode(), int(rest[1]), int(rest[3]), int(rest[17])
 
 
 def state(pid):
@@ -47,11 +47,13 @@ def reap(pid):
 
 
 def alive(pid):
-    """True while pid can still do something; a zombie cannot."""
-    if state(pid) == "Z":
+    """True while pid can still do something; a zombie cannot, once its other threads
+    have ended as well: until then it has its descriptors, and no status yet."""
+    s = _stat(pid)
+    if s and s[0] == "Z" and s[3] <= 1:
         reap(pid)
         return False
-    return state(pid) is not None
+    return s is not None
 
 
 def wait_gone(pid, timeout):

@@ -51,9 +51,11 @@ def base_env(**extra):
 
 
 class Server:
-    def __init__(self, argv, env=None, cwd=None, listeners=1, address="127.0.0.1:0", stdin=None):
+    def __init__(self, argv, env=None, cwd=None, listeners=1, address="127.0.0.1:0", stdin=None,
+                 stdout=None):
         """env: variables to add.  listeners: how many lines to wait for.
-        address: MOLT_SERVER_ADDRESS, or None to leave it alone."""
+        address: MOLT_SERVER_ADDRESS, or None to leave it alone.
+        stdout: for standard output and error, in place of the log that is watched."""
         self.argv = [str(a) for a in argv]
         extra = dict(env or {})
         if address is not None:
@@ -64,6 +66,7 @@ class Server:
         self.cwd = cwd
         self.listeners = listeners
         self.stdin = stdin
+        self.stdout = stdout
         self.proc = None
         fd, self.log_path = tempfile.mkstemp(prefix="molt-test-", suffix=".log")
         os.close(fd)
@@ -75,7 +78,8 @@ class Server:
         with open(self.log_path, "ab", buffering=0) as out:
             self.proc = subprocess.Popen(
                 self.argv, executable=executable, env=self.env, cwd=self.cwd,
-                stdin=self.stdin or subprocess.DEVNULL, stdout=out, stderr=out,
+                stdin=self.stdin or subprocess.DEVNULL, stdout=self.stdout or out,
+                stderr=self.stdout or out,
                 start_new_session=True)
         return self
 

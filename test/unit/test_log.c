@@ -6,7 +6,10 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/outlet.h"
 #include "base/str.h"
+
+#define MINUTE ((molt_time)60000)
 
 static char dir[] = "/tmp/molt-test-log-XXXXXX";
 static char path[64], rotated[64];
@@ -61,6 +64,7 @@ static char *read_file(const char *name)
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
+	mo_outlets_flush(MINUTE, MINUTE);
 	assert_true(fd >= 0);
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
@@ -246,6 +250,42 @@ static void a_failed_open_leaves_the_former_file(void **state)
 	assert_non_null(strstr(read_file(path), "still here"));
 }
 
+static void a_link_is_not_followed(void **state)
+{
+	assert_int_equal(symlink(path, rotated), 0);
+	assert_int_equal(mo_log_to_file(rotated, false), -ELOOP);
+	mo_info("still here");
+	assert_non_null(strstr(read_file(path), "still here"));
+}
+
+static void what_is_no_regular_file_is_refused_at_once(void **state)
+{
+	int reader;
+
+	assert_int_equal(mkfifo(rotated, 0600), 0);
+	assert_int_equal(mo_log_to_file(rotated, false), -EINVAL);
+	reader = open(rotated, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(mo_log_to_file(rotated, false), -EINVAL);
+	close(reader);
+	assert_int_equal(mo_log_to_file("/dev/null", false), -EINVAL);
+	mo_info("still here");
+	assert_non_null(strstr(read_file(path), "still here"));
+}
+
+static void what_others_can_cause_is_told_a_few_times(void **state)
+{
+	mo_log_limit limit = { .most = 3 };
+	uint64_t left_out = 0, all = 0;
+
+	/* Whatever seconds these fall into: none is written or left out twice. */
+	for (int i = 0; i < 1000; i++)
+		mo_log_limited(&limit, MOLT_WARN, "x");
+	assert_in_range(nlines, 3, 999);
+	while (!mo_log_limit_pass(&limit, &left_out))
+		all++;
+	assert_true(left_out >= all);
+}
+
 static void reopen_without_a_file_does_nothing(void **state)
 {
 	mo_log_to_file(NULL, true);
@@ -306,6 +346,10 @@ int main(void)
 						end_file),
 		cmocka_unit_test_setup_teardown(reopen_without_a_file_does_nothing, use_file,
 						end_file),
+		cmocka_unit_test_setup_teardown(a_link_is_not_followed, use_file, end_file),
+		cmocka_unit_test_setup_teardown(what_is_no_regular_file_is_refused_at_once,
+						use_file, end_file),
+		cmocka_unit_test_setup(what_others_can_cause_is_told_a_few_times, use_sink),
 		cmocka_unit_test_setup_teardown(
 			lines_of_several_threads_never_mix_even_over_a_reopen, use_file, end_file),
 	};

@@ -1,7 +1,7 @@
 /* Starts the library's threads: named, with every signal blocked that is not
  * the thread's own fault, so that signals reach the program's threads only. */
-#ifndef MO_RT_THREAD_H
-#define MO_RT_THREAD_H
+#ifndef MO_BASE_THREAD_H
+#define MO_BASE_THREAD_H
 
 #include <pthread.h>
 #include <stddef.h>

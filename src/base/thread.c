@@ -1,5 +1,5 @@
 /* Threads of the library; see thread.h. */
-#include "rt/thread.h"
+#include "base/thread.h"
 
 #include <signal.h>
 #include <stdio.h>
