@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,7 +235,11 @@ static void destroy(mo_outlet *o)
 static void *run(void *arg)
 {
 	mo_outlet *o = arg;
+	sigset_t closed_pipe;
 
+	sigemptyset(&closed_pipe);
+	sigaddset(&closed_pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &closed_pipe, NULL);
 	pthread_mutex_lock(&o->lock);
 	for (;;) {
 		while (o->queue.len == 0 && !o->dropped && !o->freed)

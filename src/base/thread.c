@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* Blocking these would make a fault kill the process without its handler. */
+/* Blocking these would make a fault kill the process without its handler, and SIGPIPE
+ * would stay blocked in what handlers start by popen(). */
 static void all_but_faults(sigset_t *set)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
+	static const int faults[] = { SIGSEGV, SIGBUS,	SIGFPE, SIGILL,
+				      SIGABRT, SIGTRAP, SIGSYS, SIGPIPE };
 
 	sigfillset(set);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)

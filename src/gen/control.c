@@ -307,6 +307,22 @@ static void close_all(void *unused)
 	mo_signals_drop();
 }
 
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* A handler, for exec() makes the default of it: what a program starts by popen()
+ * shall end when its reader has gone, and not inherit that this is ignored. */
+static void survive_closed_pipes(void)
+{
+	struct sigaction now, sa = { .sa_handler = nothing, .sa_flags = SA_RESTART | SA_ONSTACK };
+
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+	    (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN))
+		sigaction(SIGPIPE, &sa, NULL);
+}
+
 int mo_control_start(const mo_gen_host *host)
 {
 	mo_loop *l;
@@ -317,7 +333,7 @@ int mo_control_start(const mo_gen_host *host)
 	if (g.loop)
 		return 0;
 	g.host = host;
-	signal(SIGPIPE, SIG_IGN);
+	survive_closed_pipes();
 	l = mo_loop_new(-1);
 	pthread_mutex_lock(&g.lock);
 	g.info.since = mo_now();

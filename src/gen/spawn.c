@@ -14,7 +14,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "gen/start.h"
+
+#define SPAWN_STACK ((size_t)256 << 10)
 
 #if __SIZEOF_POINTER__ == 8
 typedef Elf64_Ehdr elf_head;
@@ -185,13 +188,40 @@ fail:
 	_exit(127);
 }
 
-static __attribute__((noinline)) pid_t vfork_child(const child_plan *c)
-{
-	pid_t pid = vfork();
+struct start {
+	const child_plan *plan;
+	pid_t pid;
+	int err;
+};
 
-	if (pid == 0)
-		child_run(c);
-	return pid;
+static void *vfork_child(void *arg)
+{
+	struct start *s = arg;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	s->pid = vfork();
+	if (s->pid == 0)
+		child_run(s->plan);
+	s->err = errno;
+	return NULL;
+}
+
+/* On a thread's own stack, for we may be a coroutine: in a program with
+ * AddressSanitizer vfork() marks the stack as unused from here to the end of what
+ * it takes for that of the thread, and that would be all memory in between. */
+static int start_child(const child_plan *c, pid_t *pid)
+{
+	struct start s = { .plan = c, .pid = -1 };
+	pthread_t t;
+	int err = mo_thread_start(&t, "molt-spawn", SPAWN_STACK, vfork_child, &s);
+
+	if (err < 0)
+		return err;
+	pthread_join(t, NULL);
+	*pid = s.pid;
+	return s.pid < 0 ? -s.err : 0;
 }
 
 /* What exec said: 0 when the pipe was closed by it. */
@@ -246,7 +276,6 @@ int mo_spawn(const mo_program *p, const char *argv0, int err_fd, int handover_fd
 			 .cwd_fd = mo_start_get()->cwd_fd,
 			 .err_fd = err_fd,
 			 .handover_fd = handover_fd };
-	sigset_t all, old;
 	int report[2], rc = 0;
 	size_t n = 0;
 
@@ -255,11 +284,7 @@ int mo_spawn(const mo_program *p, const char *argv0, int err_fd, int handover_fd
 		rc = -errno;
 	} else {
 		c.report_fd = report[1];
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &old);
-		*pid = vfork_child(&c);
-		rc = *pid < 0 ? -errno : 0;
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		rc = start_child(&c, pid);
 		close(report[1]);
 		if (rc == 0)
 			rc = read_report(report[0], *pid);

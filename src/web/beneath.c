@@ -15,9 +15,11 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #endif
 #ifdef SYS_openat2
@@ -95,6 +97,16 @@ int mo_walk_beneath(int root, const char *path, int flags)
 	return err ? err : -ENOENT;
 }
 
+/* The open() alone of a FIFO, a device or a socket would tell somebody, wind a tape back
+ * or drive a terminal.  What is swapped behind this look is met with O_NONBLOCK. */
+static bool is_special(int root, const char *path, int flags)
+{
+	struct stat st;
+
+	return !(flags & (O_PATH | O_DIRECTORY)) && fstatat(root, path, &st, 0) == 0 &&
+	       !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 #ifdef SYS_openat2
 int mo_open_below(int root, const char *path, int flags)
 {
@@ -103,6 +115,8 @@ int mo_open_below(int root, const char *path, int flags)
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
 	long fd = -1;
 
+	if (is_special(root, path, flags))
+		return -ENXIO;
 	if (!missing) {
 		for (int i = 0; i < MAX_TRIES; i++) {
 			fd = syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
@@ -121,6 +135,8 @@ int mo_open_below(int root, const char *path, int flags)
 #else
 int mo_open_below(int root, const char *path, int flags)
 {
+	if (is_special(root, path, flags))
+		return -ENXIO;
 	return mo_walk_beneath(root, path, flags);
 }
 #endif

@@ -6,7 +6,8 @@
 
 /* Opens path, relative ("" is root itself), below the directory root with
  * open(2)'s flags; O_CLOEXEC and O_NOCTTY are added.  The descriptor, or -errno:
- * -EXDEV or -ELOOP when path leads out of root.
+ * -EXDEV or -ELOOP when path leads out of root; -ENXIO for a FIFO, a device or a
+ * socket, which is not opened.
  * Symbolic links are followed as long as they stay below root and are relative;
  * without openat2(2) none is followed behind root. */
 int mo_open_beneath(const char *root, const char *path, int flags);

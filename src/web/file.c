@@ -314,6 +314,9 @@ int molt_res_file(molt_req *r, const char *path)
 	int fd, rc;
 
 	MO_MAGIC_OK(r, MO_REQ_MAGIC);
+	rc = stat(path, &st) < 0 ? -errno : check_kind(&st); /* opening may have effects */
+	if (rc < 0)
+		return rc;
 	fd = open(path, MO_FILE_FLAGS | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;

@@ -6,7 +6,8 @@
 
 #include "http/exchange.h"
 
-/* How to open a file that a client may name: a FIFO must not block the loop. */
+/* How to open a file that a client may name: what is put there after the look at its
+ * kind must not block the loop. */
 #define MO_FILE_FLAGS (O_RDONLY | O_NONBLOCK)
 
 /* Answers with the regular file fd, of which st says the truth; name gives the

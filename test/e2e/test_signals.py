@@ -1,6 +1,7 @@
 """Signals: TERM, INT, QUIT and HUP finish what runs and end the process, a
 second one ends it at once; USR1 and USR2 restart."""
 import os
+import re
 import signal
 import sys
 import threading
@@ -122,6 +123,12 @@ class Signals(Case):
             os.kill(new, signal.SIGTERM)
             self.assertTrue(srv.wait_empty(5))
             self.assertEqual(procs.exit_status(new), 0)
+
+    def test_what_a_handler_starts_ends_when_its_reader_has_gone(self):
+        text = self.text(self.app(), "/child-signals")
+        sets = {name: int(value, 16) for name, value in re.findall(r"^(Sig\w+):\s+(\w+)$", text, re.M)}
+        for name in ("SigIgn", "SigBlk"):
+            self.assertEqual(sets[name] >> (signal.SIGPIPE - 1) & 1, 0, text)
 
     def test_without_graceful_usr1_only_says_so(self):
         srv = self.app(MOLT_SERVER_GRACEFUL="false")

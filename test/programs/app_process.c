@@ -197,6 +197,7 @@ void app_process_routes(molt_server *s)
 	molt_bind(g, "/argv", arguments, NULL);
 	molt_bind(g, "/cwd", directory, NULL);
 	molt_bind(g, "/child-env", child, app_text("env"));
+	molt_bind(g, "/child-signals", child, app_text("grep ^Sig /proc/self/status"));
 	molt_bind(g, "/child-fds", child, app_text("ls -l /proc/self/fd"));
 	molt_bind(g, "/restart", restart, NULL);
 	molt_bind(g, "/rollback", rollback, NULL);
