@@ -384,7 +384,7 @@ class Command(SupervisedCase):
         for path in ("relative", "/" + "x" * 200):
             srv = self.spawned(self.path("app"), env={"MOLT_SERVER_CONTROLSOCKET": path})
             self.assertEqual(srv.exit_code(), 1)
-            self.assertIn("MOLT_SERVER_CONTROLSOCKET=relative: must be an absolute path", srv.log())
+            self.assertRegex(srv.log(), "MOLT_SERVER_CONTROLSOCKET=.*: must be an absolute path")
 
     def test_a_program_that_ends_leaves_no_socket_and_the_last_one_is_replaced(self):
         srv = self.start()
