@@ -190,7 +190,9 @@ MOLT_API int molt_server_set_admin_token(molt_server *s, const char *token);
 /* Opens the listeners and serves; returns at once.  In a successor the
  * listeners are adopted, and serving starts at the switch, which molt_wait()
  * asks for.  Fails with the first set-up failure, or with what binding or
- * reading a certificate gave; molt_server_error() has the sentence. */
+ * reading a certificate gave; molt_server_error() has the sentence.  -ECANCELED: a
+ * shutdown has begun, or a successor serves.  When molt_wait() has returned, servers may
+ * be made and started once more, as those of a first generation. */
 MOLT_API int molt_server_start(molt_server *s);
 
 /* molt_server_start() and molt_wait(); logs a failure.  Returns 0 or 1, for

@@ -55,6 +55,8 @@ void mo_budget_close(void)
 {
 	if (own.answered)
 		mo_timer_stop(mo_control_loop(), &own.timer);
+	own.answered = NULL;
+	own.next = 0;
 }
 
 mo_rate mo_budget_own(const mo_budget *b)

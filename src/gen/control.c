@@ -13,12 +13,14 @@
 #include "gen/drain.h"
 #include "gen/elders.h"
 #include "gen/notify.h"
+#include "gen/parent.h"
 #include "gen/predecessor.h"
 #include "gen/request.h"
 #include "gen/signals.h"
 #include "gen/spawn.h"
 #include "gen/successor.h"
 #include "gen/takeover.h"
+#include "gen/undrop.h"
 #include "gen/uplink.h"
 #include "gen/withdraw.h"
 #include "rt/park.h"
@@ -261,6 +263,13 @@ void mo_control_run_stop(void *unused)
 	mo_control_end(0);
 }
 
+bool mo_control_ends(void)
+{
+	enum mo_gen_state s = mo_control_state();
+
+	return s == MO_GEN_DRAINING || s == MO_GEN_STOPPING || s == MO_GEN_ENDED;
+}
+
 bool mo_control_withdraw(void)
 {
 	if (mo_control_state() != MO_GEN_SERVING || mo_control_shutdown_asked())
@@ -304,6 +313,9 @@ static void close_all(void *unused)
 	mo_notify_end();
 	mo_elders_close();
 	mo_budget_close();
+	mo_undrop_close();
+	mo_uplink_close();
+	mo_parent_unwatch();
 	mo_signals_drop();
 }
 
@@ -359,6 +371,24 @@ int mo_control_start(const mo_gen_host *host)
 	return 0;
 }
 
+/* Servers may be started once more: a first generation, whatever this one has been. */
+static void begin_anew(void)
+{
+	mo_successor_forget();
+	mo_withdraw_forget();
+	g.shutdowns = 0;
+	g.napping = g.awake = false;
+	atomic_store(&g.poked, false);
+	pthread_mutex_lock(&g.gate);
+	g.loop = NULL;
+	pthread_mutex_unlock(&g.gate);
+	pthread_mutex_lock(&g.lock);
+	g.info.state = MO_GEN_NEW;
+	g.info.predecessor_alive = false;
+	g.info.successor_pid = 0;
+	pthread_mutex_unlock(&g.lock);
+}
+
 void mo_control_stop(void)
 {
 	mo_loop *l = g.loop;
@@ -373,9 +403,7 @@ void mo_control_stop(void)
 	mo_predecessor_close();
 	mo_loop_stop(l);
 	mo_loop_free(l);
-	pthread_mutex_lock(&g.gate);
-	g.loop = NULL;
-	pthread_mutex_unlock(&g.gate);
+	begin_anew();
 }
 
 static bool begin_serving(void)

@@ -23,6 +23,8 @@
  *                                                  rule; asked again: cut
  *   STOPPING    last connection gone, or deadline, ENDED
  *               or shutdown asked again
+ *   ENDED       molt_wait() has returned           NEW: servers may be started
+ *                                                  once more
  *
  * Who may ask for what, and hears what: request.h.
  *
@@ -57,6 +59,8 @@ void mo_control_serving(void);
 int mo_control_shutdown(void);		 /* [any] */
 int mo_control_wait(void);		 /* see molt_wait(); not in a handler */
 void mo_control_stop(void);		 /* ends the thread; after wait; tests */
+/* Has this process begun to end, or to leave the service to another one?  [any] */
+bool mo_control_ends(void);
 
 typedef struct mo_gen_info {
 	enum mo_gen_state state;

@@ -367,6 +367,7 @@ static void end_list(call **list)
 
 void mo_request_end(void)
 {
+	end_list(&g.early);
 	end_list(&g.calls);
 	end_list(&g.rollbacks);
 }

@@ -177,7 +177,10 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
-/* glibc gives constructors the arguments of main(). */
+#ifndef __GLIBC__
+#error "only glibc gives constructors the arguments of main()"
+#endif
+/* They are what a successor is started with. */
 __attribute__((constructor)) static void save_start(int argc, char **argv, char **envp)
 {
 	char *upgrade;

@@ -1,5 +1,6 @@
 /* The new side of a restart; see successor.h for its steps. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -140,6 +141,22 @@ void mo_successor_take_record(const mo_wire_msg *m)
 bool mo_successor_may_give_tls(void)
 {
 	return self->gives_tls;
+}
+
+void mo_successor_forget(void)
+{
+	int fd = atomic_load(&self->channel);
+
+	if (self->begun && fd >= 0)
+		close(fd);
+	if (self->stderr_fd >= 0)
+		close(self->stderr_fd);
+	if (self->tail_fd >= 0)
+		close(self->tail_fd);
+	mo_offered_drop();
+	free(self->offer_why);
+	*self = (mo_successor){ .channel = -1, .stderr_fd = -1, .tail_fd = -1 };
+	mo_start_get()->handover_fd = -1;
 }
 
 void mo_successor_count_bound(void)

@@ -31,6 +31,9 @@ void mo_successor_tell_receipt(const json_t *receipt);
 void mo_successor_failed(const char *why);
 /* The same, because what the predecessor says is not understood. */
 void mo_successor_broken(const char *why);
+/* This generation has ended: what is started in this process from now on has no
+ * predecessor, and may take over from who serves then. */
+void mo_successor_forget(void);
 /* How many listeners were bound anew, for the report. */
 void mo_successor_count_bound(void);
 

@@ -28,6 +28,12 @@ static void on_time(mo_timer *t)
 	mo_loop_spawn(mo_control_loop(), try_again, NULL);
 }
 
+void mo_undrop_close(void)
+{
+	if (retry.fn)
+		mo_timer_stop(mo_control_loop(), &retry);
+}
+
 size_t mo_undrop(const mo_gen_host *h)
 {
 	size_t missing = h->undrop();

@@ -8,5 +8,6 @@
 
 /* How many are still missing.  [parks], on the control thread. */
 size_t mo_undrop(const mo_gen_host *h);
+void mo_undrop_close(void); /* the loop is about to end */
 
 #endif

@@ -110,6 +110,12 @@ void mo_uplink_serving(const mo_gen_host *h)
 		mo_timer_start(mo_control_loop(), &up.retry, RETRY);
 }
 
+void mo_uplink_close(void)
+{
+	if (up.retry.fn)
+		mo_timer_stop(mo_control_loop(), &up.retry);
+}
+
 void mo_uplink_starting(int predecessor_pid)
 {
 	if (mo_uplink_is())

@@ -37,6 +37,7 @@ void mo_uplink_starting(int predecessor_pid);
 /* On the control thread. */
 void mo_uplink_listeners(const mo_gen_host *h);
 void mo_uplink_serving(const mo_gen_host *h);
+void mo_uplink_close(void); /* the loop is about to end; the link stays */
 void mo_uplink_taken(void);
 /* The program is about to open its listeners: its end is a crash from here on. */
 void mo_uplink_opening(void);

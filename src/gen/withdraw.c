@@ -36,6 +36,13 @@ bool mo_withdraw_gives(void)
 	return w.state == GIVES;
 }
 
+void mo_withdraw_forget(void)
+{
+	w.state = SERVES;
+	w.deadline = w.asked = 0;
+	w.let_go = w.failed = false;
+}
+
 static int predecessor_pid(void)
 {
 	mo_gen_info info;

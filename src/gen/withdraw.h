@@ -35,6 +35,7 @@ bool mo_withdraw_gives(void);
 int mo_withdraw_ask(int channel, const char *by);
 /* The predecessor is gone: this generation serves again when it had stopped. */
 void mo_withdraw_alone(void);
+void mo_withdraw_forget(void); /* this generation has ended */
 /* GIVES.  true: this generation has ended.  false: it serves again. */
 bool mo_withdraw_drain(int channel);
 

@@ -548,6 +548,9 @@ static int start_server(molt_server *s)
 
 	if (rc == 0)
 		rc = s->failure;
+	if (rc == 0 && mo_control_ends())
+		rc = mo_server_fail(s, -ECANCELED,
+				    "this process is being shut down, or has been replaced");
 	if (rc == 0)
 		rc = start(s);
 	if (rc < 0) {

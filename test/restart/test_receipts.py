@@ -36,7 +36,27 @@ class Receipts(RestartCase):
         srv.wait_log("serves again")
         self.assertEqual(self.outcomes(srv), [("taken back", 1), ("failed", 1)])
         self.restarted(srv)
-        self.assertEqual(self.outcomes(srv), [("switched", 1), ("taken back", 1), ("failed", 1)])
+        # Its own comes to the successor a moment after the answer.
+        whole = [("switched", 1), ("taken back", 1), ("failed", 1)]
+        self.assertTrue(eventually(lambda: self.outcomes(srv) == whole), self.outcomes(srv))
+
+    def test_what_the_new_one_recorded_is_there_when_the_old_one_serves_again(self):
+        for back in ("hand", "crash"):
+            srv = self.app(env={"MOLT_SERVER_BAKETIME": "60s"})
+            first, second = srv.pid, self.restarted(srv)
+            self.assertEqual(self.restart_api(srv, self.put_bad("crash")).status, 502)
+            if back == "hand":
+                self.assertEqual(self.admin(srv, "rollback").status, 200)
+            else:
+                os.kill(second, signal.SIGKILL)
+                srv.wait_log("serves again")
+            self.assertEqual(self.serving_pid(srv), first)
+            now = [("failed", 2), ("rolled back" if back == "hand" else "taken back", 1)]
+            self.assertTrue(eventually(lambda: self.outcomes(srv) == now), self.outcomes(srv))
+            self.restarted(srv)
+            whole = [("switched", 1), *now]
+            self.assertTrue(eventually(lambda: self.outcomes(srv) == whole), self.outcomes(srv))
+            srv.stop()
 
     def test_the_end_of_an_old_generation_is_in_the_log_and_in_the_record(self):
         srv = self.app(env={"MOLT_SERVER_BAKETIME": "0s"})

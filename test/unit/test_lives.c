@@ -1,0 +1,108 @@
+/* start, shutdown, wait, and once more in the same process: each life is whole. */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "molt.h"
+
+static sem_t running;
+
+static void slow(molt_req *r)
+{
+	sem_post(&running);
+	molt_sleep(200);
+	molt_res_text(r, 200, "whole");
+}
+
+static void *ask(void *port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(intptr_t)port) };
+	static const char request[] = "GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+	static char answer[1024];
+	size_t have = 0;
+	ssize_t n;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	answer[0] = '\0';
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+	    write(fd, request, sizeof(request) - 1) > 0)
+		while ((n = read(fd, answer + have, sizeof(answer) - 1 - have)) > 0)
+			answer[have += (size_t)n] = '\0';
+	close(fd);
+	return answer;
+}
+
+static molt_server *serve(int *port)
+{
+	molt_server *s = molt_server_get("lives");
+
+	molt_server_set_port(s, 0);
+	molt_bind(molt_routes(s), "/slow", slow, NULL);
+	assert_int_equal(molt_server_start(s), 0);
+	*port = molt_server_port(s, 0);
+	return s;
+}
+
+static void live(void)
+{
+	pthread_t client;
+	void *answer;
+	int port;
+
+	serve(&port);
+	pthread_create(&client, NULL, ask, (void *)(intptr_t)port);
+	while (sem_wait(&running) < 0)
+		continue;
+	assert_int_equal(molt_shutdown(), 0);
+	assert_int_equal(molt_wait(), 0);
+	pthread_join(client, &answer);
+	assert_non_null(strstr(answer, "whole"));
+}
+
+static void a_shutdown_of_a_second_life_lets_requests_finish(void **state)
+{
+	for (int i = 0; i < 3; i++)
+		live();
+}
+
+static molt_server *late;
+static int late_result;
+
+static void start_late(void *unused)
+{
+	late_result = molt_server_start(late);
+}
+
+static void no_server_starts_when_a_shutdown_has_begun(void **state)
+{
+	int port;
+
+	late = molt_server_get("late");
+	molt_server_set_port(late, 0);
+	molt_bind(molt_routes(late), "/slow", slow, NULL);
+	molt_on(MOLT_ON_DRAIN, start_late, NULL);
+	serve(&port);
+	assert_int_equal(molt_shutdown(), 0);
+	assert_int_equal(molt_wait(), 0);
+	assert_int_equal(late_result, -ECANCELED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_shutdown_of_a_second_life_lets_requests_finish),
+		cmocka_unit_test(no_server_starts_when_a_shutdown_has_begun),
+	};
+
+	sem_init(&running, 0, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
