@@ -73,9 +73,10 @@ mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 	atomic_store(&running_since, r->begun);
 	atomic_store(&running, MO_PHASE_REQUEST);
 	r->phase_begun = mo_fine_now();
-	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:i, s:[]}", "id", id, "generation",
+	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:I, s:i, s:[]}", "id", id, "generation",
 			    (int)generation, "target", target, "outcome", "running", "started",
-			    iso_now(), "pid", (int)getpid(), "phases");
+			    iso_now(), "begun", (json_int_t)r->begun, "pid", (int)getpid(),
+			    "phases");
 	free(id);
 	return r;
 }
@@ -153,14 +154,25 @@ void mo_receipts_follow(int channel)
 	pthread_mutex_unlock(&ring.lock);
 }
 
-/* A receipt can come later than one of a younger generation. */
+/* By the clock that all processes of this machine share: an older generation that serves
+ * again goes on after what the younger one has recorded.  Older versions tell no time. */
+static bool is_older(const json_t *a, const json_t *b)
+{
+	long long x = mo_json_int(a, "begun"), y = mo_json_int(b, "begun");
+
+	if (x && y)
+		return x <= y;
+	return mo_json_int(a, "generation") <= mo_json_int(b, "generation");
+}
+
+/* A receipt can come later than a younger one. */
 static size_t place_of(const json_t *body)
 {
 	size_t i;
 	json_t *old;
 
 	json_array_foreach (ring.list, i, old)
-		if (mo_json_int(old, "generation") <= mo_json_int(body, "generation"))
+		if (is_older(old, body))
 			break;
 	return i;
 }
