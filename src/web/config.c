@@ -34,7 +34,7 @@ struct section {
 	mo_complaints *complaints;
 	const char *prefix;    /* for messages: "server" or "server.s1" */
 	bool named;            /* a server by name: no servers inside it */
-	yaml_node_t *seen[64]; /* by the key's place in the table */
+	yaml_node_t *seen[128]; /* by the key's place in the table */
 };
 
 /* ---- the value of a key ------------------------------------------------ */

@@ -555,7 +555,7 @@ class PidOne(Base):
         self.put("1")
         srv = self.server(self.UNSHARE + self.run_argv(self.path("app")))
         self.assertEqual(self.status(srv.port)["supervisor_pid"], 1)
-        self.assertEqual(self.serving_pid(srv.port), 2)
+        self.assertGreater(self.serving_pid(srv.port), 1)
         self.assertEqual(self.restart_api(srv.port).status, 200)
 
 
