@@ -178,8 +178,8 @@ MOLT_API molt_group *molt_server_enable_admin(molt_server *s, const char *patter
  * started. */
 MOLT_API int molt_server_set_takeover(molt_server *s, const char *path);
 
-/* Directories that a restart may take a program from, ':' between them; NULL:
- * only the running program's own directory. */
+/* Directories that a restart by the admin API may take a program from, ':' between
+ * them; NULL: only the running program's own path. */
 MOLT_API int molt_server_set_exe_dirs(molt_server *s, const char *dirs);
 
 /* A secret that lets a client use the admin API from anywhere with the field
@@ -217,6 +217,7 @@ MOLT_API int molt_server_port(molt_server *s, int nth);
  * Returns 0 once the new process serves; on any failure before that returns
  * <0, has changed nothing, and this process serves on.
  *   -ENOENT/-EACCES/-ENOEXEC  exe cannot be executed, or others could have put it there
+ *   -EILSEQ     exe is no UTF-8
  *   -ENOMEM/-EMFILE/-ENFILE   no memory, no descriptors for a second process
  *   -ECHILD     it ended before it was ready (its status and last lines are logged)
  *   -ETIMEDOUT  not ready within ready_timeout; it was killed

@@ -18,7 +18,7 @@ static _Atomic(const char *) role = "predecessor";
 
 __attribute__((constructor)) static void save_path(void)
 {
-	const char *text = getenv("MOLT_FAULT");
+	const char *text = secure_getenv("MOLT_FAULT");
 
 	snprintf(path, sizeof(path), "%s", text ? text : "");
 }

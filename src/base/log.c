@@ -17,6 +17,7 @@
 #include "base/digits.h"
 #include "base/mem.h"
 #include "base/outlet.h"
+#include "base/str.h"
 #include "base/word.h"
 
 typedef void sink_fn(void *arg, enum molt_level l, const char *line);
@@ -126,13 +127,16 @@ void mo_log_escape(mo_buf *out, molt_str s)
  * line or drive a terminal is escaped. */
 static void escape_control(mo_buf *out, const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
+	while (n > 0) {
+		size_t m = mo_str_visible(mo_strn(p, n));
 
-		if (c >= 0x20 && c != 0x7f)
-			mo_buf_putc(out, (char)c);
+		if (m > 0)
+			mo_buf_add(out, p, m);
 		else
-			mo_buf_fmt(out, "\\x%02x", c);
+			mo_buf_fmt(out, "\\x%02x", (unsigned char)*p);
+		m += m == 0;
+		p += m;
+		n -= m;
 	}
 }
 

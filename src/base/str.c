@@ -126,3 +126,26 @@ bool mo_str_is_utf8(molt_str s)
 	}
 	return true;
 }
+
+static bool drives_terminals(const uint8_t *p, size_t n)
+{
+	if (n == 1)
+		return p[0] < 0x20 || p[0] == 0x7f;
+	if (n == 2)
+		return p[0] == 0xc2 && p[1] < 0xa0;
+	if (n != 3 || p[0] != 0xe2)
+		return false;
+	return p[1] == 0x80 ? (p[2] >= 0xa8 && p[2] <= 0xae) || p[2] == 0x8e || p[2] == 0x8f
+			    : p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+}
+
+size_t mo_str_visible(molt_str s)
+{
+	const uint8_t *p = (const uint8_t *)s.ptr;
+	uint8_t least, most;
+	int n = s.len ? utf8_follow(*p, &least, &most) : -1;
+
+	if (n < 0 || (size_t)n >= s.len || !mo_str_is_utf8(mo_strn(s.ptr, (size_t)n + 1)))
+		return 0;
+	return drives_terminals(p, (size_t)n + 1) ? 0 : (size_t)n + 1;
+}

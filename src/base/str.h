@@ -50,6 +50,10 @@ bool mo_str_u64(molt_str s, uint64_t max, uint64_t *out);
 
 /* Well-formed UTF-8 (RFC 3629): nothing overlong, no surrogate, at most U+10FFFF. */
 bool mo_str_is_utf8(molt_str s);
+/* Bytes of the character that s begins with; 0: none that a terminal may be given: a
+ * control character (C0, DEL, C1), one that turns the direction of text or ends a line
+ * (U+2028, U+202A to U+202E, U+2066 to U+2069 ...), no UTF-8, or s is empty. */
+size_t mo_str_visible(molt_str s);
 
 /* 0 to 15, or -1. */
 int mo_hex_digit(char c);

@@ -55,6 +55,10 @@ char *mo_cli_find_program(const char *name);
 
 /* Text of others, without control bytes. */
 void mo_show_put(FILE *f, const char *s);
+/* To standard output, with a line end: JSON in ASCII, with flags of jansson; and a text of
+ * others, or another when that is none. */
+void mo_show_json(const json_t *what, size_t flags);
+void mo_show_line(const json_t *text, const char *other);
 /* Prints for people, to standard output. */
 void mo_show_status(const json_t *status);
 void mo_show_receipts(const json_t *receipts);

@@ -48,12 +48,11 @@ bool mo_cli_went_well(const mo_answer *a)
 int mo_cli_tell(const mo_cli *c, mo_answer *a)
 {
 	bool good = mo_cli_went_well(a);
-	const char *message = json_string_value(json_object_get(a->body, "message"));
 
-	if (c->json)
-		printf("%s", a->text);
+	if (c->json && a->body)
+		mo_show_json(a->body, JSON_COMPACT);
 	else if (good)
-		printf("%s\n", message ? message : "Done.");
+		mo_show_line(json_object_get(a->body, "message"), "Done.");
 	else if (a->body)
 		mo_show_failure(a->body);
 	else
@@ -76,8 +75,7 @@ static int look(const mo_cli *c, const char *member, void (*show)(const json_t *
 		return mo_cli_tell(c, &a);
 	what = member ? json_object_get(a.body, member) : a.body;
 	if (c->json) {
-		json_dumpf(what, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-		putchar('\n');
+		mo_show_json(what, JSON_INDENT(2));
 	} else {
 		show(what);
 	}
@@ -122,8 +120,7 @@ static int wait_for_end_of_old(const mo_cli *c, mo_answer *a)
 	json_object_set_new(a->body, "ok", json_boolean(stays));
 	json_object_set(a->body, "receipt", last);
 	if (c->json) {
-		json_dumpf(a->body, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-		putchar('\n');
+		mo_show_json(a->body, JSON_INDENT(2));
 	} else if (stays) {
 		printf("The generation before has ended.\n");
 	} else {
@@ -154,7 +151,7 @@ int mo_cli_restart(const mo_cli *c)
 	if (!c->wait || !mo_cli_went_well(&a))
 		return mo_cli_tell(c, &a);
 	if (!c->json)
-		printf("%s\n", json_string_value(json_object_get(a.body, "message")));
+		mo_show_line(json_object_get(a.body, "message"), "Done.");
 	rc = wait_for_end_of_old(c, &a);
 	mo_answer_free(&a);
 	return rc;

@@ -119,7 +119,7 @@ static int take_option(const struct command *cmd, int o, mo_cli *c)
 static int check_socket(mo_cli *c)
 {
 	if (!c->socket)
-		c->socket = getenv("MOLT_CONTROL_SOCKET");
+		c->socket = secure_getenv("MOLT_CONTROL_SOCKET");
 	if (!c->socket || !*c->socket)
 		return wrong("give --socket PATH or set MOLT_CONTROL_SOCKET", "");
 	return 0;

@@ -90,12 +90,14 @@ bool mo_progress_is(const mo_cli *c)
 
 void mo_progress_line(const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
-	fputs("\r", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	fputs("\r", stderr);
+	mo_show_put(stderr, text);
 	fputs("\033[K", stderr);
 	fflush(stderr);
 }

@@ -359,7 +359,7 @@ static void remove_directory(const char *path)
 
 static int prepare(mo_prove *p)
 {
-	const char *tmp = getenv("TMPDIR");
+	const char *tmp = secure_getenv("TMPDIR");
 
 	p->dir = mo_fmt("%s/molt-prove-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
 	if (!mkdtemp(p->dir)) {
@@ -387,8 +387,7 @@ static int tell(mo_prove *p, molt_time begun)
 	sum_up(p, begun);
 	mo_prove_progress("%s", "");
 	if (p->o.json) {
-		json_dumpf(p->seen, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-		putchar('\n');
+		mo_show_json(p->seen, JSON_INDENT(2));
 	} else {
 		mo_prove_print(p->seen);
 	}
@@ -426,8 +425,11 @@ int mo_cli_prove(const mo_cli *c)
 	rc = prepare(&p);
 	if (rc == 0 && meet(&p, &why) < 0) {
 		rc = MO_EXIT_FAILED;
-		if (!mo_prove_interrupted)
-			fprintf(stderr, "molt: %s\n", why);
+		if (!mo_prove_interrupted) {
+			fputs("molt: ", stderr);
+			mo_show_put(stderr, why);
+			putc('\n', stderr);
+		}
 	} else if (rc == 0) {
 		run_phases(&p);
 		mo_program_stop(&p);

@@ -60,7 +60,11 @@ static void print_phases(const json_t *seen)
 	}
 	json_array_foreach (json_object_get(seen, "phases"), i, phase) {
 		json_array_foreach (json_object_get(phase, "examples"), k, line)
-			printf("  %s: %s\n", text_of(phase, "name"), json_string_value(line));
+		{
+			printf("  %s: ", text_of(phase, "name"));
+			mo_show_put(stdout, json_is_string(line) ? json_string_value(line) : "");
+			putchar('\n');
+		}
 	}
 	putchar('\n');
 }

@@ -2,7 +2,9 @@
  * is printed without control bytes, so that it cannot play with the terminal. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/str.h"
 #include "cli/cli.h"
 #include "molt.h"
 
@@ -20,8 +22,35 @@ static int64_t number_of(const json_t *o, const char *key)
 
 void mo_show_put(FILE *f, const char *s)
 {
-	for (; *s; s++)
-		putc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+	while (*s) {
+		size_t n = mo_str_visible(mo_str(s));
+
+		if (n)
+			fwrite(s, 1, n, f);
+		else
+			putc('?', f);
+		s += n ? n : 1;
+	}
+}
+
+void mo_show_json(const json_t *what, size_t flags)
+{
+	char *text = json_dumps(what, flags | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+
+	for (const char *p = text ? text : "null"; *p; p++) {
+		if (*p == 0x7f) /* jansson counts it to the visible ones */
+			fputs("\\u007f", stdout);
+		else
+			putchar(*p);
+	}
+	putchar('\n');
+	free(text);
+}
+
+void mo_show_line(const json_t *text, const char *other)
+{
+	mo_show_put(stdout, json_is_string(text) ? json_string_value(text) : other);
+	putchar('\n');
 }
 
 static void put_duration(int64_t ms)

@@ -135,7 +135,7 @@ int mo_cli_shutdown(const mo_cli *c)
 		forget(&p);
 	}
 	if (rc == MO_EXIT_DONE && c->json)
-		printf("%s", answer.text);
+		mo_show_json(answer.body, JSON_COMPACT);
 	else if (rc == MO_EXIT_DONE)
 		printf("The program has ended.\n");
 	mo_answer_free(&status);

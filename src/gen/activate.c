@@ -50,8 +50,8 @@ static void pass(int fd, molt_str name)
 
 void mo_activate_take(void)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	char *names = mo_strdup(getenv("LISTEN_FDNAMES"));
+	const char *pid = secure_getenv("LISTEN_PID"), *fds = secure_getenv("LISTEN_FDS");
+	char *names = mo_strdup(secure_getenv("LISTEN_FDNAMES"));
 	molt_str rest = mo_str(names);
 	uint64_t wanted, count;
 

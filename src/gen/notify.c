@@ -52,7 +52,7 @@ static void take_socket(const char *text)
  * Whoever is started by us inherits the duty, not the pid. */
 static void take_watchdog(void)
 {
-	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	const char *usec = secure_getenv("WATCHDOG_USEC"), *pid = secure_getenv("WATCHDOG_PID");
 	uint64_t wanted, period;
 
 	if (pid && (!mo_str_u64(mo_str(pid), INT32_MAX, &wanted) || (pid_t)wanted != getpid()))
@@ -64,7 +64,7 @@ static void take_watchdog(void)
 
 void mo_notify_take(void)
 {
-	take_socket(getenv("NOTIFY_SOCKET"));
+	take_socket(secure_getenv("NOTIFY_SOCKET"));
 	take_watchdog();
 }
 

@@ -361,7 +361,10 @@ static void tell_last_lines(mo_predecessor *p)
 	lines = mo_tail_lines(p->child.tail);
 	json_array_foreach (lines, i, line)
 		mo_error("  its last lines: %s", json_string_value(line));
-	json_object_set_new(p->receipt->body, "last_lines", lines);
+	if (p->quiet)
+		json_decref(lines);
+	else
+		json_object_set_new(p->receipt->body, "last_lines", lines);
 }
 
 static void give_up(mo_predecessor *p, int code)
@@ -404,6 +407,11 @@ static void end_well(mo_predecessor *p)
 
 	mo_receipt_end(p->receipt, p->back_by ? "rolled back" : "switched", 0, reason);
 	free(reason);
+}
+
+void mo_predecessor_keep_quiet(mo_predecessor *p)
+{
+	p->quiet = true;
 }
 
 int mo_predecessor_run(mo_predecessor *p)

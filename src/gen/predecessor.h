@@ -34,6 +34,8 @@ struct mo_taker;
  * somebody who asks for the previous program, which is kept; or NULL. */
 mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
 				   struct mo_taker *taker, const char *back_by);
+/* What the program prints is written to our log, but not into the receipt. */
+void mo_predecessor_keep_quiet(mo_predecessor *p);
 int mo_predecessor_run(mo_predecessor *p); /* 0: the successor serves */
 /* true: this generation has ended.  false: the successor died, we serve again. */
 bool mo_predecessor_drain(mo_predecessor *p);

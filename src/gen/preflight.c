@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "gen/script.h"
 #include "rt/cpu.h"
 
 #define MIB ((uint64_t)1024 * 1024)
@@ -88,6 +89,28 @@ static int check_owner(const mo_preflight *c, const mo_program *p, char **why)
 		return rc;
 	real[n] = '\0';
 	return check_directories(p, real, why);
+}
+
+/* The same of what will run a script. */
+static int check_interpreters(const mo_preflight *c, const mo_program *p, char **why)
+{
+	char *path = mo_script_interpreter(p->fd);
+	int rc = 0;
+
+	for (int level = 0; rc == 0 && path && level < MO_SCRIPT_LEVELS; level++) {
+		mo_program one = { .fd = open(path, O_PATH | O_CLOEXEC), .path = path };
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+		rc = one.fd < 0 ? 0 : check_owner(c, &one, why);
+		free(path);
+		path = fd < 0 ? NULL : mo_script_interpreter(fd);
+		if (one.fd >= 0)
+			close(one.fd);
+		if (fd >= 0)
+			close(fd);
+	}
+	free(path);
+	return rc;
 }
 
 /* ---- what the kernel tells ----------------------------------------------------- */
@@ -311,6 +334,8 @@ int mo_preflight_run(const mo_preflight *c, const mo_program *p, json_t *found, 
 
 	if (c->owner)
 		rc = check_owner(c, p, why);
+	if (rc == 0 && c->owner && p->script)
+		rc = check_interpreters(c, p, why);
 	if (rc == 0 && c->memory > 0)
 		rc = check_memory(c, found, why);
 	if (rc == 0 && c->descriptors)

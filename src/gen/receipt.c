@@ -201,6 +201,10 @@ void mo_receipts_put(const json_t *body)
 		json_array_insert_new(ring.list, place_of(copy), copy);
 	while (json_array_size(ring.list) > MO_RECEIPTS)
 		json_array_remove(ring.list, MO_RECEIPTS);
+	/* What a program printed may be a secret: it stays until the next restart. */
+	json_array_foreach (ring.list, i, old)
+		if (i > 0)
+			json_object_del(old, "last_lines");
 	pthread_mutex_unlock(&ring.lock);
 }
 

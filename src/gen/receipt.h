@@ -1,6 +1,7 @@
 /* The record of one restart: what was asked, each phase with its time, what was
  * handed over and drained, how it ended and why.  The last MO_RECEIPTS are kept
- * for the status page and go on to the successor. */
+ * for the status page and go on to the successor; the last lines of the program's output
+ * in the newest one alone. */
 #ifndef MO_GEN_RECEIPT_H
 #define MO_GEN_RECEIPT_H
 

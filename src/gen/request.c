@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "gen/control.h"
 #include "gen/notify.h"
 #include "gen/predecessor.h"
@@ -30,6 +31,7 @@ typedef struct call {
 	mo_park park;
 	sem_t sem;   /* the waiting thread */
 	bool nobody; /* by a signal: freed when done */
+	bool chosen; /* the target: by a client */
 } call;
 
 /* Of the control thread alone. */
@@ -40,6 +42,7 @@ static struct {
 	char *target;
 	call *early;   /* asked before this generation serves */
 	bool takeover; /* the running restart is one */
+	bool chosen;   /* its target: by a client */
 } g;
 
 /* ---- restart ---------------------------------------------------------- */
@@ -84,7 +87,7 @@ static void finish_calls(int result)
 	free(g.target);
 	free(g.back_by);
 	g.target = g.back_by = NULL;
-	g.takeover = false;
+	g.takeover = g.chosen = false;
 }
 
 static void notify_failed(void)
@@ -106,6 +109,8 @@ static void run_restart(void *taker)
 	mo_info("server reloading");
 	mo_notify_reloading();
 	p = mo_predecessor_new(mo_control_host(), g.target, taker, g.back_by);
+	if (g.chosen)
+		mo_predecessor_keep_quiet(p);
 	rc = mo_predecessor_run(p);
 	if (rc < 0) {
 		mo_control_set_successor(0);
@@ -212,6 +217,7 @@ static void on_restart_asked(void *arg)
 		return; /* joined */
 	c->taker = NULL;
 	g.takeover = taker != NULL;
+	g.chosen = c->chosen;
 	g.target = mo_strdup(c->target);
 	mo_control_set_state(MO_GEN_RESTARTING);
 	mo_loop_spawn(mo_control_loop(), run_restart, taker);
@@ -245,10 +251,9 @@ static void ask_in_coroutine(void *arg)
 		mo_park_wait(&c->park, MOLT_FOREVER);
 }
 
-/* Asks on the control thread, and waits for the outcome.  Owns target. */
-static int ask_and_wait(void (*ask)(void *call), char *target)
+/* Asks on the control thread, and waits for the outcome.  Owns c. */
+static int ask_and_wait(void (*ask)(void *call), call *c)
 {
-	call *c = call_new(target);
 	int rc;
 
 	c->ask = ask;
@@ -268,13 +273,29 @@ static int ask_and_wait(void (*ask)(void *call), char *target)
 	return rc;
 }
 
-int mo_request_restart(const char *exe)
+static int request_restart(const char *exe, bool chosen)
 {
 	int rc = mo_control_reachable();
+	call *c;
 
 	if (rc < 0)
 		return rc;
-	return ask_and_wait(on_restart_asked, exe && exe[0] ? mo_start_resolve(exe) : NULL);
+	/* It goes into messages and receipts, which are JSON. */
+	if (exe && !mo_str_is_utf8(mo_str(exe)))
+		return -EILSEQ;
+	c = call_new(exe && exe[0] ? mo_start_resolve(exe) : NULL);
+	c->chosen = chosen;
+	return ask_and_wait(on_restart_asked, c);
+}
+
+int mo_request_restart(const char *exe)
+{
+	return request_restart(exe, false);
+}
+
+int mo_request_restart_chosen(const char *exe)
+{
+	return request_restart(exe, true);
 }
 
 /* ---- rollback --------------------------------------------------------- */
@@ -327,7 +348,7 @@ int mo_request_rollback(const char *by)
 
 	if (rc < 0)
 		return rc == -EDEADLK ? rc : -ENOENT;
-	return ask_and_wait(on_rollback_asked, mo_strdup(by));
+	return ask_and_wait(on_rollback_asked, call_new(mo_strdup(by)));
 }
 
 const char *mo_request_rollback_by(void)

@@ -16,6 +16,9 @@
 #include "gen/gen.h"
 
 int mo_request_restart(const char *exe); /* see molt_restart() [any] [parks] */
+/* The same for a program that a client of the network chose: what it prints goes to our
+ * log, and to nobody who can read receipts. */
+int mo_request_restart_chosen(const char *exe);
 /* See molt_rollback(); by: who asks, for the receipt. [any] [parks] */
 int mo_request_rollback(const char *by);
 

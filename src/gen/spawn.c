@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "gen/script.h"
 #include "gen/start.h"
 
 #define SPAWN_STACK ((size_t)256 << 10)
@@ -77,7 +78,7 @@ static int check_format(mo_program *p, off_t size, char **why)
 
 	if (n >= 2 && memcmp(&h, "#!", 2) == 0) {
 		p->script = 1;
-		return 0;
+		return mo_script_check(p->path, p->fd, why);
 	}
 	if (n < (ssize_t)sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
 		return refuse(why, -ENOEXEC, p->path,
@@ -154,6 +155,16 @@ static void child_close_on_exec(void)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* A script is opened once more, by its interpreter, so it is started by its path: which
+ * must still lead to the file that was checked. */
+static bool is_at_its_path(const mo_program *p)
+{
+	struct stat checked, now;
+
+	return fstat(p->fd, &checked) == 0 && stat(p->path, &now) == 0 &&
+	       checked.st_dev == now.st_dev && checked.st_ino == now.st_ino;
+}
+
 static void child_run(const child_plan *c)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
@@ -179,7 +190,8 @@ static void child_run(const child_plan *c)
 	sigprocmask(SIG_SETMASK, &c->mask, NULL);
 	if (!c->program->script)
 		syscall(SYS_execveat, c->program->fd, "", c->argv, c->envp, AT_EMPTY_PATH);
-	if (c->program->script || errno == ENOSYS)
+	errno = c->program->script ? ESTALE : errno;
+	if (c->program->script ? is_at_its_path(c->program) : errno == ENOSYS)
 		execve(c->program->path, c->argv, c->envp);
 fail:
 	err = errno;

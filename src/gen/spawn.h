@@ -1,6 +1,7 @@
 /* The successor's program: checked before it is started (PREFLIGHT), started by
  * the very descriptor that was checked (SPAWN), so that nobody can put another
- * file there in between. */
+ * file there in between.  A script is started by its path, because its interpreter
+ * opens it there: when that leads to another file than the checked one, -ESTALE. */
 #ifndef MO_GEN_SPAWN_H
 #define MO_GEN_SPAWN_H
 
@@ -14,7 +15,8 @@ typedef struct mo_program {
 } mo_program;
 
 /* Opens and checks path: a regular file that we may execute, not writable by
- * everybody, a whole ELF program for this machine or a script.  *why: malloc'd
+ * everybody, a whole ELF program for this machine or a script with such an interpreter.
+ * *why: malloc'd
  * sentence.  -ENOENT, -EACCES, -ENOEXEC ... */
 int mo_program_open(const char *path, mo_program *out, char **why);
 void mo_program_close(mo_program *p);

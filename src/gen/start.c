@@ -26,6 +26,7 @@
 #include "gen/successor.h"
 #include "gen/supervisor.h"
 #include "gen/upgrade.h"
+#include "net/peer.h"
 
 static mo_start start = { .cwd_fd = -1, .handover_fd = -1, .exe_fd = -1 };
 
@@ -80,7 +81,7 @@ void mo_start_set_argv(char *const *argv)
 /* $PWD when it names the directory we are in, else the physical path. */
 static void save_cwd(void)
 {
-	const char *pwd = getenv("PWD");
+	const char *pwd = secure_getenv("PWD");
 	struct stat a, b;
 	char path[PATH_MAX];
 
@@ -140,7 +141,9 @@ static int read_build_id(struct dl_phdr_info *info, size_t size, void *arg)
 }
 
 /* A descriptor number of our own making: anything else is ignored, so that a
- * stray variable can neither close nor hijack a descriptor of the program. */
+ * stray variable can neither close nor hijack a descriptor of the program.  A program
+ * with more rights than who started it (set-uid) listens to a process of its own rights
+ * alone: to its predecessor. */
 static void take_handover(void)
 {
 	const char *text = getenv(MO_HANDOVER_ENV);
@@ -154,6 +157,7 @@ static void take_handover(void)
 	if (mo_str_u64(mo_str(text), INT_MAX, &fd) && fd > 2 &&
 	    getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET &&
 	    getsockopt((int)fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && domain == AF_UNIX &&
+	    (!getauxval(AT_SECURE) || mo_peer_is_ours((int)fd) > 0) &&
 	    fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0)
 		start.handover_fd = (int)fd;
 	unsetenv(MO_HANDOVER_ENV);
@@ -198,11 +202,11 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	}
 	mo_activate_take();
 	mo_notify_take();
-	upgrade = mo_strdup(getenv(MO_UPGRADE_ENV));
+	upgrade = mo_strdup(secure_getenv(MO_UPGRADE_ENV));
 	unsetenv(MO_UPGRADE_ENV);
 	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
 	mo_notify_hide();
-	start.supervised = getenv(MO_SUPERVISED_ENV) != NULL;
+	start.supervised = secure_getenv(MO_SUPERVISED_ENV) != NULL;
 	unsetenv(MO_SUPERVISED_ENV);
 	save_cwd();
 	save_exe();

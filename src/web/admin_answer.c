@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "web/admin.h"
 #include "web/server.h"
 
@@ -16,25 +17,16 @@ static const struct {
 	int status;
 	const char *name;
 } errors[] = {
-	{ -EINVAL, 400, "EINVAL" },
-	{ -EPERM, 403, "EPERM" },
-	{ -ENOENT, 404, "ENOENT" },
-	{ -ENOTDIR, 404, "ENOTDIR" },
-	{ -EBUSY, 409, "EBUSY" },
-	{ -E2BIG, 413, "E2BIG" },
-	{ -EMEDIUMTYPE, 415, "EMEDIUMTYPE" },
-	{ -EACCES, 422, "EACCES" },
-	{ -ENOEXEC, 422, "ENOEXEC" },
-	{ -ENOMEM, 503, "ENOMEM" },
-	{ -EMFILE, 503, "EMFILE" },
-	{ -ENFILE, 503, "ENFILE" },
-	{ -ESTALE, 422, "ESTALE" },
-	{ -ENOTSUP, 501, "ENOTSUP" },
-	{ -ECHILD, 502, "ECHILD" },
-	{ -EPROTO, 502, "EPROTO" },
-	{ -EREMOTEIO, 502, "EREMOTEIO" },
-	{ -EADDRINUSE, 503, "EADDRINUSE" },
-	{ -ETIMEDOUT, 504, "ETIMEDOUT" },
+	{ -EINVAL, 400, "EINVAL" },         { -EILSEQ, 400, "EILSEQ" },
+	{ -EPERM, 403, "EPERM" },           { -ENOENT, 404, "ENOENT" },
+	{ -ENOTDIR, 404, "ENOTDIR" },       { -EBUSY, 409, "EBUSY" },
+	{ -E2BIG, 413, "E2BIG" },           { -EMEDIUMTYPE, 415, "EMEDIUMTYPE" },
+	{ -EACCES, 422, "EACCES" },         { -ENOEXEC, 422, "ENOEXEC" },
+	{ -ENOMEM, 503, "ENOMEM" },         { -EMFILE, 503, "EMFILE" },
+	{ -ENFILE, 503, "ENFILE" },         { -ESTALE, 422, "ESTALE" },
+	{ -ENOTSUP, 501, "ENOTSUP" },       { -ECHILD, 502, "ECHILD" },
+	{ -EPROTO, 502, "EPROTO" },         { -EREMOTEIO, 502, "EREMOTEIO" },
+	{ -EADDRINUSE, 503, "EADDRINUSE" }, { -ETIMEDOUT, 504, "ETIMEDOUT" },
 };
 
 void mo_admin_fields(molt_req *r)
@@ -55,7 +47,8 @@ bool mo_admin_wants_html(const molt_req *r)
 
 void mo_admin_send_json(molt_req *r, int status, const json_t *body)
 {
-	char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	/* In ASCII: curl prints it on a terminal. */
+	char *text = json_dumps(body, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
 
 	mo_admin_fields(r);
 	molt_res_json(r, status, text ? text : "null");
@@ -86,6 +79,20 @@ static void send_result_page(molt_req *r, const mo_admin_result *x)
 	mo_buf_free(&page);
 }
 
+/* A path may be no UTF-8, which JSON has no form for. */
+static json_t *text_as_json(const char *text)
+{
+	json_t *plain = json_string(text);
+	mo_buf b = { 0 };
+
+	if (plain)
+		return plain;
+	mo_log_escape(&b, mo_str(text));
+	plain = json_string(mo_buf_cstr(&b));
+	mo_buf_free(&b);
+	return plain;
+}
+
 static void send_result_json(molt_req *r, const mo_admin_result *x)
 {
 	json_t *body = json_pack("{s:b}", "ok", !x->error);
@@ -95,7 +102,7 @@ static void send_result_json(molt_req *r, const mo_admin_result *x)
 		json_object_set_new(body, "error", json_string(x->error));
 	if (outcome)
 		json_object_set(body, "outcome", outcome);
-	json_object_set_new(body, x->error ? "reason" : "message", json_string(x->text));
+	json_object_set_new(body, x->error ? "reason" : "message", text_as_json(x->text));
 	if (x->receipt)
 		json_object_set(body, "receipt", x->receipt);
 	mo_admin_send_json(r, x->status, body);

@@ -55,19 +55,18 @@ static enum mo_admin_peer peer_of(const molt_req *r)
 static bool is_forwarded(const molt_req *r)
 {
 	static const molt_str names[] = {
-		MO_STR("forwarded"),	    MO_STR("via"),
-		MO_STR("x-real-ip"),	    MO_STR("x-client-ip"),
+		MO_STR("forwarded"),           MO_STR("via"),
+		MO_STR("x-real-ip"),           MO_STR("x-client-ip"),
 		MO_STR("x-cluster-client-ip"), MO_STR("x-original-forwarded-for"),
-		MO_STR("true-client-ip"),   MO_STR("cf-connecting-ip"),
-		MO_STR("fastly-client-ip"), MO_STR("x-envoy-external-address"),
+		MO_STR("true-client-ip"),      MO_STR("cf-connecting-ip"),
+		MO_STR("fastly-client-ip"),    MO_STR("x-envoy-external-address"),
 	};
 	const molt_str family = MO_STR("x-forwarded-");
 
 	for (size_t i = 0; i < r->nfields; i++) {
 		molt_str name = r->fields[i].name;
 
-		if (name.len > family.len &&
-		    mo_str_eq_ci(mo_strn(name.ptr, family.len), family))
+		if (name.len > family.len && mo_str_eq_ci(mo_strn(name.ptr, family.len), family))
 			return true;
 		for (size_t k = 0; k < MO_COUNTOF(names); k++)
 			if (mo_str_eq_ci(name, names[k]))
@@ -295,27 +294,35 @@ static void tell_switched(molt_req *r)
 	json_decref(receipt);
 }
 
-/* -EBUSY and -ENOTSUP come before there is a receipt. */
+/* These come before there is a receipt. */
+static bool without_receipt(int err)
+{
+	return err == -EBUSY || err == -ENOTSUP || err == -EILSEQ;
+}
+
 static void tell_failed(molt_req *r, int err)
 {
-	json_t *receipt = err == -EBUSY || err == -ENOTSUP ? NULL : last_receipt();
+	json_t *receipt = without_receipt(err) ? NULL : last_receipt();
 	const char *reason = json_string_value(json_object_get(receipt, "reason"));
 
 	if (err == -EBUSY)
 		reason = "this process is being restarted, replaced or shut down already";
 	else if (err == -ENOTSUP)
 		reason = "no server allows restarts (graceful)";
+	else if (err == -EILSEQ)
+		reason = "the path of a program must be UTF-8 text here; rename it";
 	mo_admin_refuse_error(r, err, reason ? reason : molt_strerror(err), receipt);
 	json_decref(receipt);
 }
 
-static void restart_to(molt_req *r, const char *exe)
+/* chosen: by a client who could not start it otherwise. */
+static void restart_to(molt_req *r, const char *exe, bool chosen)
 {
 	int err;
 
 	mo_info("admin: restart%s%s asked by %s", exe ? " to " : "", exe ? exe : "",
 		molt_req_client_ip(r));
-	err = molt_restart(exe);
+	err = chosen ? mo_restart_chosen(exe) : molt_restart(exe);
 	if (err)
 		tell_failed(r, err);
 	else
@@ -335,12 +342,12 @@ void mo_admin_on_restart(molt_req *r)
 		return;
 	}
 	if (!c.path || !*c.path) {
-		restart_to(r, NULL);
+		restart_to(r, NULL, false);
 		return;
 	}
 	/* Who can reach the control socket could start any program here anyway. */
 	if (molt_req_server(r)->internal) {
-		restart_to(r, c.path);
+		restart_to(r, c.path, false);
 		return;
 	}
 	err = molt_block(check_exe, &c);
@@ -348,7 +355,7 @@ void mo_admin_on_restart(molt_req *r)
 		mo_admin_refuse_error(r, err ? err : c.err, c.why ? c.why : molt_strerror(err),
 				      NULL);
 	else
-		restart_to(r, c.resolved);
+		restart_to(r, c.resolved, true);
 	free(c.resolved);
 	free(c.why);
 }

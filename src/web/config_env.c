@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +18,25 @@
 
 #define SERVER_PREFIX "MOLT_SERVER_"
 #define LOGGER_PREFIX "MOLT_LOGGER_"
+
+/* Secrets that have left the environment, as NAME=value; NULL-terminated. */
+static char **hidden;
+
+/* The entries of the environment, hidden ones first.  NULL: no more; and none at all in a
+ * program with more rights than who started it (set-uid), who made the environment. */
+static const char *entry(size_t i)
+{
+	size_t n = 0;
+
+	if (getauxval(AT_SECURE))
+		return NULL;
+	while (hidden && hidden[n]) {
+		if (n == i)
+			return hidden[n];
+		n++;
+	}
+	return environ ? environ[i - n] : NULL;
+}
 
 /* One variable, cut up. */
 struct variable {
@@ -100,16 +120,51 @@ static void warn_once(void)
 {
 	static bool done;
 	struct variable v;
+	const char *e;
 
 	if (done)
 		return;
 	done = true;
-	for (char **e = environ; e && *e; e++) {
-		if (cut(*e, SERVER_PREFIX, &v) && !mo_key_find(MO_KEY_SERVER, v.rest) &&
+	for (size_t i = 0; (e = entry(i)); i++) {
+		if (cut(e, SERVER_PREFIX, &v) && !mo_key_find(MO_KEY_SERVER, v.rest) &&
 		    !may_be_of_some_server(v.rest))
 			warn_unknown(&v, MO_KEY_SERVER);
-		else if (cut(*e, LOGGER_PREFIX, &v) && !mo_key_find(MO_KEY_LOGGER, v.rest))
+		else if (cut(e, LOGGER_PREFIX, &v) && !mo_key_find(MO_KEY_LOGGER, v.rest))
 			warn_unknown(&v, MO_KEY_LOGGER);
+	}
+}
+
+static bool is_secret(molt_str rest)
+{
+	const mo_key *k = mo_key_find(MO_KEY_SERVER, rest);
+
+	for (size_t i = 1; !k && i + 1 < rest.len; i++)
+		if (rest.ptr[i] == '_')
+			k = mo_key_find(MO_KEY_SERVER, mo_strn(rest.ptr + i + 1, rest.len - i - 1));
+	return k && k->flags & MO_KEY_SECRET;
+}
+
+void mo_config_env_hide(void)
+{
+	size_t n = 0;
+	struct variable v;
+
+	if (hidden)
+		return;
+	hidden = mo_calloc(1, sizeof(*hidden));
+	for (char **e = environ; e && *e;) {
+		char *name;
+
+		if (!cut(*e, SERVER_PREFIX, &v) || !is_secret(v.rest)) {
+			e++;
+			continue;
+		}
+		hidden = mo_realloc(hidden, (n + 2) * sizeof(*hidden));
+		hidden[n++] = mo_strdup(*e);
+		hidden[n] = NULL;
+		name = mo_strndup(v.name.ptr, v.name.len);
+		unsetenv(name); /* what follows moves up */
+		free(name);
 	}
 }
 
@@ -117,21 +172,22 @@ int mo_config_env(const char *server, mo_settings *s, char **why)
 {
 	bool named = strcmp(server, "default") != 0;
 	struct variable v;
+	const char *e;
 	int err = 0;
 
 	warn_once();
-	for (char **e = environ; !err && e && *e; e++) {
+	for (size_t i = 0; !err && (e = entry(i)); i++) {
 		const mo_key *k = NULL;
 
-		if (cut(*e, SERVER_PREFIX, &v))
+		if (cut(e, SERVER_PREFIX, &v))
 			k = mo_key_find(MO_KEY_SERVER, v.rest);
 		if (k && !(named && k->flags & MO_KEY_OWN))
 			err = set(&v, k, s, why);
 	}
-	for (char **e = environ; !err && e && *e; e++) {
+	for (size_t i = 0; !err && (e = entry(i)); i++) {
 		const mo_key *k = NULL;
 
-		if (cut(*e, SERVER_PREFIX, &v) && !mo_key_find(MO_KEY_SERVER, v.rest))
+		if (cut(e, SERVER_PREFIX, &v) && !mo_key_find(MO_KEY_SERVER, v.rest))
 			k = key_of_server(server, v.rest);
 		if (k)
 			err = set(&v, k, s, why);
@@ -144,12 +200,13 @@ int mo_config_env(const char *server, mo_settings *s, char **why)
 static int logger_env(mo_logger_settings *l, char **why)
 {
 	struct variable v;
+	const char *e;
 	int err = 0;
 
-	for (char **e = environ; !err && e && *e; e++) {
+	for (size_t i = 0; !err && (e = entry(i)); i++) {
 		const mo_key *k = NULL;
 
-		if (cut(*e, LOGGER_PREFIX, &v))
+		if (cut(e, LOGGER_PREFIX, &v))
 			k = mo_key_find(MO_KEY_LOGGER, v.rest);
 		if (k)
 			err = set(&v, k, l, why);

@@ -200,8 +200,8 @@ static const mo_key keys[] = {
 	       "`controlSocket`; the same user or root; needs `graceful`. For the server that is "
 	       "started first; none: no takeover."),
 	LIST("exeDirs", 0, ':', exe_dirs, NULL,
-	     "Directories that a restart by the admin API may take a program from; none: the "
-	     "running program's own."),
+	     "Directories that a restart by the admin API may take a program from; none: only "
+	     "the running program's own path."),
 	BOOL("dumpRouterMap", dump_router_map, "true", "Print the routes at start."),
 	STRING("logPath", 0, log_path, NULL,
 	       "Directory of the access and error log files; none: no files."),

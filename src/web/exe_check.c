@@ -1,20 +1,26 @@
 /* Which programs a restart that was asked over the network may start; see
  * exe_check.h.  Symbolic links are followed first, so what is judged is the file
- * that will run.  Nobody but root, this process's user and the running program's owner may be able to put
- * another program there: neither by writing the file nor by replacing it or one
- * of its directories, up to the allowed one. */
+ * that will run; and for a script its interpreter, too.  Nobody but root, this
+ * process's user and the running program's owner may be able to put another program
+ * there: neither by writing the file nor by replacing it or one of its directories,
+ * up to the allowed one (of an interpreter: all). */
 #include "web/exe_check.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/script.h"
 #include "gen/start.h"
 
 static int refuse(int err, char **why, char *sentence)
@@ -44,6 +50,8 @@ static bool is_below(const char *path, const char *dir)
 	return !strncmp(path, dir, n) && (path[n] == '/' || path[n] == '\0');
 }
 
+/* ---- the allowed directory ----------------------------------------------------- */
+
 /* dir when path is below it, else NULL; frees dir then. */
 static char *keep_if_below(const char *path, char *dir)
 {
@@ -53,22 +61,22 @@ static char *keep_if_below(const char *path, char *dir)
 	return NULL;
 }
 
-/* Where the running program lies: as the kernel knows it, and where its path as
- * started leads now (a release's link may have been switched). */
-static char *below_own_dir(const char *path)
+/* Is it the running program: as the kernel knows it, or where its path as started
+ * leads now (a release's link may have been switched)? */
+static bool is_own(const char *path)
 {
 	char own[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	const char *started = mo_start_get()->exe;
-	char *found = NULL;
+	char *now = started ? realpath(started, NULL) : NULL;
+	bool is = (now && !strcmp(now, path)) || (started && !strcmp(started, path));
 
-	if (n > 0) {
+	free(now);
+	if (!is && n > 0) {
 		own[n] = '\0';
-		found = keep_if_below(path, real_parent(own));
+		is = !strcmp(own, path);
 	}
-	if (!found && started)
-		found = keep_if_below(path, real_parent(started));
-	return found;
+	return is;
 }
 
 /* The allowed directory that path is below; malloc'd, or NULL. */
@@ -78,7 +86,7 @@ static char *allowed_dir(const char *path, const char *dirs)
 	char *found = NULL;
 
 	if (!dirs)
-		return below_own_dir(path);
+		return is_own(path) ? real_parent(path) : NULL;
 	while (!found && rest.ptr) {
 		molt_str one = mo_str_split(&rest, ':');
 		char *text, *full;
@@ -105,11 +113,36 @@ static bool ours(uid_t uid)
 	return !stat("/proc/self/exe", &self) && uid == self.st_uid;
 }
 
-/* Many systems give each user a group of the same number and leave files
- * writable by it; that group is nobody else. */
-static bool private_group(const struct stat *st)
+/* Is its owner the only member? */
+static bool group_of_one(const struct stat *st)
 {
-	return st->st_uid != 0 && (gid_t)st->st_uid == st->st_gid;
+	size_t room = 16384;
+	char *buf = mo_malloc(2 * room);
+	struct group g, *group = NULL;
+	struct passwd p, *owner = NULL;
+	bool one = true;
+
+	if (getgrgid_r(st->st_gid, &g, buf, room, &group) != 0)
+		one = false;
+	else if (group && group->gr_mem[0])
+		one = !group->gr_mem[1] &&
+		      getpwuid_r(st->st_uid, &p, buf + room, room, &owner) == 0 && owner &&
+		      !strcmp(owner->pw_name, group->gr_mem[0]);
+	free(buf);
+	return one;
+}
+
+/* May others than the owner write, by the mode?  Many systems give each user a group
+ * of the same number and leave files writable by it; that group is nobody else.  With
+ * an access list the group's bits stand for everybody in it. */
+static bool others_may_write(const char *path, const struct stat *st)
+{
+	if (st->st_mode & S_IWOTH)
+		return true;
+	if (!(st->st_mode & S_IWGRP))
+		return false;
+	return st->st_uid == 0 || (gid_t)st->st_uid != st->st_gid || !group_of_one(st) ||
+	       getxattr(path, "system.posix_acl_access", NULL, 0) > 0;
 }
 
 static int check_file(const char *path, char **why)
@@ -122,19 +155,19 @@ static int check_file(const char *path, char **why)
 		return refuse(-EACCES, why, mo_fmt("%s is not a regular file", path));
 	if (!ours(st.st_uid))
 		return refuse(-EPERM, why, mo_fmt("%s belongs to another user", path));
-	if (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && !private_group(&st)))
+	if (others_may_write(path, &st))
 		return refuse(-EPERM, why, mo_fmt("%s may be written by others", path));
 	if (!(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) || eaccess(path, X_OK))
 		return refuse(-EACCES, why, mo_fmt("%s is not executable", path));
 	return 0;
 }
 
-/* In a sticky directory others may add files but not replace this one. */
-static bool others_may_replace(const struct stat *st)
+/* In a sticky directory others may add files but not replace this one; its owner may. */
+static bool others_may_replace(const char *dir, const struct stat *st)
 {
-	if (st->st_mode & S_ISVTX)
-		return false;
-	return !ours(st->st_uid) || st->st_mode & S_IWOTH;
+	if (!ours(st->st_uid))
+		return true;
+	return !(st->st_mode & S_ISVTX) && others_may_write(dir, st);
 }
 
 /* Every directory from that of path up to top. */
@@ -150,7 +183,7 @@ static int check_dirs(const char *path, const char *top, char **why)
 		slash[slash == dir] = '\0';
 		if (stat(dir, &st))
 			err = refuse(-ENOENT, why, mo_fmt("%s: %s", dir, strerror(errno)));
-		else if (others_may_replace(&st))
+		else if (others_may_replace(dir, &st))
 			err = refuse(-EPERM, why,
 				     mo_fmt("others may replace files in the directory %s", dir));
 	} while (!err && strcmp(dir, top) != 0 && strcmp(dir, "/") != 0);
@@ -160,18 +193,19 @@ static int check_dirs(const char *path, const char *top, char **why)
 
 static int not_below(const char *path, const char *dirs, char **why)
 {
-	return refuse(
-		-EPERM, why,
-		mo_fmt("%s is not below %s", path,
-		       dirs ? "an allowed directory" : "the directory of the running program"));
+	return refuse(-EPERM, why,
+		      dirs ? mo_fmt("%s is not below an allowed directory (exeDirs)", path)
+			   : mo_fmt("%s is not the running program's own path; list its directory "
+				    "in exeDirs to allow it",
+				    path));
 }
 
 /* A path that leads to no file: say so only below the allowed directories. */
 static int not_there(const char *full, const char *dirs, int err, char **why)
 {
 	char *parent = real_parent(full);
-	char *dir = parent ? allowed_dir(parent, dirs) : NULL;
-	bool below = dir != NULL;
+	char *dir = parent && dirs ? allowed_dir(parent, dirs) : NULL;
+	bool below = dir != NULL || (!dirs && is_own(full));
 
 	free(parent);
 	free(dir);
@@ -181,42 +215,80 @@ static int not_there(const char *full, const char *dirs, int err, char **why)
 		      mo_fmt("%s: %s", full, strerror(err)));
 }
 
-static int check_resolved(const char *real, const char *dirs, char **why)
+/* Of a script, and of an interpreter that is a script itself. */
+static int check_interpreters(const char *script, char **why)
+{
+	char *path = mo_strdup(script), *real = NULL;
+	int err = 0;
+
+	for (int level = 0; !err && path && level < MO_SCRIPT_LEVELS; level++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		char *next = fd < 0 ? NULL : mo_script_interpreter(fd);
+
+		if (fd >= 0)
+			close(fd);
+		free(path);
+		path = next;
+		if (!path)
+			break;
+		real = realpath(path, NULL);
+		err = real ? check_file(real, why)
+			   : refuse(-ENOEXEC, why,
+				    mo_fmt("%s: its interpreter %s: %s", script, path,
+					   strerror(errno)));
+		if (!err)
+			err = check_dirs(real, "/", why);
+		free(real);
+	}
+	free(path);
+	return err;
+}
+
+static int check_resolved(const char *real, const char *given, const char *dirs, char **why)
 {
 	char *top = allowed_dir(real, dirs);
 	int err;
 
+	/* Where a link leads is nobody's business whose file may not be started. */
 	if (!top)
-		return not_below(real, dirs, why);
+		return not_below(given, dirs, why);
 	err = check_file(real, why);
 	if (!err)
 		err = check_dirs(real, top, why);
+	if (!err)
+		err = check_interpreters(real, why);
 	free(top);
 	return err;
 }
 
-static bool good_text(const char *path)
+/* It comes in JSON and goes into receipts. */
+static const char *bad_text(const char *path)
 {
 	size_t n = path ? strlen(path) : 0;
 
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)path[i] < 0x20 || path[i] == 0x7f)
-			return false;
-	return n > 0 && n < PATH_MAX;
+			return "that is no path of a program: it has control characters";
+	if (n == 0 || n >= PATH_MAX)
+		return "that is no path of a program";
+	return mo_str_is_utf8(mo_strn(path, n)) ? NULL
+						: "the path of a program must be UTF-8 text here; "
+						  "rename it";
 }
 
 int mo_exe_allowed(const char *path, const char *dirs, char **resolved, char **why)
 {
+	const char *bad = bad_text(path);
 	char *full, *real;
 	int err;
 
 	*resolved = NULL;
-	if (!good_text(path))
-		return refuse(-EINVAL, why, mo_strdup("that is no path of a program"));
+	if (bad)
+		return refuse(-EINVAL, why, mo_strdup(bad));
 	full = mo_start_resolve(path);
 	real = realpath(full, NULL);
 	if (real)
-		err = check_resolved(real, dirs, why);
+		err = check_resolved(real, full, dirs, why);
 	else
 		err = not_there(full, dirs, errno, why);
 	free(full);

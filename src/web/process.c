@@ -375,6 +375,11 @@ int molt_restart(const char *exe)
 	return mo_request_restart(exe);
 }
 
+int mo_restart_chosen(const char *exe)
+{
+	return mo_request_restart_chosen(exe);
+}
+
 int molt_rollback(void)
 {
 	return mo_request_rollback("the program");

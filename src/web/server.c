@@ -72,6 +72,7 @@ molt_server *molt_server_get(const char *name)
 	if (!name)
 		name = "default";
 	pthread_mutex_lock(&registry.lock);
+	mo_config_env_hide();
 	for (at = &registry.first; *at; at = &(*at)->next)
 		if (strcmp((*at)->name, name) == 0)
 			break;

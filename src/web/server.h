@@ -97,6 +97,8 @@ int mo_admin_mount(molt_server *s);
 
 /* process.c: what the admin page shows.  A new reference. [any] */
 json_t *mo_process_status(void);
+/* molt_restart() to a program that a client of the network chose. */
+int mo_restart_chosen(const char *exe);
 unsigned mo_process_generation(void);
 
 #endif

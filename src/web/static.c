@@ -1,7 +1,9 @@
 /* molt_static(): the files below a directory at a prefix.
  *
  *   path leads to            answer
- *   a dot file, outside      404
+ *   a dot file (but not the
+ *   site's /.well-known/),
+ *   outside                  404
  *   a regular file           the file (file.c)
  *   a directory without '/'  301 to the same with '/'
  *   a directory              its first index file; else a listing, or 403
@@ -176,6 +178,19 @@ static void answer_directory(molt_req *r, const static_root *root, const char *p
 
 /* ---- the handler ---- */
 
+/* Dot files; but not /.well-known/ of the whole site (RFC 8615 section 3), whose
+ * dot says no more than that it is not the site's own name. */
+static bool is_hidden(molt_str url, const char *path)
+{
+	const molt_str known = MO_STR(".well-known");
+	size_t n = strlen(path);
+
+	if (url.len == n + 1 && !strncmp(path, known.ptr, known.len) &&
+	    (path[known.len] == '/' || path[known.len] == '\0'))
+		path += known.len;
+	return mo_path_has_dot(path);
+}
+
 static void serve(molt_req *r)
 {
 	const static_root *root = molt_req_arg(r);
@@ -185,7 +200,7 @@ static void serve(molt_req *r)
 	int fd;
 
 	/* No file has a slash in its name. */
-	if (mo_path_has_dot(path) || mo_req_has_kept_slash(r)) {
+	if (is_hidden(url, path) || mo_req_has_kept_slash(r)) {
 		molt_res_error(r, 404, NULL);
 		return;
 	}

@@ -155,9 +155,33 @@ class Programs(Admin):
         self.assertIn(answer.status, (403, 422), answer)
         self.assertEqual(self.serving_pid(srv), srv.pid)
 
+    def test_without_exe_dirs_only_the_own_path_counts(self):
+        directory = self.directory()
+        path = self.copy(directory)
+        other = self.copy(directory, "other")
+        srv = self.server(path)
+        answer = self.admin(srv, "restart", query="?newExeFilePath=" + other)
+        self.assertEqual(answer.status, 403, answer)
+        self.assertIn("exeDirs", answer.json["reason"])
+        self.assertEqual(self.admin(srv, "restart", query="?newExeFilePath=" + path).status, 200)
+
+    def test_what_a_chosen_program_prints_is_not_told(self):
+        directory = self.directory()
+        path = self.copy(directory)
+        talk = os.path.join(directory, "talk")
+        with open(talk, "w") as f:
+            f.write("#!/bin/sh\necho root:secret >&2\nexit 1\n")
+        os.chmod(talk, 0o755)
+        srv = self.server(path, env={"MOLT_SERVER_EXEDIRS": directory})
+        answer = self.admin(srv, "restart", query="?newExeFilePath=" + talk)
+        self.assertEqual(answer.status, 502, answer)
+        self.assertNotIn(b"root:secret", answer.body)
+        self.assertNotIn(b"root:secret", self.admin(srv, "status", "GET").body)
+        srv.wait_log("its last lines: root:secret")
+
     def test_a_missing_program_is_named(self):
         own = os.path.dirname(program("test/programs/app"))
-        answer = self.refused(query="?newExeFilePath=%s/no-such" % own, statuses=(400, 404))
+        answer = self.refused(query="?newExeFilePath=%s/no-such" % own, statuses=(403,))
         self.assertIn(b"no-such", answer.body)
 
     def test_a_get_and_a_bad_path_change_nothing(self):

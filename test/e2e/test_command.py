@@ -318,6 +318,50 @@ class Command(SupervisedCase):
         self.assertTrue(written("app.log", "log files reopened"))
         self.assertFalse(written("access.log.1", "/build"))
 
+    def test_a_programs_escape_sequences_do_not_reach_the_terminal(self):
+        # ESC, and CSI as C1: in UTF-8, and alone.
+        evil = "\\u001b[31m\u009b31m\x7f\u202eoops"
+        answers = {
+            "restart": b'{"ok":true,"message":"%s"}' % evil.encode(),
+            "rollback": b'{"ok":false,"reason":"%s","receipt":{"last_lines":["%s"]}}'
+                        % (evil.encode(), evil.encode()),
+            "status": b'{"state":"%s","exe":"%s","receipts":[{"outcome":"%s","reason":"%s"}],'
+                      b'"rollback":{"exe":"%s"},"servers":[{"name":"%s"}]}'
+                      % (6 * (evil.encode(),)),
+        }
+        path = os.path.join(self.dir, "fake")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(path)
+            s.listen()
+
+            def serve():
+                while True:
+                    try:
+                        conn, _ = s.accept()
+                    except OSError:
+                        return
+                    with conn:
+                        action = conn.recv(4096).split(b" ")[1].rpartition(b"/")[2].decode()
+                        body = answers[action]
+                        conn.sendall(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n"
+                                     b"Connection: close\r\n\r\n"
+                                     % (502 if action == "rollback" else 200, len(body)) + body)
+
+            server = threading.Thread(target=serve)
+            server.start()
+            try:
+                for command in ("restart", "rollback", "status", "history"):
+                    for more in ([], ["--json"]):
+                        done = subprocess.run(
+                            [program(MOLT), command, "--socket", path, *more],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * SLOW)
+                        self.assertIn(b"oops", done.stdout, command)
+                        self.assertNotRegex(done.stdout.decode("utf-8"),
+                                            "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", command)
+            finally:
+                s.shutdown(socket.SHUT_RDWR)
+                server.join()
+
     # -- the socket
 
     def test_the_socket_moves_with_restarts_and_nobody_is_refused(self):

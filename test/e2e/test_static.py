@@ -39,6 +39,10 @@ class _Tree:
         self.put("root/a.txt", b"0123456789" * 10)
         self.put("root/sub/index.html", b"<p>index</p>")
         self.put("root/.hidden", b"hidden")
+        self.put("root/.well-known/acme-challenge/token", b"known")
+        self.put("root/.well-known/.hidden", b"hidden")
+        self.put("root/sub/.well-known/x", b"hidden")
+        self.put("root/.well-known-not", b"hidden")
         self.put("root/big.bin", bytes(range(256)) * 8192)
         self.put("root/umlaut ä.txt", b"umlaut")
         self.put("root/page.html", b"<p>page</p>")
@@ -185,6 +189,13 @@ class Inside(Static):
 
     def test_hidden_and_special_files_are_not_served(self):
         self.assertIn(self.get("/.hidden").status, (403, 404))
+        for path in ("/.well-known/.hidden", "/sub/.well-known/x", "/.well-known-not",
+                     "/.well-known/../.hidden"):
+            self.assertEqual(self.get(path).status, 404, path)
+
+    def test_well_known_files_of_the_site_are_served(self):
+        answer = self.get("/.well-known/acme-challenge/token")
+        self.assertEqual((answer.status, answer.body), (200, b"known"))
         self.assertIn(self.get("/pipe").status, (403, 404))
 
     def test_links_that_stay_inside_are_followed(self):

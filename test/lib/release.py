@@ -84,10 +84,12 @@ class RestartCase(Case):
         return found
 
     def app(self, *argv, env=None, **kw):
-        """Starts DIR/app, build 1 unless it is there already."""
+        """Starts DIR/app, build 1 unless it is there already.  The API may start what
+        else is in DIR."""
         if not os.path.exists(self.path("app")):
             self.put("1")
-        return self.server([self.path("app"), *argv], env=env, **kw)
+        return self.server([self.path("app"), *argv],
+                           env={"MOLT_SERVER_EXEDIRS": self.dir, **(env or {})}, **kw)
 
     def build(self, srv):
         return self.text(srv, "/build").strip()

@@ -57,23 +57,26 @@ class BadProgram(RestartCase):
             self.assertEqual(answer.status, status, answer)
         self.assertIs(answer.json["ok"], False)
         self.assertTrue(answer.json["reason"])
+        # What a program prints that a client chose is in the log alone.
+        words = "\n".join(re.findall(r"its last lines: (.*)", self.srv.log(since)))
         if reason:
-            self.assertRegex(json.dumps(answer.json), reason)
+            self.assertRegex(json.dumps(answer.json) + words, reason)
         if phase:
-            self.told(answer.json["receipt"], phase, reason, receipt)
-            self.told(self.status(self.srv)["receipts"][0], phase, reason, receipt)
+            self.told(answer.json["receipt"], phase, reason, receipt, words)
+            self.told(self.status(self.srv)["receipts"][0], phase, reason, receipt, words)
         self.srv.wait_log(r"\[(WARN|ERROR)\]", since=since)
         self.still_fine()
         return took
 
-    def told(self, receipt, phase, reason, more):
+    def told(self, receipt, phase, reason, more, words):
         """phase: PREFLIGHT or SPAWN (nothing was started: refused), or INIT.  A
         program that ends at once may be noticed while it gets its OFFER."""
         early = phase in ("PREFLIGHT", "SPAWN")
         self.assertEqual(receipt["outcome"], "refused" if early else "failed", receipt)
         self.assertIn(receipt["phase"], (phase,) if early else ("OFFER", phase), receipt)
         if reason:
-            self.assertRegex(json.dumps(receipt), reason)
+            self.assertRegex(json.dumps(receipt) + words, reason)
+        self.assertNotIn("last_lines", receipt)
         for key, value in more.items():
             self.assertEqual(receipt.get(key), value, receipt)
 
@@ -128,7 +131,7 @@ class Files(BadProgram):
 
     def test_a_script_whose_interpreter_is_missing(self):
         self.write("script", "#!/no/such/interpreter\n", 0o755)
-        self.refused(self.path("script"), None, "SPAWN")
+        self.refused(self.path("script"), 422, None, "interpreter /no/such/interpreter: No such file")
 
     def test_the_own_file_replaced_by_rubbish_by_signal(self):
         self.write("app.new", "rubbish", 0o755)
@@ -191,10 +194,15 @@ class Talkative(RestartCase):
         srv = self.app()
         words = "\\n".join("%02d" % i + "\\001" * 500 for i in range(20))
         exe = self.write("talk", "#!/bin/sh\nprintf '%s\\n' >&2\nexit 1\n" % words, 0o755)
+        os.rename(exe, self.path("app"))
         for _ in range(34):
-            answer = self.restart_api(srv, exe)
+            answer = self.restart_api(srv)
             self.assertEqual(answer.status, 502, answer)
             self.assertEqual(len(answer.json["receipt"]["last_lines"]), 20)
+        # Only the last restart's: they may hold a secret.
+        self.assertEqual([len(r.get("last_lines", [])) for r in self.status(srv)["receipts"]],
+                         [20] + 31 * [0])
+        self.put("1")
         self.restarted(srv)
         receipts = self.status(srv)["receipts"]
         self.assertEqual(receipts[0]["outcome"], "switched")

@@ -23,7 +23,7 @@ static struct {
 	/* What came of it. */
 	int status;
 	mo_buf out, head;
-	int restarts, shutdowns;
+	int restarts, chosen, shutdowns;
 	char *exe;
 	void (*deferred)(void *); /* runs when the answer has been sent */
 	/* The process. */
@@ -149,6 +149,12 @@ int molt_restart(const char *exe)
 	free(now.exe);
 	now.exe = mo_strdup(exe);
 	return now.restart_result;
+}
+
+int mo_restart_chosen(const char *exe)
+{
+	now.chosen++;
+	return molt_restart(exe);
 }
 
 int molt_shutdown(void)
@@ -493,18 +499,18 @@ static void a_program_outside_the_allowed_directories_is_refused(void **state)
 {
 	now.query = "/bin/sh";
 	mo_admin_on_restart(&req);
-	answers(403, "not below the directory of the running program");
+	answers(403, "not the running program's own path");
 	now.query = NULL;
 	now.type = "application/x-www-form-urlencoded";
 	now.body = "newExeFilePath=/bin/sh";
 	now.out.len = 0;
 	mo_admin_on_restart(&req);
-	answers(403, "not below");
+	answers(403, "not the running program's own path");
 	now.type = "application/json; charset=utf-8";
 	now.body = "{\"newExeFilePath\":\"/bin/sh\"}";
 	now.out.len = 0;
 	mo_admin_on_restart(&req);
-	answers(403, "not below");
+	answers(403, "not the running program's own path");
 	assert_int_equal(now.restarts, 0);
 }
 
@@ -519,6 +525,7 @@ static void an_allowed_program_is_started_by_its_real_path(void **state)
 	mo_admin_on_restart(&req);
 	answers(200, "switched");
 	assert_string_equal(now.exe, own);
+	assert_int_equal(now.chosen, 1);
 }
 
 /* A program that was named in a way that cannot be read is not forgotten. */
@@ -629,6 +636,7 @@ static void the_control_socket_may_start_any_program(void **state)
 	mo_admin_on_restart(&req);
 	answers(200, "\"ok\":true");
 	assert_string_equal(now.exe, "/bin/sh");
+	assert_int_equal(now.chosen, 0);
 }
 
 /* ---- pages --------------------------------------------------------------------------- */

@@ -463,6 +463,25 @@ static void a_log_directory_that_is_not_there_is_an_error(void **state)
 	free(why);
 }
 
+/* Children of handlers inherit the environment. */
+static void a_secret_leaves_the_environment_and_counts_on(void **state)
+{
+	char *why = NULL;
+
+	assert_int_equal(setenv("MOLT_SERVER_ADMINTOKEN", "correct-horse-battery", 1), 0);
+	assert_int_equal(setenv("MOLT_SERVER_s1_admin_token", "another-horse-battery", 1), 0);
+	assert_int_equal(setenv("MOLT_SERVER_SERVERROOT", "/srv", 1), 0);
+	mo_config_env_hide();
+	assert_null(getenv("MOLT_SERVER_ADMINTOKEN"));
+	assert_null(getenv("MOLT_SERVER_s1_admin_token"));
+	assert_string_equal(getenv("MOLT_SERVER_SERVERROOT"), "/srv");
+	assert_int_equal(mo_config_env("default", &s, &why), 0);
+	assert_string_equal(s.admin_token, "correct-horse-battery");
+	assert_int_equal(mo_config_env("s1", &s, &why), 0);
+	assert_string_equal(s.admin_token, "another-horse-battery");
+	unsetenv("MOLT_SERVER_SERVERROOT");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -491,6 +510,7 @@ int main(void)
 		T(a_bad_variable_is_an_error_that_names_it),
 		T(the_logger_section_sets_file_and_level),
 		T(a_log_directory_that_is_not_there_is_an_error),
+		T(a_secret_leaves_the_environment_and_counts_on),
 	};
 	int failed;
 

@@ -113,7 +113,7 @@ static void a_link_that_leads_out_is_refused(void **state)
 	char *link = mo_strdup(at("ok/link"));
 
 	assert_int_equal(symlink("../other/app", link), 0);
-	refused(link, ok_dir, -EPERM, "not below");
+	refused(link, ok_dir, -EPERM, "ok/link is not below"); /* nor is told where it leads */
 	free(link);
 }
 
@@ -160,9 +160,62 @@ static void a_directory_where_others_may_replace_files_is_refused(void **state)
 	refused(at("ok/deep/app"), ok_dir, -EPERM, "others may replace");
 	assert_int_equal(chmod(at("ok/deep"), 01777), 0);
 	allowed(at("ok/deep/app"), ok_dir);
+	assert_int_equal(chmod(at("ok/deep"), 0775), 0);
+	/* The group may be the user's own one, of the same number. */
+	if (geteuid() == 0 || geteuid() != getegid())
+		refused(at("ok/deep/app"), ok_dir, -EPERM, "others may replace");
 	assert_int_equal(chmod(at("ok/deep"), 0755), 0);
 	assert_int_equal(chmod(ok_dir, 0777), 0);
 	refused(at("ok/deep/app"), ok_dir, -EPERM, "others may replace");
+}
+
+static void a_directory_of_another_user_is_refused_sticky_or_not(void **state)
+{
+	if (geteuid() != 0)
+		skip_because("needs root");
+	assert_int_equal(chown(at("ok/deep"), 12345, 12345), 0);
+	refused(at("ok/deep/app"), ok_dir, -EPERM, "others may replace");
+	assert_int_equal(chmod(at("ok/deep"), 01777), 0);
+	refused(at("ok/deep/app"), ok_dir, -EPERM, "others may replace");
+	assert_int_equal(chmod(at("ok/deep"), 01755), 0);
+	refused(at("ok/deep/app"), ok_dir, -EPERM, "others may replace");
+}
+
+static void script(const char *name, const char *text)
+{
+	int fd = open(at(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void a_scripts_interpreter_counts_too(void **state)
+{
+	char text[256];
+
+	script("ok/good", "#! /bin/sh -e\nexec ./app\n");
+	allowed(at("ok/good"), ok_dir);
+	script("ok/lost", "#!/no/such/interpreter\n");
+	refused(at("ok/lost"), ok_dir, -ENOEXEC, "interpreter /no/such/interpreter");
+	make("other/loose", 0757);
+	snprintf(text, sizeof(text), "#!%s/other/loose x\n", root);
+	script("ok/lent", text);
+	refused(at("ok/lent"), ok_dir, -EPERM, "loose may be written by others");
+	/* An interpreter that is a script, of another. */
+	script("other/middle", text);
+	snprintf(text, sizeof(text), "#!%s/other/middle\n", root);
+	script("ok/far", text);
+	refused(at("ok/far"), ok_dir, -EPERM, "loose may be written by others");
+	script("ok/self", "");
+	snprintf(text, sizeof(text), "#!%s/ok/self\n", root);
+	script("ok/self", text);
+	allowed(at("ok/self"), ok_dir); /* the kernel ends that */
+}
+
+static void a_path_that_is_no_utf8_is_refused_with_a_reason(void **state)
+{
+	make("ok/\xff", 0755);
+	refused(at("ok/\xff"), ok_dir, -EINVAL, "UTF-8");
 }
 
 static void no_path_at_all_is_refused(void **state)
@@ -181,10 +234,23 @@ static void no_path_at_all_is_refused(void **state)
 	free(long_path);
 }
 
-static void by_default_only_the_own_directory_counts(void **state)
+/* Beside it in /usr/bin lies everything. */
+static void by_default_only_the_own_path_counts(void **state)
 {
-	refused(at("ok/app"), NULL, -EPERM, "directory of the running program");
+	char own[PATH_MAX], *slash, beside[PATH_MAX + 16];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	assert_true(n > 0);
+	own[n] = '\0';
+	refused(at("ok/app"), NULL, -EPERM, "is not the running program's own path");
 	allowed("/proc/self/exe", NULL);
+	allowed(own, NULL);
+	slash = strrchr(own, '/');
+	*slash = '\0';
+	snprintf(beside, sizeof(beside), "%s/test_admin", own);
+	refused(beside, NULL, -EPERM, "exeDirs");
+	snprintf(beside, sizeof(beside), "%s/not-there", own);
+	refused(beside, NULL, -EPERM, "exeDirs");
 }
 
 int main(void)
@@ -201,7 +267,10 @@ int main(void)
 		T(a_file_of_another_user_is_refused),
 		T(a_directory_where_others_may_replace_files_is_refused),
 		T(no_path_at_all_is_refused),
-		T(by_default_only_the_own_directory_counts),
+		T(a_directory_of_another_user_is_refused_sticky_or_not),
+		T(a_scripts_interpreter_counts_too),
+		T(a_path_that_is_no_utf8_is_refused_with_a_reason),
+		T(by_default_only_the_own_path_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,12 +59,33 @@ static void a_receipt_put_again_replaces_its_former_state(void **state)
 	json_decref(b);
 }
 
+/* They may hold a secret. */
+static void last_lines_stay_until_the_next_receipt(void **state)
+{
+	json_t *a = json_pack("{s:s, s:[s]}", "id", "a", "last_lines", "password=x"), *all;
+	json_t *b = json_pack("{s:s, s:[s]}", "id", "b", "last_lines", "password=y");
+
+	mo_receipts_put(a);
+	all = mo_receipts_all();
+	assert_int_equal(json_array_size(json_object_get(json_array_get(all, 0), "last_lines")), 1);
+	json_decref(all);
+	mo_receipts_put(b);
+	all = mo_receipts_all();
+	assert_string_equal(mo_json_str(json_array_get(all, 1), "id"), "a");
+	assert_null(json_object_get(json_array_get(all, 1), "last_lines"));
+	assert_non_null(json_object_get(json_array_get(all, 0), "last_lines"));
+	json_decref(all);
+	json_decref(a);
+	json_decref(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_phase_is_listed_in_order_with_its_time),
 		cmocka_unit_test(the_newest_is_first_and_the_oldest_are_dropped),
 		cmocka_unit_test(a_receipt_put_again_replaces_its_former_state),
+		cmocka_unit_test(last_lines_stay_until_the_next_receipt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,18 +170,55 @@ static void the_program_inherits_the_handover_socket_and_nothing_else(void **sta
 	close(leak);
 }
 
-static void a_missing_interpreter_is_reported_by_the_exec(void **state)
+static void write_script(const char *name, const char *text)
 {
-	int fd = open(in_dir("orphan"), O_WRONLY | O_CREAT, 0755), ours, theirs;
+	int fd = open(in_dir(name), O_WRONLY | O_CREAT | O_EXCL, 0755);
+
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void a_script_without_its_interpreter_is_refused(void **state)
+{
+	char text[256];
+
+	write_script("orphan", "#!/no/such/interpreter\n");
+	expect_refused(in_dir("orphan"), -ENOEXEC,
+		       "its interpreter \"/no/such/interpreter\": No such");
+	write_script("nameless", "#!\n");
+	expect_refused(in_dir("nameless"), -ENOEXEC, "its interpreter");
+	write_script("loose", "#!/bin/sh\n");
+	chmod(in_dir("loose"), 0757);
+	snprintf(text, sizeof(text), "#!%s/loose\n", dir);
+	write_script("lent", text);
+	expect_refused(in_dir("lent"), -EACCES, "may be written by everybody");
+	snprintf(text, sizeof(text), "#!%s\n", dir);
+	write_script("of_a_directory", text);
+	expect_refused(in_dir("of_a_directory"), -EACCES, "is not a regular file");
+	snprintf(text, sizeof(text), "#!%s/round\n", dir);
+	write_script("round", text);
+	expect_refused(in_dir("round"), -ENOEXEC, "too many interpreters");
+}
+
+/* Its interpreter opens it once more, by its path. */
+static void a_script_that_was_replaced_is_not_started(void **state)
+{
+	int ours, theirs;
 	char *why = NULL;
 	mo_program program;
 	pid_t pid;
 
-	assert_int_equal(write(fd, "#!/no/such/interpreter\n", 23), 23);
-	close(fd);
-	assert_int_equal(mo_program_open(in_dir("orphan"), &program, &why), 0);
+	write_script("checked", "#!/bin/sh\nexit 0\n");
+	assert_int_equal(mo_program_open(in_dir("checked"), &program, &why), 0);
+	write_script("other", "#!/bin/sh\necho other >&2\n");
+	{
+		char from[256];
+
+		snprintf(from, sizeof(from), "%s", in_dir("other"));
+		assert_int_equal(rename(from, in_dir("checked")), 0);
+	}
 	assert_int_equal(mo_wire_pair(&ours, &theirs), 0);
-	assert_int_equal(mo_spawn(&program, NULL, 2, theirs, &pid), -ENOENT);
+	assert_int_equal(mo_spawn(&program, NULL, 2, theirs, &pid), -ESTALE);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no zombie is left */
 	mo_program_close(&program);
 	close(ours);
@@ -200,7 +237,8 @@ int main(void)
 		cmocka_unit_test(a_program_for_another_machine_is_refused),
 		cmocka_unit_test(an_object_file_is_refused),
 		cmocka_unit_test(the_program_inherits_the_handover_socket_and_nothing_else),
-		cmocka_unit_test(a_missing_interpreter_is_reported_by_the_exec),
+		cmocka_unit_test(a_script_without_its_interpreter_is_refused),
+		cmocka_unit_test(a_script_that_was_replaced_is_not_started),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -113,6 +113,24 @@ static void hex_digits_are_read_in_both_cases(void **state)
 	}
 }
 
+static void what_drives_terminals_is_not_visible(void **state)
+{
+	static const char *const visible[] = { "a",      " ",      "~",         "\u00e9",
+					       "\u00a0", "\u20ac", "\U0001f600" };
+	static const char *const bad[] = {
+		"\n",       "\x1b",     "\x7f", "\xc2\x80", "\xc2\x9b",     "\xc2\x9f", "\x9b",  "\xc2",
+		"\xc2 ",    "\xe2\x80", "\xff", "\u202e",   "\xed\xa0\x80", "\u2028",   "\u2066"
+	};
+
+	for (size_t i = 0; i < sizeof(visible) / sizeof(visible[0]); i++)
+		assert_int_equal(mo_str_visible(mo_str(visible[i])), strlen(visible[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(mo_str_visible(mo_str(bad[i])), 0);
+	assert_int_equal(mo_str_visible(MO_STR("")), 0);
+	assert_int_equal(mo_str_visible(MO_STR("\0")), 0);
+	assert_int_equal(mo_str_visible(mo_strn("\xe2\x82\xac", 2)), 0); /* cut */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +143,7 @@ int main(void)
 		cmocka_unit_test(numbers_end_exactly_at_the_limit),
 		cmocka_unit_test(a_number_that_wraps_is_not_a_small_one),
 		cmocka_unit_test(hex_digits_are_read_in_both_cases),
+		cmocka_unit_test(what_drives_terminals_is_not_visible),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
