@@ -83,13 +83,19 @@ class RestartCase(Case):
         self.assertTrue(found, self.status(srv)["receipts"])
         return found
 
+    # The API may start what is in DIR.
+
+    def server(self, argv, env=None, **kw):
+        return super().server(argv, env={"MOLT_SERVER_EXEDIRS": self.dir, **(env or {})}, **kw)
+
+    def spawned(self, argv, env=None, **kw):
+        return super().spawned(argv, env={"MOLT_SERVER_EXEDIRS": self.dir, **(env or {})}, **kw)
+
     def app(self, *argv, env=None, **kw):
-        """Starts DIR/app, build 1 unless it is there already.  The API may start what
-        else is in DIR."""
+        """Starts DIR/app, build 1 unless it is there already."""
         if not os.path.exists(self.path("app")):
             self.put("1")
-        return self.server([self.path("app"), *argv],
-                           env={"MOLT_SERVER_EXEDIRS": self.dir, **(env or {})}, **kw)
+        return self.server([self.path("app"), *argv], env=env, **kw)
 
     def build(self, srv):
         return self.text(srv, "/build").strip()
