@@ -45,10 +45,17 @@ static bool is_over(const json_t *status, const json_t *receipt)
 	       (!again && json_is_null(json_object_get(status, "draining_generation")));
 }
 
+/* A generation that ends takes a question along that it has accepted.  Another one serves
+ * then or soon, and the question changes nothing, so it is put again for a while. */
+static bool is_cut(int rc)
+{
+	return rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO;
+}
+
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 {
 	const char *id = text_of(receipt, "id");
-	molt_time begun = mo_now();
+	molt_time begun = mo_now(), answered = begun;
 	bool over = false;
 
 	*last = NULL;
@@ -56,8 +63,13 @@ int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 		mo_answer a;
 		int rc = mo_client_ask(c->socket, "GET", "status", NULL, PATIENCE, &a);
 
+		if (is_cut(rc) && mo_now() - answered < LATE) {
+			nanosleep(&(struct timespec){ 0, EACH_LOOK }, NULL);
+			continue;
+		}
 		if (rc < 0)
 			return rc;
+		answered = mo_now();
 		json_decref(*last);
 		*last = find_receipt(a.body, id);
 		over = *last ? is_over(a.body, *last) : mo_now() - begun > LATE;

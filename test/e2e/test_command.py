@@ -550,6 +550,29 @@ class Command(SupervisedCase):
                 server.join()
             os.unlink(path)
 
+    def test_wait_goes_on_when_an_ending_generation_takes_a_question_along(self):
+        receipt = {"id": "1.1.1", "generation": 1, "outcome": "switched"}
+        there = {"generation": 2, "draining_generation": None, "receipts": [dict(receipt, drained=0)]}
+        answers = [{"ok": True, "outcome": "switched", "message": "m", "receipt": receipt}, None, there]
+        path = self.path("fake")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(path)
+            s.listen()
+
+            def serve():
+                for body in answers:
+                    conn, _ = s.accept()
+                    with conn:
+                        conn.recv(4096)
+                        text = json.dumps(body)
+                        if body:
+                            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                                         % (len(text), text.encode()))
+            server = threading.Thread(target=serve)
+            server.start()
+            self.assertIn("has ended", self.molt("restart", "--wait", "--socket", path).stdout)
+            server.join()
+
     def test_control_bytes_of_the_program_do_not_reach_the_terminal(self):
         self.start()
         self.write("evil", "#!/bin/sh\nprintf '\\033[31mred\\n' >&2\nexit 1\n", 0o755)

@@ -231,8 +231,9 @@ class Takeover(Base):
 
     def test_a_successor_that_dies_in_the_bake_is_taken_back_with_the_path(self):
         old = self.first(env={"MOLT_SERVER_BAKETIME": "30s"})
-        for _ in range(2):
-            new = self.one()
+        self.put("2", "other")  # the same build is refused for a while
+        for name in ("app", "other"):
+            new = self.one(name=name)
             kill(new.pid)
             new.exit_code()
             self.assertEqual(self.ours(old), old.pid)
@@ -281,8 +282,8 @@ class Takeover(Base):
         os.mkdir(self.path("open"))
         os.chmod(self.path("open"), 0o777)
         for path, words in ((self.path("open/t"), "nobody else may write"),
-                            ("relative", "takeover must be an absolute path"),
-                            ("/" + "x" * 200, "takeover must be an absolute path")):
+                            ("relative", "MOLT_SERVER_TAKEOVER=relative: must be an absolute path"),
+                            ("/" + "x" * 200, "must be an absolute path of at most 95 bytes")):
             srv = self.one(env={"MOLT_SERVER_TAKEOVER": path}, wait=False)
             self.assertEqual(srv.exit_code(), 1)
             self.assertIn(words, srv.log())
@@ -442,23 +443,29 @@ class OtherSupervisors(Base):
 
     def test_across_namespaces(self):
         """As between containers: each is pid 1 there, supervises itself, and the first
-        cannot see the second, which has a network of its own."""
+        cannot see the second, which has a network of its own, where nobody can say whose a
+        connection to the listener from outside is: the admin API wants a token."""
         if subprocess.run(UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
             self.skipTest("no pid namespaces for this user")
-        one = self.first(*UNSHARE)
+        token = {"MOLT_SERVER_ADMINTOKEN": "a-token-known-outside"}
+        bearer = (("Authorization", "Bearer a-token-known-outside"),)
+
+        def state():
+            return self.admin(self.port, "status", "GET", headers=bearer).json["state"]
+        one = self.first(*UNSHARE, env=token)
         with load.Running(self.port, "reused", 4, mix="get", timeout=20 * SLOW) as run:
             time.sleep(0.2)
-            two = self.one(*UNSHARE, "--net")
+            two = self.one(*UNSHARE, "--net", env=token)
             self.assertEqual(one.exit_code(), 0)
             report = run.finish()
         self.assertEqual((report["failed"], report["reconnects"]), (0, 0), report)
         self.put_bad("never_ready")
-        bad = self.one(*UNSHARE, name="never_ready", wait=False)
-        self.assertTrue(eventually(lambda: self.status(self.port)["state"] == "restarting"))
+        bad = self.one(*UNSHARE, name="never_ready", env=token, wait=False)
+        self.assertTrue(eventually(lambda: state() == "restarting"))
         for pid in bad.pids():
             kill(pid)
         bad.exit_code()
-        self.assertTrue(eventually(lambda: self.status(self.port)["state"] == "serving"))
+        self.assertTrue(eventually(lambda: state() == "serving"))
         three = self.one()  # outside, where it can be seen from nowhere inside
         self.assertEqual(two.exit_code(), 0)
         self.ours(three)
