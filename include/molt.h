@@ -396,15 +396,20 @@ MOLT_API molt_str molt_req_param_str(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_query(const molt_req *r, const char *name); /* first one; NULL */
 MOLT_API molt_str molt_req_query_str(const molt_req *r, const char *name);
 /* A field of an urlencoded or multipart form, the first one; reads the body
- * when needed; NULL when there is none or the body cannot be read.  [parks] */
+ * when needed; NULL when there is none or the body cannot be read.
+ * A multipart form (RFC 7578) has at most 256 parts, else the answer is a 400.  Values and
+ * files lie in the body: the form takes the body's memory, and for each part 512 bytes and
+ * twice the length of its head (of at most 8 KiB), however often its parts are asked for.
+ * Only who asks for molt_req_body() too has the body twice.  [parks] */
 MOLT_API const char *molt_req_form(molt_req *r, const char *name);
 MOLT_API molt_str molt_req_form_str(molt_req *r, const char *name);
 typedef struct molt_file {
 	const char *name;     /* base name only; ""    */
 	const char *type;     /* Content-Type or ""    */
-	molt_str data;
+	molt_str data;	      /* not copied; a NUL follows it */
 } molt_file;
-/* A file of a multipart form.  -ENOENT when there is none.  [parks] */
+/* A file of a multipart form, the first one; borrowed, for as long as r.  -ENOENT when there
+ * is none.  [parks] */
 MOLT_API int molt_req_file(molt_req *r, const char *name, molt_file *out);
 /* A field of the head, any case; fields that were sent several times come
  * joined with ", " (Cookie with "; ").  NULL.  RFC 9110 section 5.3. */

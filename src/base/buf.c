@@ -23,6 +23,14 @@ void mo_buf_reserve(mo_buf *b, size_t more)
 	b->cap = cap;
 }
 
+void mo_buf_fit(mo_buf *b, size_t cap)
+{
+	if (cap < b->len)
+		cap = b->len;
+	b->data = mo_realloc(b->data, cap);
+	b->cap = cap;
+}
+
 void mo_buf_add(mo_buf *b, const void *p, size_t n)
 {
 	if (n == 0)

@@ -2,7 +2,8 @@
  *
  * Called with a whole body that the server's limit already bounds.  The end of a
  * part is looked for first, and everything else only inside it, so that the work
- * is linear in the body.  NUL and other control bytes are data in a part's data
+ * is linear in the body.  A part's data stays where it is, so that a form takes little more
+ * than its body; the head's few texts are copied.  NUL and other control bytes are data in a part's data
  * and refused everywhere else.
  *
  *   body   = [preamble CRLF] delimiter *(part delimiter) close [epilogue]
@@ -12,7 +13,6 @@
 #include "base/str.h"
 #include "http/url.h"
 
-#define MAX_PARTS 256
 #define MAX_BOUNDARY 70
 #define MAX_PART_HEAD 8192
 #define MAX_PARAMS 16
@@ -35,42 +35,44 @@ static bool has_control(molt_str s, bool tab_is_fine)
 
 /* ---- "value; name=token; name="quoted"" ---- */
 
-/* Takes a quoted string; *s begins behind the opening quote.  A backslash
- * escapes a quote or a backslash only: some clients send whole paths. */
-static bool take_quoted(mo_arena *a, molt_str *s, molt_str *out)
+/* value: as it was sent, between the quotes. */
+typedef struct param {
+	molt_str name, value;
+	bool quoted;
+} param;
+
+/* A backslash escapes a quote or a backslash only: some clients send whole paths. */
+static bool is_escape(molt_str s, size_t i)
 {
-	char *copy = mo_arena_alloc(a, s->len + 1);
-	size_t n = 0;
+	return s.ptr[i] == '\\' && i + 1 < s.len && (s.ptr[i + 1] == '"' || s.ptr[i + 1] == '\\');
+}
 
+/* Takes a quoted string; *s begins behind the opening quote. */
+static bool take_quoted(molt_str *s, molt_str *out)
+{
 	for (size_t i = 0; i < s->len; i++) {
-		char c = s->ptr[i];
-
-		if (c == '"') {
-			copy[n] = '\0';
-			*out = mo_strn(copy, n);
+		if (s->ptr[i] == '"') {
+			*out = mo_strn(s->ptr, i);
 			*s = skip(*s, i + 1);
 			return true;
 		}
-		if (c == '\\' && i + 1 < s->len && (s->ptr[i + 1] == '"' || s->ptr[i + 1] == '\\'))
-			c = s->ptr[++i];
-		copy[n++] = c;
+		i += is_escape(*s, i);
 	}
 	return false;
 }
 
-static void take_token(mo_arena *a, molt_str *s, molt_str *out)
+static void take_token(molt_str *s, molt_str *out)
 {
 	size_t n = 0;
 
 	while (n < s->len && s->ptr[n] != ';')
 		n++;
 	*out = mo_str_trim(mo_strn(s->ptr, n));
-	*out = mo_strn(mo_arena_strndup(a, out->ptr, out->len), out->len);
 	*s = skip(*s, n);
 }
 
 /* Takes "; name=value" from *s.  0 at its end, 1 for one, -EINVAL. */
-static int take_param(mo_arena *a, molt_str *s, molt_str *name, molt_str *value)
+static int take_param(molt_str *s, param *p)
 {
 	const char *equals;
 
@@ -85,34 +87,50 @@ static int take_param(mo_arena *a, molt_str *s, molt_str *name, molt_str *value)
 	equals = memchr(s->ptr, '=', s->len);
 	if (!equals)
 		return -EINVAL;
-	*name = mo_str_trim(mo_strn(s->ptr, (size_t)(equals - s->ptr)));
+	p->name = mo_str_trim(mo_strn(s->ptr, (size_t)(equals - s->ptr)));
 	*s = mo_str_trim(skip(*s, (size_t)(equals - s->ptr) + 1));
-	if (s->len && *s->ptr == '"') {
+	p->quoted = s->len && *s->ptr == '"';
+	if (p->quoted) {
 		*s = skip(*s, 1);
-		return take_quoted(a, s, value) ? 1 : -EINVAL;
+		return take_quoted(s, &p->value) ? 1 : -EINVAL;
 	}
-	take_token(a, s, value);
+	take_token(s, &p->value);
 	return 1;
 }
 
-/* Finds the parameters names[0..n) of a field's value; one that is not there
- * stays {NULL, 0}.  -EINVAL: broken, too many, or one of them twice. */
+/* The value of p, without escapes. */
+static molt_str copy_value(mo_arena *a, const param *p)
+{
+	char *copy = mo_arena_alloc(a, p->value.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->value.len; i++) {
+		if (p->quoted && is_escape(p->value, i))
+			i++;
+		copy[n++] = p->value.ptr[i];
+	}
+	copy[n] = '\0';
+	return mo_strn(copy, n);
+}
+
+/* Finds the parameters names[0..n) of a field's value, and copies only those; one that is
+ * not there stays {NULL, 0}.  -EINVAL: broken, too many, or one of them twice. */
 static int find_params(mo_arena *a, molt_str s, const char *const *names, molt_str *values,
 		       size_t n)
 {
-	molt_str name, value;
 	unsigned count = 0;
+	param p;
 	int rc;
 
-	while ((rc = take_param(a, &s, &name, &value)) > 0) {
+	while ((rc = take_param(&s, &p)) > 0) {
 		if (++count > MAX_PARAMS)
 			return -EINVAL;
 		for (size_t i = 0; i < n; i++) {
-			if (!mo_str_eq_ci(name, mo_str(names[i])))
+			if (!mo_str_eq_ci(p.name, mo_str(names[i])))
 				continue;
 			if (values[i].ptr)
 				return -EINVAL;
-			values[i] = value;
+			values[i] = copy_value(a, &p);
 		}
 	}
 	return rc;
@@ -175,13 +193,11 @@ static int read_field(mo_arena *a, molt_str line, mo_part *part)
 	value = mo_str_trim(value);
 	if (mo_str_eq_ci(name, MO_STR("content-disposition")))
 		return read_disposition(a, value, part);
-	if (mo_str_eq_ci(name, MO_STR("content-type")) && !part->type.len)
+	if (mo_str_eq_ci(name, MO_STR("content-type")) && !part->type.len && value.len)
 		part->type = mo_strn(mo_arena_strndup(a, value.ptr, value.len), value.len);
 	return 0;
 }
 
-/* A form field's value is copied, so that it ends with a NUL; a file's data stays
- * where it is. */
 static int read_part(mo_arena *a, molt_str raw, mo_part *part)
 {
 	size_t window = raw.len < MAX_PART_HEAD ? raw.len : MAX_PART_HEAD;
@@ -201,11 +217,7 @@ static int read_part(mo_arena *a, molt_str raw, mo_part *part)
 			return -EINVAL;
 		head = skip(head, eol ? n + 2 : n);
 	}
-	if (!part->name.ptr)
-		return -EINVAL;
-	if (!part->is_file)
-		part->data.ptr = mo_arena_strndup(a, part->data.ptr, part->data.len);
-	return 0;
+	return part->name.ptr ? 0 : -EINVAL;
 }
 
 /* ---- framing ---- */
@@ -292,8 +304,15 @@ static enum line_end take_delimiter(molt_str *s, const delimiter *d, bool at_sta
 	}
 }
 
-int mo_multipart_parse(mo_arena *a, molt_str content_type, molt_str body, mo_part **out)
+void mo_multipart_end(const mo_part *list, const char *parsed, char *to, char end)
 {
+	for (const mo_part *p = list; p; p = p->next)
+		to[(size_t)(p->data.ptr - parsed) + p->data.len] = end;
+}
+
+int mo_multipart_parse(mo_arena *a, molt_str content_type, char *body, size_t len, mo_part **out)
+{
+	molt_str rest = mo_strn(body, len);
 	mo_part *list = NULL, **tail = &list;
 	enum line_end kind;
 	unsigned count = 0;
@@ -302,16 +321,16 @@ int mo_multipart_parse(mo_arena *a, molt_str content_type, molt_str body, mo_par
 
 	if (read_boundary(a, content_type, &d) < 0)
 		return -EINVAL;
-	kind = take_delimiter(&body, &d, true, &raw);
+	kind = take_delimiter(&rest, &d, true, &raw);
 	if (kind == LINE_CLOSE && raw.len)
 		return -EINVAL; /* a preamble alone is no form */
 	while (kind == LINE_PART) {
 		mo_part *part;
 
-		kind = take_delimiter(&body, &d, false, &raw);
+		kind = take_delimiter(&rest, &d, false, &raw);
 		if (kind == LINE_NONE)
 			break;
-		if (++count > MAX_PARTS)
+		if (++count > MO_MAX_PARTS)
 			return -E2BIG;
 		part = mo_arena_alloc(a, sizeof(*part));
 		if (read_part(a, raw, part) < 0)
@@ -321,6 +340,7 @@ int mo_multipart_parse(mo_arena *a, molt_str content_type, molt_str body, mo_par
 	}
 	if (kind != LINE_CLOSE)
 		return -EINVAL;
+	mo_multipart_end(list, body, body, '\0');
 	*out = list;
 	return 0;
 }

@@ -37,14 +37,22 @@ const mo_pair *mo_pair_find(const mo_pair *list, const char *name);
 /* Cookie: (RFC 6265 section 5.4; values as they are, quotes removed). */
 mo_pair *mo_cookie_parse(mo_arena *a, molt_str field);
 
-/* multipart/form-data (RFC 7578).  Strings and the data of plain fields are
- * copied and end with a NUL; the data of files points into body, which must stay.
- * -EINVAL: bad boundary (1 to 70 bytes), broken framing; -E2BIG: > 256 parts. */
+/* multipart/form-data (RFC 7578).  name, filename and type are copies, from a head of at
+ * most 8 KiB; data lies in body, which must stay.  All end with a NUL: the one behind data
+ * takes the place of the CR before the delimiter, once the whole body has been parsed.
+ * Takes at most MO_PART_MEMORY bytes of a for each part, and twice the length of its head.
+ * -EINVAL: bad boundary (1 to 70 bytes), broken framing; -E2BIG: > MO_MAX_PARTS parts;
+ * body is as it was then. */
+#define MO_MAX_PARTS 256
+#define MO_PART_MEMORY 512
 typedef struct mo_part {
 	struct mo_part *next;
 	molt_str name, filename, type, data; /* filename: base name; NULs and controls refused */
 	bool is_file;
 } mo_part;
-int mo_multipart_parse(mo_arena *a, molt_str content_type, molt_str body, mo_part **out);
+int mo_multipart_parse(mo_arena *a, molt_str content_type, char *body, size_t len, mo_part **out);
+/* Sets the bytes behind the data of all parts, in what was parsed or in a copy of it at to:
+ * '\r', as they came, or '\0'. */
+void mo_multipart_end(const mo_part *list, const char *parsed, char *to, char end);
 
 #endif

@@ -4,6 +4,11 @@
  *   molt_req_body()   gives the kept bytes          gives them again
  *   molt_req_read()   goes on with the client's     gives what is left
  *
+ *   bytes of a multipart body      where                       the CR behind a part
+ *   form asked for, not the body   body; parts lie inside      is a NUL
+ *   body asked for, then the form  body, given; parts in twin  is one; a NUL in twin
+ *   form asked for, then the body  body; twin is given         is a NUL; is one in twin
+ *
  * The protocol decodes, counts and refuses (r->body_max); a failure is kept, and
  * its status becomes the answer's unless the handler says otherwise.  Reading
  * happens on the loop, wherever the handler runs. */
@@ -78,22 +83,41 @@ static int wait_for_room(size_t more)
 	return 0;
 }
 
-/* 0, or why there is none. */
-static int make_room(mo_buf *b, size_t n)
+static bool length_known(const molt_req *r)
 {
-	size_t before = b->cap, after = before ? before : 256;
+	return r->has_length && !r->chunked;
+}
+
+static uint64_t left_to_come(const molt_req *r)
+{
+	return r->length > r->body_read ? r->length - r->body_read : 0;
+}
+
+static void fit(mo_buf *b, size_t cap)
+{
+	size_t before = b->cap;
+
+	mo_buf_fit(b, cap);
+	mo_memory_count(before, b->cap);
+}
+
+/* Room for n more: twice what was there, but no more than can come, the byte that shows the
+ * end, and a NUL.  0, or why there is none. */
+static int make_room(const molt_req *r, mo_buf *b, size_t n)
+{
+	size_t cap = b->cap ? b->cap : 256;
 	int rc = 0;
 
 	if (b->cap - b->len >= n)
 		return 0;
-	while (after - b->len < n)
-		after *= 2; /* as mo_buf_reserve() does */
-	if (after > MO_MEMORY_FROM)
-		rc = wait_for_room(after - before);
-	if (rc == 0) {
-		mo_buf_reserve(b, n);
-		mo_memory_count(before, b->cap);
-	}
+	while (cap - b->len < n)
+		cap *= 2;
+	if (length_known(r) && left_to_come(r) + 2 < cap - b->len)
+		cap = b->len + (size_t)left_to_come(r) + 2;
+	if (cap > MO_MEMORY_FROM)
+		rc = wait_for_room(cap - b->cap);
+	if (rc == 0)
+		fit(b, cap);
 	return rc;
 }
 
@@ -106,9 +130,9 @@ static long read_more(molt_req *r, mo_buf *b)
 	if (n > LARGEST_READ)
 		n = LARGEST_READ;
 	/* No room for what cannot come; a byte, to see the end. */
-	if (r->has_length && !r->chunked && n > r->length - r->body_read)
-		n = r->length > r->body_read ? (size_t)(r->length - r->body_read) : 1;
-	got = make_room(b, n + 1);
+	if (length_known(r) && n > left_to_come(r))
+		n = left_to_come(r) ? (size_t)left_to_come(r) : 1;
+	got = make_room(r, b, n + 1);
 	if (got < 0)
 		return got;
 	got = r->ops->read(r, b->data + b->len, n);
@@ -125,8 +149,8 @@ void mo_req_put_body(molt_req *r, molt_str body)
 	if (body.len == 0)
 		return;
 	mo_arena_defer(&r->arena, free_body, &w->body);
+	fit(&w->body, body.len + 1);
 	mo_buf_str(&w->body, body);
-	mo_memory_count(0, w->body.cap);
 }
 
 static void body_on_loop(void *arg)
@@ -143,10 +167,12 @@ static void body_on_loop(void *arg)
 	} while (got > 0);
 	if (got < 0)
 		body_failed(r, got);
+	else if (w->body.cap - w->body.len > FIRST_READ) /* its length was not known */
+		fit(&w->body, w->body.len + 1);
 	w->has_body = true;
 }
 
-int molt_req_body(molt_req *r, molt_str *out)
+int mo_req_read_body(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
 
@@ -154,10 +180,58 @@ int molt_req_body(molt_req *r, molt_str *out)
 		w->has_body = true;
 	if (!w->has_body)
 		mo_on_loop(body_on_loop, r);
-	*out = (molt_str){ "", 0 };
-	if (!w->body_error && w->body.len)
-		*out = mo_strn(mo_buf_cstr(&w->body), w->body.len);
 	return w->body_error;
+}
+
+void mo_req_body_as_sent(mo_web *w, bool as_sent)
+{
+	if (w->parts_inside)
+		mo_multipart_end(w->parts, w->body.data, w->body.data, as_sent ? '\r' : '\0');
+}
+
+static void twin_on_loop(void *arg)
+{
+	molt_req *r = arg;
+	mo_web *w = mo_web_of(r);
+	size_t n = w->body.len + 1;
+	int rc = n > MO_MEMORY_FROM ? wait_for_room(n) : 0;
+
+	if (rc < 0) {
+		body_failed(r, rc);
+		return;
+	}
+	mo_arena_defer(&r->arena, free_body, &w->twin);
+	fit(&w->twin, n);
+	mo_buf_add(&w->twin, w->body.data, w->body.len);
+}
+
+/* A second body, once: what molt_req_body() gives has its CRs, and the parts have NULs. */
+static int make_twin(molt_req *r)
+{
+	mo_web *w = mo_web_of(r);
+
+	if (w->twin.len == 0)
+		mo_on_loop(twin_on_loop, r);
+	return w->body_error;
+}
+
+int molt_req_body(molt_req *r, molt_str *out)
+{
+	mo_web *w = mo_web_of(r);
+	mo_buf *b = &w->body;
+
+	*out = (molt_str){ "", 0 };
+	if (mo_req_read_body(r) < 0 || b->len == 0)
+		return w->body_error;
+	if (w->parts_inside) {
+		if (make_twin(r) < 0)
+			return w->body_error;
+		b = &w->twin;
+		mo_multipart_end(w->parts, w->body.data, b->data, '\r');
+	}
+	w->body_given = true;
+	*out = mo_strn(mo_buf_cstr(b), b->len);
+	return 0;
 }
 
 struct piece {
@@ -185,8 +259,10 @@ long molt_req_read(molt_req *r, void *buf, size_t n)
 		size_t left = w->body.len - w->body_at;
 
 		n = n < left ? n : left;
+		mo_req_body_as_sent(w, true);
 		if (n)
 			memcpy(buf, w->body.data + w->body_at, n);
+		mo_req_body_as_sent(w, false);
 		w->body_at += n;
 		return (long)n;
 	}
@@ -205,6 +281,26 @@ static bool type_is(molt_str type, molt_str want)
 	return mo_str_eq_ci(mo_str_trim(mo_str_split(&type, ';')), want);
 }
 
+/* In the body itself, unless its bytes were given away. */
+static void read_parts(molt_req *r, molt_str type)
+{
+	mo_web *w = mo_web_of(r);
+	mo_buf *b = &w->body;
+
+	if (w->body_given) {
+		if (make_twin(r) < 0)
+			return;
+		b = &w->twin;
+	}
+	if (mo_multipart_parse(&r->arena, type, b->data, b->len, &w->parts) == 0) {
+		w->parts_inside = b == &w->body;
+		return;
+	}
+	w->parts = NULL;
+	if (!r->head_sent)
+		r->status = 400;
+}
+
 /* Parses the body once, by its type.  A body that is no form gives empty lists;
  * one that claims to be and is broken is a 400. */
 static void read_form(molt_req *r)
@@ -213,20 +309,16 @@ static void read_form(molt_req *r)
 	const mo_field *type = mo_req_field(r, MO_F_CONTENT_TYPE);
 	bool plain = type && type_is(type->value, MO_STR("application/x-www-form-urlencoded"));
 	bool parts = type && type_is(type->value, MO_STR("multipart/form-data"));
-	molt_str body;
 
 	if (w->has_form)
 		return;
 	w->has_form = true;
-	if ((!plain && !parts) || molt_req_body(r, &body) < 0)
+	if ((!plain && !parts) || mo_req_read_body(r) < 0)
 		return;
 	if (plain)
-		w->form = mo_query_parse(&r->arena, body);
-	else if (mo_multipart_parse(&r->arena, type->value, body, &w->parts) < 0) {
-		w->parts = NULL;
-		if (!r->head_sent)
-			r->status = 400;
-	}
+		w->form = mo_query_parse(&r->arena, mo_strn(w->body.data, w->body.len));
+	else
+		read_parts(r, type->value);
 }
 
 static const mo_part *part_find(const mo_web *w, const char *name, bool is_file)
@@ -259,8 +351,6 @@ const char *molt_req_form(molt_req *r, const char *name)
 	return mo_req_text(r, molt_req_form_str(r, name));
 }
 
-/* The data is copied, because a byte of the body follows it where the NUL
- * belongs. */
 int molt_req_file(molt_req *r, const char *name, molt_file *out)
 {
 	const mo_part *part;
@@ -271,9 +361,8 @@ int molt_req_file(molt_req *r, const char *name, molt_file *out)
 	part = part_find(mo_web_of(r), name, true);
 	if (!part)
 		return -ENOENT;
-	out->name = mo_arena_strndup(&r->arena, part->filename.ptr, part->filename.len);
-	out->type = mo_arena_strndup(&r->arena, part->type.ptr, part->type.len);
-	out->data = mo_strn(mo_arena_strndup(&r->arena, part->data.ptr, part->data.len),
-			    part->data.len);
+	*out = (molt_file){ .name = part->filename.ptr,
+			    .type = part->type.ptr,
+			    .data = part->data };
 	return 0;
 }

@@ -54,6 +54,9 @@ typedef struct mo_web {
 	int body_error;
 	mo_buf body;    /* freed with the arena */
 	size_t body_at; /* molt_req_read() goes on here */
+	bool body_given; /* by molt_req_body(): it stays as it came */
+	bool parts_inside; /* parts lie in body, and a NUL behind each */
+	mo_buf twin; /* the body once more, for who asks for it and for its parts */
 	mo_value *values;
 	uint32_t decoded; /* bit i: match.params[i] is decoded and NUL-terminated */
 
@@ -72,6 +75,10 @@ void mo_error_page(molt_req *r, const char *why);
 
 /* body.c: the body that a former part of the request has read. */
 void mo_req_put_body(molt_req *r, molt_str body);
+/* molt_req_body() without giving it: reads it where that was not done yet. */
+int mo_req_read_body(molt_req *r);
+/* Makes the kept body what the client sent, and then again what the form's texts need. */
+void mo_req_body_as_sent(mo_web *w, bool as_sent);
 
 /* Does the path hold a slash that was sent as "%2F"? */
 static inline bool mo_req_has_kept_slash(const molt_req *r)

@@ -139,12 +139,10 @@ int molt_sse_subscribe(molt_req *r, const char *topic)
 
 static bool wanted(molt_req *r)
 {
-	molt_str body;
-
 	if (r->status != 200 || r->finished || mo_web_of(r)->failed ||
 	    mo_str_eq(r->method, MO_STR("HEAD")))
 		return false;
-	return r->body_state == MO_BODY_NONE || molt_req_body(r, &body) == 0;
+	return r->body_state == MO_BODY_NONE || mo_req_read_body(r) == 0;
 }
 
 void mo_web_sse_begin(molt_req *r)

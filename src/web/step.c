@@ -54,7 +54,6 @@ static void continue_on_loop(void *arg)
 static int have_body(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
-	molt_str body;
 
 	if (w->body_error)
 		return w->body_error;
@@ -62,7 +61,7 @@ static int have_body(molt_req *r)
 		return 0;
 	if (w->route && w->route->opts.stream_body)
 		return -EBUSY;
-	return molt_req_body(r, &body);
+	return mo_req_read_body(r);
 }
 
 static int go_on(struct call *c, const char *step)

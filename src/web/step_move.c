@@ -153,6 +153,7 @@ static void write_parts(mo_web *w, mo_web_step *s)
 
 	put_params(w, &params);
 	s->parts.len = 0;
+	mo_req_body_as_sent(w, true);
 	mo_step_parts_write_fixed(
 		&(mo_step_parts){ .name = mo_str(s->next->name),
 				  .state = mo_strn(s->next_state.data, s->next_state.len),
@@ -161,6 +162,7 @@ static void write_parts(mo_web *w, mo_web_step *s)
 				  .error_page = w->error_page,
 				  .params = mo_strn(params.data, params.len) },
 		&s->parts);
+	mo_req_body_as_sent(w, false);
 	mo_buf_free(&params);
 }
 

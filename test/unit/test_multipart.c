@@ -1,4 +1,4 @@
-/* Promises of http/multipart.c. */
+/* Promises of http/multipart.c.  Linked with --wrap=mo_malloc. */
 #include "unit.h"
 
 #include <errno.h>
@@ -14,6 +14,17 @@
 static mo_arena arena;
 static mo_part *parts;
 static char *blocks[2];
+
+/* Bytes that were asked for; all that an arena has comes from here. */
+static size_t asked;
+
+void *__real_mo_malloc(size_t n);
+void *__wrap_mo_malloc(size_t n);
+void *__wrap_mo_malloc(size_t n)
+{
+	asked += n;
+	return __real_mo_malloc(n);
+}
 
 static int set_up(void **state)
 {
@@ -43,8 +54,8 @@ static int parse_n(const char *type, const char *body, size_t n)
 	memcpy(blocks[0], type, type_len);
 	blocks[1] = mo_malloc(n);
 	memcpy(blocks[1], body, n);
-	return mo_multipart_parse(&arena, mo_strn(blocks[0], type_len), mo_strn(blocks[1], n),
-				  &parts);
+	asked = 0;
+	return mo_multipart_parse(&arena, mo_strn(blocks[0], type_len), blocks[1], n, &parts);
 }
 
 static int parse(const char *type, const char *body)
@@ -259,6 +270,85 @@ static void more_than_256_parts_are_too_many(void **state)
 	mo_buf_free(&b);
 }
 
+/* ---- memory ---- */
+
+/* What a form may take besides its body: the delimiter, a chunk, and what each part has. */
+#define FORM_MEMORY (2 * MO_ARENA_CHUNK)
+
+static size_t heads;
+
+/* count parts of the given head, with data of n bytes each. */
+static size_t memory_of(unsigned count, const char *head, size_t n)
+{
+	mo_buf b = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
+		mo_buf_fmt(&b, "--XX\r\n%s\r\n", head);
+		mo_buf_reserve(&b, n + 16);
+		memset(b.data + b.len, 'v', n);
+		b.len += n;
+		mo_buf_puts(&b, "\r\n");
+	}
+	mo_buf_puts(&b, "--XX--");
+	heads = count * strlen(head);
+	assert_int_equal(parse_n(TYPE, b.data, b.len), 0);
+	mo_buf_free(&b);
+	return asked;
+}
+
+static void a_forms_data_is_not_copied(void **state)
+{
+	static const char file[] = "Content-Disposition: form-data; name=f; filename=n\r\n";
+
+	assert_true(memory_of(1, FIELD("a"), 8 << 20) <= FORM_MEMORY);
+	assert_true(memory_of(1, file, 8 << 20) <= FORM_MEMORY);
+	for (unsigned n = 0; n <= 32768; n += 4096)
+		assert_true(memory_of(MO_MAX_PARTS, n & 4096 ? file : FIELD("a"), n) <=
+			    FORM_MEMORY + MO_MAX_PARTS * MO_PART_MEMORY + 2 * heads);
+}
+
+/* Each head as long as it may be, and full of what is read before it is known for useless. */
+static void a_part_takes_no_more_than_twice_its_head(void **state)
+{
+	char head[8192], *at = head;
+
+	at = stpcpy(at, "Content-Disposition: form-data; name=\"");
+	for (int i = 0; i < 3000; i++)
+		*at++ = 'n';
+	at = stpcpy(at, "\"");
+	for (int i = 0; i < 14; i++)
+		at = stpcpy(at, "; p=\"\"");
+	at = stpcpy(at, "; filename=\"");
+	for (int i = 0; i < 4000; i++)
+		*at++ = 'f';
+	at = stpcpy(at, "\"\r\n");
+	while (at < head + 8000)
+		at = stpcpy(at, "Content-Type:\r\n");
+	*at = '\0';
+	assert_true(memory_of(1, head, 2) <= FORM_MEMORY + MO_PART_MEMORY + 2 * heads);
+	assert_true(memory_of(MO_MAX_PARTS, head, 2) <=
+		    FORM_MEMORY + MO_MAX_PARTS * MO_PART_MEMORY + 2 * heads);
+}
+
+/* The NULs behind the parts are all that changes. */
+static void a_body_can_be_made_what_it_was(void **state)
+{
+	static const char body[] = "--XX\r\n" FIELD("a") "\r\none\r\n--XX\r\n" FIELD(
+		"b") "\r\n\r\n--XX--";
+	char copy[sizeof(body)];
+
+	assert_int_equal(parse(TYPE, body), 0);
+	assert_string_equal(parts->data.ptr, "one");
+	assert_string_equal(parts->next->data.ptr, "");
+	memcpy(copy, blocks[1], sizeof(body) - 1);
+	assert_memory_not_equal(copy, body, sizeof(body) - 1);
+	mo_multipart_end(parts, blocks[1], copy, '\r');
+	assert_memory_equal(copy, body, sizeof(body) - 1);
+	assert_string_equal(parts->data.ptr, "one");
+	assert_int_equal(parse_n(TYPE, body, sizeof(body) - 3), -EINVAL);
+	assert_memory_equal(blocks[1], body, sizeof(body) - 3);
+}
+
 /* CPU seconds for unit repeated to 4 MB between start and end. */
 static double time_body(const char *start, const char *unit, const char *end, int expected)
 {
@@ -270,7 +360,7 @@ static double time_body(const char *start, const char *unit, const char *end, in
 		mo_buf_puts(&b, unit);
 	mo_buf_puts(&b, end);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t0);
-	assert_int_equal(mo_multipart_parse(&arena, MO_STR(TYPE), mo_strn(b.data, b.len), &parts),
+	assert_int_equal(mo_multipart_parse(&arena, MO_STR(TYPE), b.data, b.len, &parts),
 			 expected);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t1);
 	mo_buf_free(&b);
@@ -329,6 +419,9 @@ int main(void)
 		T(a_file_name_is_its_last_component_only),
 		T(a_longer_word_is_no_boundary),
 		T(more_than_256_parts_are_too_many),
+		T(a_forms_data_is_not_copied),
+		T(a_part_takes_no_more_than_twice_its_head),
+		T(a_body_can_be_made_what_it_was),
 		T(hostile_bodies_cost_linear_time),
 		T(every_cut_and_every_changed_byte_is_survived),
 	};
