@@ -12,6 +12,7 @@
  *   /flood   flushes pieces until that fails
  *   /parts   the parts of the head     /defer   has a deferred call that sleeps
  *   /nostack asks for more stack than there is
+ *   /hold    keeps the loop until release_loop(), as no handler should
  *   /moment  the number of the loop's moment */
 #ifndef HTTP_APP_H
 #define HTTP_APP_H
@@ -20,11 +21,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -47,6 +50,39 @@ typedef struct server {
 } server;
 
 static server srv;
+
+/* ---- a loop that stands still ---- */
+
+static struct {
+	mo_timer timer;
+	sem_t entered, go;
+	bool held; /* the client's side: go has not been posted yet */
+} holder;
+
+static inline void hold_wait(sem_t *s)
+{
+	while (sem_wait(s) < 0)
+		continue;
+}
+
+static inline void hold_here(void)
+{
+	sem_post(&holder.entered);
+	hold_wait(&holder.go);
+}
+
+/* Waits until the loop stands still in hold_here(). */
+static inline void expect_held(void)
+{
+	hold_wait(&holder.entered);
+	holder.held = true;
+}
+
+static inline void release_loop(void)
+{
+	holder.held = false;
+	sem_post(&holder.go);
+}
 
 /* ---- the application ---- */
 
@@ -179,9 +215,9 @@ static void app_handle(molt_req *r)
 		serve_echo(r);
 	} else if (strcmp(path, "/sleep") == 0) {
 		serve_sleep(r);
-	} else if (strcmp(path, "/spin") == 0) {
-		usleep((useconds_t)number_of(r) * 1000); /* keeps the loop, as no handler should */
-		out_puts(r, "spun\n");
+	} else if (strcmp(path, "/hold") == 0) {
+		hold_here();
+		out_puts(r, "held\n");
 	} else if (strcmp(path, "/stream") == 0) {
 		serve_stream(r);
 	} else if (strcmp(path, "/file") == 0) {
@@ -271,43 +307,23 @@ static void on_loop(void (*fn)(void *), void *arg)
 	sem_destroy(&c.done);
 }
 
-static struct {
-	mo_timer timer;
-	sem_t entered, go;
-} holder;
-
-static inline void hold_wait(sem_t *s)
+static inline void hold_on_timer(mo_timer *t)
 {
-	while (sem_wait(s) < 0)
-		continue;
-}
-
-static inline void hold_stand_still(mo_timer *t)
-{
-	sem_post(&holder.entered);
-	hold_wait(&holder.go);
+	hold_here();
 }
 
 static inline void hold_start(void *arg)
 {
-	mo_timer_init(&holder.timer, hold_stand_still);
+	mo_timer_init(&holder.timer, hold_on_timer);
 	mo_timer_start(srv.loop, &holder.timer, 0);
 }
 
-/* The loop does nothing from here to release_loop(): what is sent or posted meanwhile
- * is announced to it together, in the order of coming. */
+/* The loop does nothing from here to release_loop(): what has arrived or was posted
+ * meanwhile is announced to it together, in the order of coming. */
 static inline void hold_loop(void)
 {
-	sem_init(&holder.entered, 0, 0);
-	sem_init(&holder.go, 0, 0);
 	on_loop(hold_start, NULL);
-	hold_wait(&holder.entered);
-}
-
-static inline void release_loop(void)
-{
-	usleep(20000);
-	sem_post(&holder.go);
+	expect_held();
 }
 
 static inline void set_limits(void *arg)
@@ -361,6 +377,9 @@ static void server_start(mo_tls *tls)
 	char *why = NULL;
 
 	memset(&srv, 0, sizeof(srv));
+	sem_init(&holder.entered, 0, 0);
+	sem_init(&holder.go, 0, 0);
+	holder.held = false;
 	srv.http.lim = (mo_http_limits){
 		.max_header = 16384,
 		.max_target = 8192,
@@ -405,6 +424,8 @@ static void server_stop(void)
 {
 	unsigned n;
 
+	if (holder.held) /* by a test that failed meanwhile */
+		release_loop();
 	if (srv.acceptor)
 		on_loop(stop_accepting, NULL);
 	on_loop(cut_all, &n);
@@ -477,6 +498,18 @@ static inline void say(int fd, const char *s)
 }
 
 /* What came until the end; *error: errno of the end, 0 for a proper one. */
+/* All that was said is in the server's queue, and announced if it was watched. */
+static inline void has_arrived(int fd)
+{
+	int left;
+
+	do {
+		assert_int_equal(ioctl(fd, SIOCOUTQ, &left), 0);
+		if (left > 0)
+			usleep(1000);
+	} while (left > 0);
+}
+
 static inline char *hear_all(int fd, int *error)
 {
 	mo_buf b = { 0 };

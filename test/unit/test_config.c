@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/outlet.h"
 #include "web/config.h"
 #include "web/server.h"
 
@@ -445,9 +446,7 @@ static void set_up_file_log(void)
 		return;
 	mo_info("not this");
 	mo_warn("but this");
-	/* A thread writes the lines. */
-	for (int i = 0; i < 10000 && (stat(path, &st) != 0 || st.st_size <= 20); i++)
-		usleep(1000);
+	mo_outlets_flush(20000, 20000);
 	if (stat(path, &st) == 0 && st.st_size > 20 && st.st_size < 100 && !unlink(path))
 		abort();
 }

@@ -136,6 +136,7 @@ static void one_whose_next_request_has_arrived_does_not_make_room(void **state)
 	hold_loop();
 	late = dial(); /* is announced first */
 	say(fds[0], HELLO);
+	has_arrived(fds[0]);
 	release_loop();
 	expect_answer(fds[0], 200, HELLO_BODY);
 	expect_end(fds[1]);

@@ -34,6 +34,8 @@ static void requests_that_are_announced_together_share_a_moment(void **state)
 	hold_loop();
 	say(a, ASK);
 	say(b, ASK);
+	has_arrived(a);
+	has_arrived(b);
 	release_loop();
 	first = hear_moment(a);
 	assert_int_equal(hear_moment(b), first);
@@ -63,6 +65,8 @@ static void one_behind_a_request_that_slept_has_its_own(void **state)
 	say(a, "GET /sleep?10 HTTP/1.1\r\nHost: a\r\n\r\n" ASK);
 	hold_loop();
 	say(b, ASK);
+	has_arrived(b);
+	usleep(20000); /* the sleep is over, too */
 	release_loop();
 	expect_answer(a, 200, "slept\n");
 	first = hear_moment(a);
@@ -82,6 +86,8 @@ static void a_new_connection_has_its_own(void **state)
 	b = dial();
 	say(a, ASK);
 	say(b, ASK);
+	has_arrived(a);
+	has_arrived(b);
 	release_loop();
 	first = hear_moment(a);
 	assert_true(hear_moment(b) != first);
@@ -100,6 +106,8 @@ static void after_many_events_of_a_turn_each_has_its_own(void **state)
 	hold_loop();
 	for (int i = 0; i < SOME; i++)
 		say(fds[i], ASK);
+	for (int i = 0; i < SOME; i++)
+		has_arrived(fds[i]);
 	release_loop();
 	for (int i = 0; i < SOME; i++)
 		moments[i] = hear_moment(fds[i]);

@@ -306,6 +306,7 @@ static void requests_that_are_there_bring_no_time_along(void **state)
 	pipeline_of(text, n);
 	hold_loop();
 	say(fd, text);
+	has_arrived(fd);
 	assert_true(mo_loop_post(srv.loop, pack_and_look, &left));
 	release_loop();
 	for (int i = 0; i < 32; i++)

@@ -60,21 +60,42 @@ static void a_call_runs_on_a_pool_thread_and_returns_when_done(void **state)
 	assert_true(ran);
 }
 
-typedef struct shared {
-	atomic_int now, most, done;
-	int loop_turns;
-} shared;
+#define WAIT_MS 20000
+
+/* Calls that stay until all have come: as many as may run do, the others wait. */
+typedef struct crowd {
+	atomic_int now, most, done, missed;
+	int calls, together;
+	atomic_bool met;
+	mo_pool_state state; /* when they had met */
+} crowd;
+
+static void crowd_met(crowd *c, const mo_pool_state *s)
+{
+	if (!atomic_exchange(&c->met, true))
+		c->state = *s;
+}
 
 static void busy_call(void *arg)
 {
-	shared *s = arg;
-	int now = atomic_fetch_add(&s->now, 1) + 1, most = atomic_load(&s->most);
+	crowd *c = arg;
+	int now = atomic_fetch_add(&c->now, 1) + 1, most = atomic_load(&c->most);
+	molt_time until = mo_deadline(WAIT_MS);
 
-	while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now))
+	while (now > most && !atomic_compare_exchange_weak(&c->most, &most, now))
 		;
-	block_ms(30);
-	atomic_fetch_sub(&s->now, 1);
-	atomic_fetch_add(&s->done, 1);
+	while (!atomic_load(&c->met) && mo_now() < until) {
+		mo_pool_state s = mo_pool_state_now();
+
+		if (atomic_load(&c->now) >= c->together && s.queued == c->calls - c->together)
+			crowd_met(c, &s);
+		else
+			block_ms(1);
+	}
+	if (!atomic_load(&c->met))
+		atomic_fetch_add(&c->missed, 1);
+	atomic_fetch_sub(&c->now, 1);
+	atomic_fetch_add(&c->done, 1);
 }
 
 static void runs_busy(void *arg)
@@ -82,33 +103,35 @@ static void runs_busy(void *arg)
 	assert_int_equal(mo_pool_run(busy_call, arg), 0);
 }
 
-static void run_crowd(shared *s, int limit, int calls)
+static void run_crowd(crowd *c, int limit)
 {
 	mo_loop *l = mo_loop_new(0);
 
 	mo_pool_set_limit(limit);
-	for (int i = 0; i < calls; i++)
-		mo_loop_spawn(l, runs_busy, s);
+	for (int i = 0; i < c->calls; i++)
+		mo_loop_spawn(l, runs_busy, c);
 	mo_loop_stop(l);
 	mo_loop_run(l);
 	mo_loop_free(l);
-	assert_int_equal(atomic_load(&s->done), calls);
+	assert_int_equal(atomic_load(&c->done), c->calls);
+	assert_int_equal(atomic_load(&c->missed), 0);
+	assert_int_equal(atomic_load(&c->most), c->together);
+	assert_int_equal(c->state.threads, c->together);
+	assert_int_equal(c->state.busy, c->together);
 }
 
 static void calls_run_side_by_side(void **state)
 {
-	shared s = { 0 };
+	crowd c = { .calls = 16, .together = 16 };
 
-	run_crowd(&s, 64, 16);
-	assert_true(atomic_load(&s.most) >= 8);
+	run_crowd(&c, 64);
 }
 
 static void no_more_threads_than_the_limit_and_the_rest_waits_in_line(void **state)
 {
-	shared s = { 0 };
+	crowd c = { .calls = 20, .together = 3 };
 
-	run_crowd(&s, 3, 20);
-	assert_int_equal(atomic_load(&s.most), 3);
+	run_crowd(&c, 3);
 }
 
 /* ---- shares of names ------------------------------------------------------ */
@@ -212,27 +235,46 @@ static void the_largest_that_was_asked_for_counts(void **state)
 	assert_int_equal(mo_pool_state_now().queue_limit, 20);
 }
 
+static struct {
+	atomic_int turns;
+	atomic_bool done;
+} turning;
+
+/* Ends when the loop has gone on. */
+static void until_turns(void *arg)
+{
+	molt_time until = mo_deadline(WAIT_MS);
+
+	while (atomic_load(&turning.turns) < 3 && mo_now() < until)
+		block_ms(1);
+	*(bool *)arg = atomic_load(&turning.turns) >= 3;
+	atomic_store(&turning.done, true);
+}
+
+static void runs_until_turns(void *arg)
+{
+	assert_int_equal(mo_pool_run(until_turns, arg), 0);
+}
+
 static void counts_turns(void *arg)
 {
-	shared *s = arg;
-
-	while (atomic_load(&s->done) == 0) {
-		s->loop_turns++;
+	while (!atomic_load(&turning.done)) {
+		atomic_fetch_add(&turning.turns, 1);
 		mo_co_sleep(1);
 	}
 }
 
 static void the_loop_goes_on_meanwhile(void **state)
 {
-	shared s = { 0 };
 	mo_loop *l = mo_loop_new(0);
+	bool went_on = false;
 
-	mo_loop_spawn(l, runs_busy, &s);
-	mo_loop_spawn(l, counts_turns, &s);
+	mo_loop_spawn(l, runs_until_turns, &went_on);
+	mo_loop_spawn(l, counts_turns, NULL);
 	mo_loop_stop(l);
 	mo_loop_run(l);
 	mo_loop_free(l);
-	assert_true(s.loop_turns >= 3);
+	assert_true(went_on);
 }
 
 static void deep_call(void *arg)
@@ -363,12 +405,9 @@ int main(void)
 		cmocka_unit_test_teardown(calls_run_side_by_side, forget_pool),
 		cmocka_unit_test_teardown(no_more_threads_than_the_limit_and_the_rest_waits_in_line,
 					  forget_pool),
-		cmocka_unit_test_teardown(a_name_leaves_threads_to_the_others,
-					  forget_pool),
-		cmocka_unit_test_teardown(calls_over_the_limit_of_a_name_are_refused,
-					  forget_pool),
-		cmocka_unit_test_teardown(the_largest_that_was_asked_for_counts,
-					  forget_pool),
+		cmocka_unit_test_teardown(a_name_leaves_threads_to_the_others, forget_pool),
+		cmocka_unit_test_teardown(calls_over_the_limit_of_a_name_are_refused, forget_pool),
+		cmocka_unit_test_teardown(the_largest_that_was_asked_for_counts, forget_pool),
 		cmocka_unit_test(the_loop_goes_on_meanwhile),
 		cmocka_unit_test(pool_threads_have_a_large_stack),
 		cmocka_unit_test(an_op_runs_in_the_coroutine_that_called_and_may_park),

@@ -134,6 +134,7 @@ typedef struct copy {
 	int fd;
 	mo_addr peer;
 	mo_buf state, bytes;
+	long requests; /* when it has been taken; a short wait may be over soon */
 } copy;
 
 static void adopt_now(void *arg)
@@ -152,6 +153,7 @@ static void adopt_now(void *arg)
 				  &mo_protocol_step, w->step));
 	/* The counters of the test's app belong to one generation. */
 	atomic_fetch_add(&srv.running, 1);
+	c->requests = (long)mo_http_counted(&srv.http).requests;
 }
 
 static void move_it(void)
@@ -168,7 +170,7 @@ static void move_it(void)
 	assert_int_equal(mo_http_counted(&srv.http).requests, 0);
 	atomic_fetch_sub(&srv.running, 1);
 	on_loop(adopt_now, &c);
-	assert_int_equal(mo_http_counted(&srv.http).requests, 1);
+	assert_int_equal(c.requests, 1);
 	mo_buf_free(&c.state);
 	mo_buf_free(&c.bytes);
 }
