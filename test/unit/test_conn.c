@@ -347,6 +347,8 @@ static void an_event_stream_ends_at_once_in_a_drain(void **state)
 	size_t n = 0;
 	ssize_t k;
 
+	LIMIT(ws_ping, 60000);
+	LIMIT(ws_max_queue, 4096);
 	srv.http.app.handle = serve_stream_events;
 	say(fd, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
 	free(hear_head(fd));
