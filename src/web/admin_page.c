@@ -147,8 +147,11 @@ void mo_admin_ask_page(mo_buf *out, const char *base, const char *nonce, const c
 	mo_html_escape(&b, base);
 	mo_buf_fmt(&b, "/%s\">\n", what);
 	if (exe && *exe && !strcmp(what, "restart")) {
-		mo_buf_puts(&b, "<label for=\"exe\">With the program</label>\n"
-				"<input id=\"exe\" name=\"newExeFilePath\" readonly value=\"");
+		/* As text: a field would cut a long path, and this is what the reader judges. */
+		mo_buf_puts(&b, "<p>With the program <code id=\"exe\">");
+		mo_html_escape(&b, exe);
+		mo_buf_puts(&b, "</code></p>\n"
+				"<input type=\"hidden\" name=\"newExeFilePath\" value=\"");
 		mo_html_escape(&b, exe);
 		mo_buf_puts(&b, "\">\n");
 	}

@@ -158,50 +158,80 @@ static void put_answers(mo_buf *b, json_t *answers)
 	{
 		if (!json_integer_value(n))
 			continue;
+		mo_buf_puts(b, "<span class=\"whole\">");
 		mo_html_escape(b, class);
-		mo_buf_fmt(b, ": %" PRId64 " ", (int64_t)json_integer_value(n));
+		mo_buf_fmt(b, ": %" PRId64 "</span> ", (int64_t)json_integer_value(n));
 	}
 }
 
-static void put_cell(mo_buf *b, const json_t *o, const char *key)
+/* The columns of the table.  Each cell has its column's title as a label, too, which a
+ * narrow window shows in place of the head. */
+enum { NAME, STATE, LISTENERS, GRACEFUL, CONNECTIONS, RUNNING, REQUESTS, ANSWERS, COLUMNS };
+
+static const struct {
+	const char *title;
+	const char *number; /* the member that a column of numbers shows */
+} columns[COLUMNS] = {
+	[NAME] = { "Name", NULL },
+	[STATE] = { "State", NULL },
+	[LISTENERS] = { "Listeners", NULL },
+	[GRACEFUL] = { "Graceful", NULL },
+	[CONNECTIONS] = { "Connections", "connections" },
+	[RUNNING] = { "Running", "requests" },
+	[REQUESTS] = { "Requests", "total_requests" },
+	[ANSWERS] = { "Answers", NULL },
+};
+
+static void put_cell(mo_buf *b, const json_t *s, int column)
 {
-	mo_buf_puts(b, "</td><td class=\"n\">");
-	put_value(b, json_object_get(o, key));
+	switch (column) {
+	case NAME:
+		mo_html_escape(b, text_of(s, "name"));
+		break;
+	case STATE:
+		put_tag(b, text_of(s, "state"));
+		break;
+	case LISTENERS:
+		put_listeners(b, json_object_get(s, "listeners"));
+		break;
+	case GRACEFUL:
+		mo_buf_puts(b, json_is_true(json_object_get(s, "graceful")) ? "yes" : "no");
+		break;
+	case ANSWERS:
+		put_answers(b, json_object_get(s, "answers"));
+		break;
+	default:
+		put_value(b, json_object_get(s, columns[column].number));
+	}
 }
 
-static void put_server(mo_buf *b, const json_t *s)
+static const char *class_of(int column)
 {
-	mo_buf_puts(b, "<tr><td>");
-	mo_html_escape(b, text_of(s, "name"));
-	mo_buf_puts(b, "</td><td>");
-	put_tag(b, text_of(s, "state"));
-	mo_buf_puts(b, "</td><td>");
-	put_listeners(b, json_object_get(s, "listeners"));
-	mo_buf_puts(b, "</td><td>");
-	mo_buf_puts(b, json_is_true(json_object_get(s, "graceful")) ? "yes" : "no");
-	put_cell(b, s, "connections");
-	put_cell(b, s, "requests");
-	put_cell(b, s, "total_requests");
-	mo_buf_puts(b, "</td><td>");
-	put_answers(b, json_object_get(s, "answers"));
-	mo_buf_puts(b, "</td></tr>\n");
+	return columns[column].number ? " class=\"n\"" : "";
 }
 
 static void put_servers(mo_buf *b, const json_t *servers)
 {
 	size_t i;
+	int c;
 	const json_t *s;
 
-	mo_buf_puts(b,
-		    "<section aria-labelledby=\"h-servers\"><h2 id=\"h-servers\">Servers</h2>"
-		    "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Name</th>"
-		    "<th scope=\"col\">State</th><th scope=\"col\">Listeners</th>"
-		    "<th scope=\"col\">Graceful</th><th scope=\"col\" class=\"n\">Connections</th>"
-		    "<th scope=\"col\" class=\"n\">Running</th>"
-		    "<th scope=\"col\" class=\"n\">Requests</th>"
-		    "<th scope=\"col\">Answers</th></tr></thead><tbody>\n");
-	json_array_foreach(servers, i, s) put_server(b, s);
-	mo_buf_puts(b, "</tbody></table></div></section>\n");
+	mo_buf_puts(b, "<section aria-labelledby=\"h-servers\">"
+		       "<h2 id=\"h-servers\">Servers</h2><table><thead><tr>");
+	for (c = 0; c < COLUMNS; c++)
+		mo_buf_fmt(b, "<th scope=\"col\"%s>%s</th>", class_of(c), columns[c].title);
+	mo_buf_puts(b, "</tr></thead><tbody>\n");
+	json_array_foreach(servers, i, s)
+	{
+		mo_buf_puts(b, "<tr>");
+		for (c = 0; c < COLUMNS; c++) {
+			mo_buf_fmt(b, "<td data-label=\"%s\"%s>", columns[c].title, class_of(c));
+			put_cell(b, s, c);
+			mo_buf_puts(b, "</td>");
+		}
+		mo_buf_puts(b, "</tr>\n");
+	}
+	mo_buf_puts(b, "</tbody></table></section>\n");
 }
 
 /* ---- receipts ---------------------------------------------------------------- */
@@ -232,7 +262,7 @@ static void put_lines(mo_buf *b, const json_t *lines)
 
 	if (!json_array_size(lines))
 		return;
-	mo_buf_puts(b, "<dt>Last lines</dt><dd><pre tabindex=\"0\">");
+	mo_buf_puts(b, "<dt>Last lines</dt><dd><pre>");
 	json_array_foreach(lines, i, line)
 	{
 		put_value(b, line);

@@ -26,6 +26,11 @@ def program(name):
     return path
 
 
+def needs(name):
+    """Leaves a test out where a command is not installed."""
+    return unittest.skipUnless(shutil.which(name), name + " is not installed")
+
+
 def eventually(check, timeout=5, step=0.02):
     """Calls check() until it gives something true, and returns that; the last
     value when the time is over."""

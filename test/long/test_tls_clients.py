@@ -1,19 +1,16 @@
 """GnuTLS, Node and Chromium keep their HTTPS connection through restarts.  curl,
 openssl and Python are in test/restart/test_tls.py."""
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 import time
-import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "restart")]
-import ws  # noqa: E402
-from case import SLOW, eventually, main  # noqa: E402
+from browser import Browser  # noqa: E402
+from case import SLOW, eventually, main, needs  # noqa: E402
 from test_tls import TlsCase  # noqa: E402
 
 RESTARTS = 10
@@ -30,10 +27,6 @@ require('readline').createInterface({ input: process.stdin }).on('line', () => {
   req.on('error', e => console.log('failed ' + e.message));
 });
 """
-
-
-def needs(name):
-    return unittest.skipUnless(shutil.which(name), name + " is not installed")
 
 
 class Talker:
@@ -132,56 +125,6 @@ class Others(TlsCase):
                              (srv.pid, "true" if i else "false"))
             self.restarted(srv)
         print("node: one connection, %d restarts" % RESTARTS, flush=True)
-
-
-class Browser:
-    """Headless Chromium, driven by its debugging protocol."""
-
-    def __init__(self, directory, url):
-        self.proc = subprocess.Popen(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-             "--ignore-certificate-errors", "--remote-debugging-port=0",
-             "--user-data-dir=" + directory, url], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.ws = None
-        self.number = 0
-        self.attach(os.path.join(directory, "DevToolsActivePort"))
-
-    def attach(self, path):
-        end = time.monotonic() + 30 * SLOW
-        while not os.path.exists(path) or open_lines(path) < 2:
-            if time.monotonic() > end or self.proc.poll() is not None:
-                raise AssertionError("chromium does not start")
-            time.sleep(0.05)
-        with open(path) as f:
-            port = int(f.readline())
-        page = None
-        while not page:
-            text = subprocess.check_output(["curl", "-sS", "--noproxy", "*",
-                                            "http://127.0.0.1:%d/json/list" % port])
-            page = next((p for p in json.loads(text) if p["type"] == "page"), None)
-        path = "/" + page["webSocketDebuggerUrl"].split("/", 3)[3]
-        self.ws = ws.WebSocket(("127.0.0.1", port), path, timeout=30 * SLOW)
-
-    def evaluate(self, script):
-        self.number += 1
-        self.ws.send(json.dumps({"id": self.number, "method": "Runtime.evaluate", "params": {
-            "expression": script, "awaitPromise": True, "returnByValue": True}}))
-        while True:
-            message = json.loads(self.ws.recv())
-            if message.get("id") == self.number:
-                return message["result"]["result"].get("value")
-
-    def close(self):
-        if self.ws:
-            self.ws.close_socket()
-        self.proc.terminate()
-        self.proc.wait()
-
-
-def open_lines(path):
-    with open(path) as f:
-        return len(f.readlines())
 
 
 class Chromium(TlsCase):

@@ -375,7 +375,8 @@ static void a_browsers_get_shows_a_button(void **state)
 	field("Sec-Fetch-Site", "none");
 	mo_admin_on_restart(&req);
 	answers(200, "<form method=\"post\" action=\"/debug/admin/restart\">");
-	answers(200, "name=\"newExeFilePath\" readonly value=\"/srv/&lt;new&gt;\"");
+	answers(200, "<code id=\"exe\">/srv/&lt;new&gt;</code>");
+	answers(200, "type=\"hidden\" name=\"newExeFilePath\" value=\"/srv/&lt;new&gt;\"");
 	mo_admin_on_shutdown(&req);
 	answers(200, "<form method=\"post\" action=\"/debug/admin/shutdown\">");
 	mo_admin_on_rollback(&req);
@@ -671,6 +672,36 @@ static void the_page_works_without_script_and_loads_nothing(void **state)
 	assert_null(strstr(now.out.data, "onclick"));
 }
 
+/* A narrow window shows the label in place of the head: none may be missing or differ. */
+static void each_cell_has_its_columns_title_as_label(void **state)
+{
+	static const char *const titles[] = { "Name",        "State",   "Listeners", "Graceful",
+					      "Connections", "Running", "Requests",  "Answers" };
+	char text[64];
+	const char *head, *cell;
+	size_t i;
+
+	now.method = "GET";
+	mo_admin_on_page(&req);
+	head = strstr(mo_buf_cstr(&now.out), "<thead>");
+	assert_non_null(head);
+	cell = strstr(head, "<tbody>");
+	assert_non_null(cell);
+	for (i = 0; i < MO_COUNTOF(titles); i++) {
+		snprintf(text, sizeof(text), ">%s</th>", titles[i]);
+		head = strstr(head, text);
+		assert_non_null(head);
+		cell = strstr(cell, "<td");
+		assert_non_null(cell);
+		snprintf(text, sizeof(text), "<td data-label=\"%s\"", titles[i]);
+		assert_memory_equal(cell, text, strlen(text));
+		cell++;
+	}
+	cell = strstr(cell, "<td");
+	assert_true(!cell || !strncmp(cell, "<td data-label=\"Name\"", 21));
+	answers(200, "content: attr(data-label)");
+}
+
 static void each_page_has_a_nonce_of_its_own(void **state)
 {
 	char first[128] = "", *at;
@@ -757,6 +788,7 @@ int main(void)
 		T(the_control_socket_may_start_any_program),
 		T(the_page_escapes_what_it_shows),
 		T(the_page_works_without_script_and_loads_nothing),
+		T(each_cell_has_its_columns_title_as_label),
 		T(each_page_has_a_nonce_of_its_own),
 		T(a_receipt_is_shown_whole),
 		T(a_status_without_members_is_shown_all_the_same),
