@@ -210,7 +210,9 @@ class Takeover(Base):
         outcomes = []
         with load.Running(self.port, "reused", 4, mix="get", timeout=20 * SLOW) as run:
             for i in range(10 if SHORT else 30):
-                new = self.one(wait=False)
+                # Another path each time: what was taken back is refused for a while.
+                self.put("1", "app%d" % i)
+                new = self.one(name="app%d" % i, wait=False)
                 time.sleep(pick.random() * (0.2 if SHORT else 0.04))  # a slow build
                 kill(new.proc.pid, signal.SIGSTOP if i % 4 == 3 else signal.SIGKILL)
                 if i % 4 == 3:
@@ -227,7 +229,8 @@ class Takeover(Base):
         self.assertEqual(set(report["by_kind"]) - {"fresh_reset", "eof_before_answer", "partial",
                                                    "reused_reset"}, set(), report)
         self.ours(old)
-        self.ours(self.one())
+        self.put("1", "last")
+        self.ours(self.one(name="last"))
 
     def test_a_successor_that_dies_in_the_bake_is_taken_back_with_the_path(self):
         old = self.first(env={"MOLT_SERVER_BAKETIME": "30s"})
