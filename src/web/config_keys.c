@@ -92,8 +92,8 @@ static const mo_key keys[] = {
 	BOOL("keepAlive", keep_alive, "true", "Keep connections open between requests."),
 	INT("maxConnections", 1, 1000000, max_connections, "10000",
 	    "Connections open at once. At the limit the one that has been idle for the longest "
-	    "time is closed for a new one; without an idle one new ones wait in the kernel's "
-	    "queue."),
+	    "time, of the loop that accepts, is closed for a new one; without an idle one new "
+	    "ones wait in the kernel's queue."),
 	INT("backlog", 0, 65535, backlog, "0", "Length of that queue; 0: `net.core.somaxconn`."),
 	INT("loops", 0, 256, loops, "0",
 	    "Event loops (threads) of the process, the largest that any server asks for; 0: as "

@@ -166,7 +166,7 @@ class Crowds(Timed):
             conn.close()
 
     def test_idle_connections_at_the_limit_make_room(self):
-        srv = self.app(maxConnections="5")
+        srv = self.app(maxConnections="5", loops="1")  # each loop knows its own connections
         idle = [self.connect(srv) for _ in range(5)]
         for conn in idle:
             conn.request("GET", "/")

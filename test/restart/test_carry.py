@@ -3,7 +3,6 @@ directory, umask, standard streams, descriptors, variables of the handover."""
 import os
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import procs  # noqa: E402
@@ -169,16 +168,17 @@ class Hidden(RestartCase):
         self.restarted(srv)
         env = dict(line.split("=", 1) for line in self.text(srv, "/child-env").splitlines()
                    if "=" in line)
-        child = subprocess.Popen([self.path("app")], env=env, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT)
-        try:
-            time.sleep(0.5)
-            self.assertIsNone(child.poll(), "it could not start")
-            self.assertEqual(self.serving_pid(srv), srv.pid)
-        finally:
-            child.kill()
-            out, _ = child.communicate()
-        self.assertIn(b"http server started listening", out)
+        with open(self.path("child.log"), "wb+") as log:
+            child = subprocess.Popen([self.path("app")], env=env, stdout=log,
+                                     stderr=subprocess.STDOUT)
+            try:
+                self.assertTrue(eventually(lambda: b"http server started listening" in
+                                           os.pread(log.fileno(), 1 << 16, 0)), "it does not serve")
+                self.assertIsNone(child.poll(), "it could not start")
+                self.assertEqual(self.serving_pid(srv), srv.pid)
+            finally:
+                child.kill()
+                child.wait()
 
 
 if __name__ == "__main__":
