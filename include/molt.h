@@ -124,11 +124,24 @@ typedef struct molt_server_opts {
 				    answer go on without it: small and cheap      */
 	int tls_key_limit;	 /* records of TLS 1.3 that are sent with one key, 16 to
 				    16777216; 0: 8388608 (RFC 8446 section 5.5)   */
+	/* New members come below; see molt_server_configure_sized(). */
+	size_t memory_budget;	 /* bytes of the whole process for what clients make it
+				    keep (the least that any server asks for); 0: half of
+				    what the process may use; doc/http.md            */
 } molt_server_opts;
 
 /* Replaces every option; zero members mean their defaults.  -EINVAL for a value
  * out of range, -EBUSY once started. */
 MOLT_API int molt_server_configure(molt_server *s, const molt_server_opts *o);
+/* The same with the size of *o in bytes, which the macro fills in: a program that was
+ * compiled when the struct had fewer members goes on to work with a newer library, and
+ * the members that it does not know have their defaults.  The plain function (of a program
+ * from before the macro, by dlsym(), of another language) has the members up to
+ * tls_key_limit.  -EINVAL for a size that is less, or for members that this library does
+ * not know and that are not zero. */
+MOLT_API int molt_server_configure_sized(molt_server *s, const molt_server_opts *o, size_t size);
+#define molt_server_configure(s, o) \
+	molt_server_configure_sized((s), (o), sizeof(molt_server_opts))
 
 typedef struct molt_listen_opts {
 	const char *cert, *key; /* PEM paths; both or neither; both: HTTPS      */
@@ -466,6 +479,9 @@ MOLT_API int molt_res_get_status(const molt_req *r);
 MOLT_API int molt_res_header(molt_req *r, const char *name, const char *value);
 /* Adds another field of the same name (Link, Vary ...). */
 MOLT_API int molt_res_header_add(molt_req *r, const char *name, const char *value);
+/* Gathers body.  A failure stays: -EPIPE (the client has gone), -ETIMEDOUT (the route's
+ * time is over), -EALREADY (the answer is complete), -ENOBUFS (memoryBudget is used up: the
+ * client gets 503, or sees that the answer is cut).  So do the other functions that gather. */
 MOLT_API int molt_res_write(molt_req *r, const void *buf, size_t n);
 MOLT_API int molt_res_puts(molt_req *r, const char *line); /* adds '\n' */
 MOLT_API int molt_res_printf(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
@@ -538,7 +554,8 @@ MOLT_API int molt_sse_send(molt_req *r, const char *event, const char *id, const
 /* ---- WebSocket ------------------------------------------------------- */
 /* RFC 6455 over HTTP/1.1 and HTTPS, with permessage-deflate (RFC 7692) when the
  * client offers it.  The library answers pings, sends its own (ws_ping), checks
- * masks, fragments, UTF-8 and sizes, and closes with 1002, 1007 and 1009.  A bad
+ * masks, fragments, UTF-8 and sizes, and closes with 1002, 1007, 1009 and, when
+ * memoryBudget is used up, 1013.  A bad
  * handshake is answered with 400 or 426, a page of another host with 403 (see
  * ws_origins). */
 

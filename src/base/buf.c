@@ -9,18 +9,23 @@
 #include "base/digits.h"
 #include "base/mem.h"
 
-void mo_buf_reserve(mo_buf *b, size_t more)
+size_t mo_buf_grown(const mo_buf *b, size_t more)
 {
 	size_t want, cap = b->cap ? b->cap : 256;
 
-	if (b->cap - b->len >= more)
-		return;
 	MO_CHECK(more <= SIZE_MAX / 2 - b->len);
 	want = b->len + more;
 	while (cap < want)
 		cap *= 2;
-	b->data = mo_realloc(b->data, cap);
-	b->cap = cap;
+	return cap;
+}
+
+void mo_buf_reserve(mo_buf *b, size_t more)
+{
+	if (b->cap - b->len >= more)
+		return;
+	b->cap = mo_buf_grown(b, more);
+	b->data = mo_realloc(b->data, b->cap);
 }
 
 void mo_buf_fit(mo_buf *b, size_t cap)

@@ -16,6 +16,7 @@ typedef struct mo_buf {
 } mo_buf;
 
 void mo_buf_reserve(mo_buf *b, size_t more); /* cap - len becomes >= more */
+size_t mo_buf_grown(const mo_buf *b, size_t more); /* the capacity that makes */
 void mo_buf_fit(mo_buf *b, size_t cap);      /* the capacity becomes cap, or len */
 void mo_buf_add(mo_buf *b, const void *p, size_t n);
 void mo_buf_str(mo_buf *b, molt_str s);

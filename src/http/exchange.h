@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "http/h1_parse.h"
+#include "http/memory.h"
 #include "net/addr.h"
 #include "rt/co.h"
 #include "rt/loop.h"
@@ -100,6 +101,7 @@ struct molt_req {
 	int status;
 	mo_out_field *out_fields, **out_tail;
 	mo_buf out;	    /* body bytes not yet given to send */
+	size_t out_counted; /* ... and their part in the budget (memory.h) */
 	int64_t res_length; /* see send; -1 */
 	bool head_sent;
 	bool finished;	    /* the last byte was given to the protocol */
@@ -112,6 +114,12 @@ struct molt_req {
 	size_t stack_size; /* set by app->route() */
 	void *web;
 };
+
+/* After whatever has made the output grow. */
+static inline void mo_out_count(molt_req *r)
+{
+	mo_memory_track(&r->out_counted, r->out.cap);
+}
 
 /* The upper layer's part. */
 typedef struct mo_http_app {

@@ -129,10 +129,12 @@ static enum next next_request(mo_conn *c)
 	mo_h1_req *q;
 	int n = mo_h1_parse(h->in + h->in_at, mo_h1_unread(h), &limits, &head, fields);
 
-	if (n == 0 && mo_h1_unread(h) < head_room(c))
+	if (n == 0 && mo_h1_unread(h) < head_room(c) && !h->no_room)
 		return NEXT_PARTIAL;
 	if (n <= 0) {
-		refuse(c, n < 0 ? -n : 431, (molt_str){ 0 });
+		if (h->no_room)
+			mo_memory_refused();
+		refuse(c, n < 0 ? -n : h->no_room ? 503 : 431, (molt_str){ 0 });
 		return NEXT_REFUSED;
 	}
 	mo_conn_request_begins(c);

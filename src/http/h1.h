@@ -50,6 +50,7 @@ typedef struct mo_h1_req {
 	enum mo_h1_framing framing;
 	bool head_only;   /* HEAD */
 	uint64_t left;    /* of Content-Length */
+	size_t head_size; /* of the head's copy */
 	struct mo_h1 *h1; /* of its connection, also when that was upgraded */
 	bool waits;       /* it ends as bytes, and goes on later; see h1_step.c */
 } mo_h1_req;
@@ -77,6 +78,7 @@ typedef struct mo_h1 {
 	bool drained;         /* the last read got less than it could have taken */
 	bool cut;             /* closing without a proper end */
 	bool reset;           /* ... that only a reset can show */
+	bool no_room;         /* the budget of memory ends the head that comes */
 	bool upgraded;        /* the connection is another protocol's; see h1_upgrade.c */
 	_Atomic uint8_t peer; /* enum mo_h1_peer, for any thread */
 } mo_h1;
@@ -115,10 +117,12 @@ static inline size_t mo_h1_gathered(const mo_h1 *h)
 /* Room to read into: at the end of the input, else by moving, else by growing.
  * false: there is none. */
 bool mo_h1_make_room(mo_conn *c, size_t limit);
+/* The buffer back, to the loop or the heap. */
+void mo_h1_input_put(mo_h1 *h, mo_loop *l);
 /* Drops n bytes of the input; gives the buffer back when it is empty. */
 void mo_h1_consume(mo_conn *c, size_t n);
 /* One read into the input buffer, which may grow to limit.  > 0; 0 at the end;
- * -EAGAIN; -ENOBUFS when it is full; other errors mean dead. */
+ * -EAGAIN; -ENOBUFS when it is full, or no_room; other errors mean dead. */
 MO_H1_BY_SYSCALL ssize_t mo_h1_fill(mo_conn *c, size_t limit)
 {
 	mo_h1 *h = mo_h1_of(c);

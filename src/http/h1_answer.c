@@ -169,6 +169,8 @@ size_t mo_h1_refusal_put(char out[MO_H1_REFUSAL_MAX], mo_conn *c, int status, mo
 		p = mo_put_u64(p, 3 + 1 + strlen(reason) + 1);
 	else
 		p = mo_put_u64(p, text.len);
+	if (status == 503)
+		p = PUT(p, "\r\nRetry-After: 1");
 	p = PUT(p, "\r\nConnection: close\r\n\r\n");
 	if (head_only)
 		return (size_t)(p - out);

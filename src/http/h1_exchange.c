@@ -108,6 +108,8 @@ static void forget(void *arg)
 {
 	molt_req *r = arg;
 
+	mo_memory_track(&r->out_counted, 0);
+	mo_memory_count(((mo_h1_req *)arg)->head_size, 0);
 	mo_conns_buf_put(((mo_conn *)r->conn)->home, &r->out);
 	r->magic = 0;
 }
@@ -150,6 +152,8 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	r->upgrade = head->upgrade;
 	mo_arena_defer(&r->arena, forget, r);
 	copy_head(r, h->in + h->in_at, head, fields);
+	q->head_size = head->size;
+	mo_memory_count(0, q->head_size);
 	q->h1 = h;
 	q->keep_alive = head->keep_alive;
 	q->head_only = mo_str_eq(r->method, MO_STR("HEAD"));

@@ -17,12 +17,11 @@
 
 /* ---- input ---- */
 
-static void give_back_input(mo_conn *c)
+void mo_h1_input_put(mo_h1 *h, mo_loop *l)
 {
-	mo_h1 *h = mo_h1_of(c);
-
+	mo_memory_count(h->in_cap, 0);
 	if (h->in_cap == MO_LOOP_BUFFER)
-		mo_loop_buffer_put(mo_conn_loop(c), h->in);
+		mo_loop_buffer_put(l, h->in);
 	else
 		free(h->in);
 	h->in = NULL;
@@ -36,17 +35,22 @@ void mo_h1_consume(mo_conn *c, size_t n)
 	MO_CHECK(n <= mo_h1_unread(h));
 	h->in_at += (uint32_t)n;
 	if (h->in && h->in_at == h->in_end)
-		give_back_input(c);
+		mo_h1_input_put(h, mo_conn_loop(c));
 }
 
 static void grow_input(mo_conn *c, size_t limit)
 {
 	mo_h1 *h = mo_h1_of(c);
 	size_t n = h->in_end, cap = h->in_cap * 2 < limit ? h->in_cap * 2 : limit;
-	char *bigger = mo_malloc(cap);
+	char *bigger;
 
+	h->no_room = !mo_memory_may_grow(h->in_cap, cap);
+	if (h->no_room)
+		return;
+	bigger = mo_malloc(cap);
 	memcpy(bigger, h->in, n);
-	give_back_input(c);
+	mo_h1_input_put(h, mo_conn_loop(c));
+	mo_memory_count(0, cap);
 	h->in = bigger;
 	h->in_end = (uint32_t)n;
 	h->in_cap = (uint32_t)cap;

@@ -427,6 +427,7 @@ void mo_h1_finish(mo_h1_req *q)
 		else
 			replace_answer(q, 503);
 	}
+	mo_out_count(r);
 	if (!r->finished && !r->cut)
 		(void)mo_h1_send(r, r->out.data, r->out.len, true);
 	if (!r->cut)

@@ -103,6 +103,7 @@ static void put_input(mo_conn *c, molt_str head, molt_str unread)
 	MO_CHECK(!h->in);
 	h->in_cap = n > MO_LOOP_BUFFER ? (uint32_t)n : MO_LOOP_BUFFER;
 	h->in = n > MO_LOOP_BUFFER ? mo_malloc(n) : mo_loop_buffer_get(mo_conn_loop(c));
+	mo_memory_count(0, h->in_cap);
 	memcpy(h->in, head.ptr, head.len);
 	if (unread.len)
 		memcpy(h->in + head.len, unread.ptr, unread.len);
@@ -154,5 +155,6 @@ mo_h1_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread)
 	q->left = st->left;
 	put_fields(r, st->fields);
 	mo_buf_add(&r->out, st->out.ptr, st->out.len);
+	mo_out_count(r);
 	return q;
 }

@@ -69,12 +69,8 @@ void mo_h1_hand_over(mo_h1_req *q, const struct mo_protocol *proto, void *data)
 	c->proto = proto;
 	c->data = data;
 	proto->begin(c, unread);
-	if (h->in && h->in_cap == MO_LOOP_BUFFER)
-		mo_loop_buffer_put(mo_conn_loop(c), h->in);
-	else
-		free(h->in);
-	h->in = NULL;
-	h->in_at = h->in_end = h->in_cap = 0;
+	if (h->in)
+		mo_h1_input_put(h, mo_conn_loop(c));
 }
 
 int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)

@@ -35,6 +35,19 @@ bool mo_push_too_much(const mo_push *p, size_t more, size_t limit)
 	return true;
 }
 
+bool mo_push_relieve(mo_push *p, mo_conn *c)
+{
+	if (p->buf.cap <= MO_MEMORY_FROM || !mo_memory_over(0))
+		return true;
+	if (c && c->state != MO_CONN_MOVING)
+		(void)mo_push_flush(p, c);
+	if (mo_push_pending(p) < MO_PUSH_MOVES)
+		return true;
+	mo_memory_cut();
+	mo_push_free(p, c ? c->home : NULL); /* the next client's comes in this turn, too */
+	return false;
+}
+
 void mo_push_free(mo_push *p, mo_conns *home)
 {
 	mo_memory_count(p->buf.cap, 0);

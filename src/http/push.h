@@ -29,6 +29,10 @@ void mo_push_add(mo_push *p, mo_conns *home, const void *data, size_t n);
 /* Is the client so far behind that more must not be added?  By its own limit, or by the
  * budget of the process (memory.h). */
 bool mo_push_too_much(const mo_push *p, size_t more, size_t limit);
+/* After something was added.  When the budget of the process is used up, what is there is
+ * sent at once, and not at the end of the turn in which many more may get theirs.  false:
+ * the client does not take it, and is to be cut.  c: NULL before it has begun. */
+bool mo_push_relieve(mo_push *p, mo_conn *c);
 /* Sends what the socket takes.  0: all; -EAGAIN (stream->want); -EPIPE. */
 int mo_push_flush(mo_push *p, mo_conn *c);
 void mo_push_free(mo_push *p, mo_conns *home);

@@ -101,6 +101,8 @@ void mo_sse_write(mo_sse *s, molt_str events)
 		s->lost = true;
 	else
 		add(s, events);
+	if (!s->lost && !mo_push_relieve(&s->out, s->c))
+		s->lost = true;
 	if (s->c)
 		mo_conn_later(s->c);
 }

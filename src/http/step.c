@@ -22,6 +22,7 @@ struct mo_step {
 	mo_buf in;      /* read behind the request */
 	mo_buf request; /* mo_step_state without times and the user's part */
 	mo_buf packed;
+	size_t counted; /* of the request and what was read, in the budget (memory.h) */
 	/* Monotonic; INT64_MAX: never. */
 	molt_time started, until, write_deadline;
 	molt_time leave; /* the drain wants it to end then */
@@ -56,6 +57,7 @@ static void forget(mo_step *s)
 	mo_buf_free(&s->in);
 	mo_buf_free(&s->request);
 	mo_buf_free(&s->packed);
+	mo_memory_track(&s->counted, 0);
 	s->c = NULL;
 	s->leave = INT64_MAX;
 	s->woken = s->met_turn = false;
@@ -326,6 +328,7 @@ static void step_begin(mo_conn *c, molt_str bytes)
 		mo_h1_count_requests(c, 1);
 	}
 	mo_buf_add(&s->in, bytes.ptr, bytes.len);
+	mo_memory_track(&s->counted, s->request.cap + s->in.cap + s->user->size(s->arg));
 	mo_conn_watch(c, 0);
 	mo_conn_deadline(c, MOLT_FOREVER);
 	/* A step that waits again and again must not spin in a drain. */

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/memory.h"
 #include "http/ws_internal.h"
 
 #define CLOSE_WAIT (3 * MOLT_SECOND)
@@ -52,6 +53,7 @@ void mo_ws_free(mo_ws *w)
 	mo_push_free(&w->out, NULL);
 	mo_buf_free(&w->in);
 	mo_buf_free(&w->msg);
+	mo_memory_track(&w->counted, 0);
 	w->magic = 0;
 	free(w);
 }

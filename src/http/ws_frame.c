@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/str.h"
+#include "http/memory.h"
 #include "http/ws_deflate.h"
 #include "http/ws_internal.h"
 
@@ -17,6 +18,8 @@
 #define DEFLATE_LEAST 64u    /* shorter messages do not become smaller */
 #define CLOSE_REASON 123u
 #define CONTROL_MOST 4096u
+#define CODE_TRY_AGAIN 1013
+#define FRAME_COST 64u /* what wslay needs for each frame of a message besides its bytes */
 
 /* ---- what wslay calls ---- */
 
@@ -44,22 +47,68 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
 	return (ssize_t)n;
 }
 
-static void take_message(mo_ws *w, const struct wslay_event_on_msg_recv_arg *m)
+/* ---- the budget of memory ---- */
+
+static void count(mo_ws *w)
 {
-	molt_str data = { (const char *)m->msg, m->msg_length };
+	mo_memory_track(&w->counted, w->part + w->msg.cap);
+}
+
+/* The process has no room for what this client sends. */
+static void give_way(mo_ws *w)
+{
+	mo_memory_closed();
+	mo_ws_fail(w, CODE_TRY_AGAIN);
+}
+
+/* May the message that is coming become so large? */
+static bool has_room(const mo_ws *w, size_t part)
+{
+	return mo_memory_may_grow(w->counted, part + w->msg.cap);
+}
+
+static void release_message(mo_ws *w)
+{
+	if (w->home)
+		mo_conns_buf_put(w->home, &w->msg);
+	else
+		mo_buf_free(&w->msg);
+}
+
+/* ---- messages ---- */
+
+/* A large one gets no more room than it needs. */
+static int copy_message(mo_ws *w, molt_str data, bool deflated)
+{
 	int rc = 0;
 
 	w->msg.len = 0;
-	if (wslay_get_rsv1(m->rsv))
+	if (deflated)
 		rc = mo_ws_inflate(&w->home->zlib, data, w->max_message, &w->msg);
-	else
+	else if (data.len >= MO_MEMORY_FROM && w->msg.cap <= data.len)
+		mo_buf_fit(&w->msg, data.len + 1);
+	if (!deflated)
 		mo_buf_add(&w->msg, data.ptr, data.len);
+	mo_buf_cstr(&w->msg);
+	if (rc == 0 && deflated && w->msg.len >= MO_MEMORY_FROM)
+		mo_buf_fit(&w->msg, w->msg.len + 1);
+	return rc;
+}
+
+static void take_message(mo_ws *w, const struct wslay_event_on_msg_recv_arg *m)
+{
+	int rc = copy_message(w, (molt_str){ (const char *)m->msg, m->msg_length },
+			      wslay_get_rsv1(m->rsv));
+
 	if (rc < 0) {
 		mo_ws_fail(w, rc == -EMSGSIZE ? WSLAY_CODE_MESSAGE_TOO_BIG
 					      : WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
 		return;
 	}
-	mo_buf_cstr(&w->msg);
+	if (!has_room(w, 0)) {
+		give_way(w);
+		return;
+	}
 	if (wslay_get_rsv1(m->rsv) && m->opcode == WSLAY_TEXT_FRAME &&
 	    !mo_str_is_utf8(mo_strn(w->msg.data, w->msg.len))) {
 		mo_ws_fail(w, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
@@ -75,8 +124,11 @@ static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_
 {
 	mo_ws *w = arg;
 
-	if (!wslay_is_ctrl_frame(m->opcode) && !w->closing)
-		take_message(w, m);
+	if (wslay_is_ctrl_frame(m->opcode) || w->closing)
+		return;
+	take_message(w, m);
+	if (!w->has_msg)
+		release_message(w);
 }
 
 void mo_ws_frames_init(mo_ws *w)
@@ -177,17 +229,28 @@ static size_t portion(mo_ws *w)
 			mo_ws_fail(w, code);
 		if (n == 0 || (n <= WHOLE && n > have))
 			return 0;
+		w->part += w->frame_data ? FRAME_COST : 0;
 		w->frame_left = n;
 	}
-	return have < w->frame_left ? have : (size_t)w->frame_left;
+	have = have < w->frame_left ? have : (size_t)w->frame_left;
+	if (w->frame_data && !has_room(w, w->part + have)) {
+		give_way(w);
+		return 0;
+	}
+	return have;
 }
 
 static void after_portion(mo_ws *w, size_t n)
 {
 	w->in_at += n;
 	w->frame_left -= n;
-	if (w->frame_left == 0 && w->frame_data)
+	if (w->frame_data)
+		w->part += n;
+	if (w->frame_left == 0 && w->frame_data) {
 		w->fragmented = !w->frame_last;
+		w->part = w->fragmented ? w->part : 0;
+	}
+	count(w);
 	if (w->in_at == w->in.len) {
 		w->in.len = w->in_at = 0;
 		mo_conns_buf_put(w->home, &w->in);
@@ -245,7 +308,8 @@ int mo_ws_next(mo_ws *w, int *type, molt_str *data)
 		return 1;
 	}
 	if (w->home && w->msg.data)
-		mo_conns_buf_put(w->home, &w->msg);
+		release_message(w);
+	count(w);
 	return w->over || w->ending || !w->c ? -EPIPE : 0;
 }
 
@@ -295,6 +359,10 @@ int mo_ws_send(mo_ws *w, int type, molt_str data)
 	}
 	if (rc == 0)
 		drain_queue(w);
+	if (rc == 0 && !mo_push_relieve(&w->out, w->c)) {
+		w->full = true;
+		rc = -EPIPE;
+	}
 	if (w->c)
 		mo_conn_later(w->c);
 	return rc;

@@ -27,7 +27,9 @@ struct mo_ws {
 	bool frame_last;   /* ... it ends its message */
 	bool frame_data;   /* ... it is no control frame */
 	bool fragmented;   /* wslay holds the beginning of a message */
+	size_t part;	   /* what wslay holds of a message that is not yet whole */
 	mo_buf msg;
+	size_t counted;    /* of part and msg, in the budget (memory.h) */
 	int msg_type;      /* 0: none */
 	bool has_msg;	   /* made and not yet taken by the upper layer */
 	bool taken;        /* the upper layer works on it */

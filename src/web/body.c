@@ -301,6 +301,36 @@ static void read_parts(molt_req *r, molt_str type)
 		r->status = 400;
 }
 
+static void forget_texts(void *arg)
+{
+	mo_memory_track(arg, 0);
+}
+
+static void texts_on_loop(void *arg)
+{
+	molt_req *r = arg;
+	mo_web *w = mo_web_of(r);
+	int rc = w->body.len > MO_MEMORY_FROM ? wait_for_room(w->body.len) : 0;
+
+	if (rc < 0) {
+		body_failed(r, rc);
+		return;
+	}
+	mo_arena_defer(&r->arena, forget_texts, &w->form_counted);
+	mo_memory_track(&w->form_counted, w->body.len);
+}
+
+/* The texts are copies, decoded: of the body's size together. */
+static void read_texts(molt_req *r)
+{
+	mo_web *w = mo_web_of(r);
+
+	if (w->body.len > MO_MEMORY_FROM)
+		mo_on_loop(texts_on_loop, r);
+	if (!w->body_error)
+		w->form = mo_query_parse(&r->arena, mo_strn(w->body.data, w->body.len));
+}
+
 /* Parses the body once, by its type.  A body that is no form gives empty lists;
  * one that claims to be and is broken is a 400. */
 static void read_form(molt_req *r)
@@ -316,7 +346,7 @@ static void read_form(molt_req *r)
 	if ((!plain && !parts) || mo_req_read_body(r) < 0)
 		return;
 	if (plain)
-		w->form = mo_query_parse(&r->arena, mo_strn(w->body.data, w->body.len));
+		read_texts(r);
 	else
 		read_parts(r, type->value);
 }

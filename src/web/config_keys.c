@@ -85,10 +85,10 @@ static const mo_key keys[] = {
 	SIZE("clientMaxBodySize", 1, 1024 * 1024 * MIB, max_body, "8m",
 	     "Request body; a longer one is answered with 413."),
 	SIZE("memoryBudget", 0, 1024 * 1024 * MIB, memory_budget, "0",
-	     "Memory of the whole process for request bodies that are read as a whole and for "
-	     "output that WebSocket and event-stream clients have not taken; past it bodies get "
-	     "503 and clients that are behind are cut. 0: half of the memory that the process "
-	     "may use. Of several servers the least counts."),
+	     "Memory of the whole process for what clients make it keep: bodies, gathered "
+	     "answers, WebSocket messages, output that was not taken. Past it requests get 503, "
+	     "WebSockets are closed with 1013, and clients that are behind are cut. 0: half of "
+	     "the memory that the process may use. Of several servers the least counts."),
 	BOOL("keepAlive", keep_alive, "true", "Keep connections open between requests."),
 	INT("maxConnections", 1, 1000000, max_connections, "10000",
 	    "Connections open at once. At the limit the one that has been idle for the longest "

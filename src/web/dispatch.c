@@ -332,6 +332,14 @@ static void answer_instead(molt_req *r, int status, const char *why)
 	molt_res_error(r, status, why);
 }
 
+/* There was no room to gather it; others may have ended by then. */
+static void answer_later(molt_req *r)
+{
+	answer_instead(r, 503, "too much is asked for at once");
+	if (!r->head_sent)
+		mo_res_set(r, "Retry-After", "1");
+}
+
 static void finish_answer(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
@@ -344,6 +352,8 @@ static void finish_answer(molt_req *r)
 		answer_instead(r, 503, "the handler took too long");
 	else if (w->failed == -EBADMSG)
 		answer_instead(r, 400, "a parameter, field or cookie holds a NUL byte");
+	else if (w->failed == -ENOBUFS)
+		answer_later(r);
 	if (r->head_sent || w->failed)
 		return;
 	fill_error(r);

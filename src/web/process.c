@@ -564,9 +564,11 @@ json_t *mo_process_status(void)
 		mo_receipts_all(), "rollback", mo_previous_status());
 	json_object_set_new(status, "restart", mo_receipt_running());
 	json_object_set_new(status, "memory",
-			    json_pack("{s:I, s:I, s:I, s:I}", "budget", (json_int_t)memory.budget,
-				      "used", (json_int_t)memory.used, "refused",
-				      (json_int_t)memory.refused, "cut", (json_int_t)memory.cut));
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "budget",
+				      (json_int_t)memory.budget, "used", (json_int_t)memory.used,
+				      "refused", (json_int_t)memory.refused, "cut",
+				      (json_int_t)memory.cut, "closed",
+				      (json_int_t)memory.closed));
 	json_object_set_new(status, "blocking", pool_status());
 	return status;
 }

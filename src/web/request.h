@@ -37,8 +37,8 @@ typedef struct mo_web {
 	struct mo_web_sse *sse; /* of molt_sse_subscribe(): the connection becomes a stream */
 	struct mo_web_step *step; /* of molt_continue(), or the one that runs; owned */
 	bool error_page; /* the body was made by molt_res_error() */
-	/* First failure of writing, -EPIPE or -ETIMEDOUT, or -EBADMSG for a text with a NUL;
-	 * every later write gives it. */
+	/* First failure of writing, -EPIPE or -ETIMEDOUT, -EBADMSG for a text with a NUL, or
+	 * -ENOBUFS past the budget of memory; every later write gives it. */
 	int failed;
 	bool nul_refused; /* mo_req_text() has made it fail once */
 
@@ -56,6 +56,7 @@ typedef struct mo_web {
 	size_t body_at; /* molt_req_read() goes on here */
 	bool body_given; /* by molt_req_body(): it stays as it came */
 	bool parts_inside; /* parts lie in body, and a NUL behind each */
+	size_t form_counted; /* texts of the form, in the budget of memory */
 	mo_buf twin; /* the body once more, for who asks for it and for its parts */
 	mo_value *values;
 	uint32_t decoded; /* bit i: match.params[i] is decoded and NUL-terminated */
@@ -92,6 +93,9 @@ static inline bool mo_req_has_kept_slash(const molt_req *r)
  * either, and the answer becomes a 400, whatever the handler says. */
 const char *mo_req_text(const molt_req *r, molt_str value);
 
+/* res.c: after something was made in place at the end of r->out, whose capacity was before.
+ * 0, or -ENOBUFS: that was too much for the budget of memory, and is gone. */
+int mo_res_grown(molt_req *r, size_t before);
 /* res.c: gives a body without Content-Type the usual one. */
 void mo_res_default_type(molt_req *r);
 

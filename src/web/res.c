@@ -8,6 +8,7 @@
  *   client gone                 -EPIPE
  *   route's timeout is over     -ETIMEDOUT (dispatch.c then answers 503, or cuts)
  *   a text held a NUL           -EBADMSG (the same with 400)
+ *   memoryBudget is used up     -ENOBUFS (the same with 503 and Retry-After)
  *   answer already complete     -EALREADY */
 #include "web/request.h"
 
@@ -78,10 +79,47 @@ int molt_res_length(molt_req *r, size_t n)
 
 /* ---- body ---- */
 
+/* Whoever has gathered too much gives what it has back at once. */
+static int over_budget(molt_req *r)
+{
+	mo_memory_refused();
+	mo_buf_free(&r->out);
+	mo_out_count(r);
+	return mo_web_of(r)->failed = -ENOBUFS;
+}
+
+/* Room for n more bytes of body.  A large one that is written at once gets no more. */
+static int make_room(molt_req *r, size_t n)
+{
+	mo_buf *b = &r->out;
+	size_t cap;
+
+	if (b->cap - b->len >= n)
+		return 0;
+	cap = b->len == 0 && n > MO_MEMORY_FROM ? n : mo_buf_grown(b, n);
+	if (!mo_memory_may_grow(b->cap, cap))
+		return over_budget(r);
+	mo_buf_fit(b, cap);
+	mo_out_count(r);
+	return 0;
+}
+
+int mo_res_grown(molt_req *r, size_t before)
+{
+	if (r->out.cap == before)
+		return 0;
+	if (!mo_memory_may_grow(before, r->out.cap))
+		return over_budget(r);
+	mo_out_count(r);
+	return 0;
+}
+
 int molt_res_write(molt_req *r, const void *buf, size_t n)
 {
 	int err = write_check(r);
 
+	if (!err)
+		err = make_room(r, n);
 	if (!err)
 		mo_buf_add(&r->out, buf, n);
 	return err;
@@ -89,18 +127,23 @@ int molt_res_write(molt_req *r, const void *buf, size_t n)
 
 int molt_res_puts(molt_req *r, const char *line)
 {
+	size_t n = line ? strlen(line) : 0;
 	int err = write_check(r);
 
-	if (!err && line)
-		mo_buf_puts(&r->out, line);
 	if (!err)
-		mo_buf_putc(&r->out, '\n');
-	return err;
+		err = make_room(r, n + 1);
+	if (err)
+		return err;
+	if (n)
+		mo_buf_add(&r->out, line, n);
+	mo_buf_putc(&r->out, '\n');
+	return 0;
 }
 
 int molt_res_printf(molt_req *r, const char *fmt, ...)
 {
 	int err = write_check(r);
+	size_t before = r->out.cap;
 	va_list ap;
 
 	if (err)
@@ -108,7 +151,7 @@ int molt_res_printf(molt_req *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	mo_buf_vfmt(&r->out, fmt, ap);
 	va_end(ap);
-	return 0;
+	return mo_res_grown(r, before);
 }
 
 /* Status, type and more body. */

@@ -84,6 +84,7 @@ static void put_string(mo_buf *out, const unsigned char *s)
 int molt_res_json_str(molt_req *r, const char *s)
 {
 	int err = molt_res_write(r, "", 0);
+	size_t before = r->out.cap;
 
 	if (err)
 		return err;
@@ -91,5 +92,5 @@ int molt_res_json_str(molt_req *r, const char *s)
 		put_string(&r->out, (const unsigned char *)s);
 	else
 		mo_buf_puts(&r->out, "null");
-	return 0;
+	return mo_res_grown(r, before);
 }

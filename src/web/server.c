@@ -161,14 +161,12 @@ static void set_text(char **field, const char *text)
 }
 
 /* The defaults again, and over them what o says. */
-int molt_server_configure(molt_server *s, const molt_server_opts *o)
+static int configure(molt_server *s, const molt_server_opts *o)
 {
 	mo_settings d;
 	char *why = NULL;
-	int rc = mo_server_check_new(s);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	mo_settings_init(&d);
 	s->set.loops = o->workers;
 #define TAKE(member, option) s->set.member = o->option ? (int64_t)o->option : d.member
@@ -194,6 +192,7 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 	TAKE(ws_ping, ws_ping);
 	TAKE(ws_close_spread, ws_close_spread);
 	TAKE(tls_key_limit, tls_key_limit);
+	TAKE(memory_budget, memory_budget);
 #undef TAKE
 	set_text(&s->set.server_agent, o->server_name);
 	set_text(&s->set.ws_origins, o->ws_origins);
@@ -208,6 +207,40 @@ int molt_server_configure(molt_server *s, const molt_server_opts *o)
 		mo_server_fail(s, rc, "%s", why);
 	free(why);
 	return rc;
+}
+
+#undef molt_server_configure
+
+/* What the struct was when programs did not say its size. */
+#define FIRST_SIZE offsetof(molt_server_opts, memory_budget)
+
+static bool all_zero(const char *p, size_t n)
+{
+	while (n > 0 && *p == 0)
+		p++, n--;
+	return n == 0;
+}
+
+int molt_server_configure(molt_server *s, const molt_server_opts *o)
+{
+	return molt_server_configure_sized(s, o, FIRST_SIZE);
+}
+
+/* A program may know fewer members than this library, or more. */
+int molt_server_configure_sized(molt_server *s, const molt_server_opts *o, size_t size)
+{
+	molt_server_opts known = { 0 };
+	size_t both = size < sizeof(known) ? size : sizeof(known);
+	int rc = mo_server_check_new(s);
+
+	if (rc < 0)
+		return rc;
+	if (size < FIRST_SIZE || !all_zero((const char *)o + both, size - both))
+		return mo_server_fail(s, -EINVAL,
+				      "molt_server_configure() was given options that this library "
+				      "does not know: the program was built for another one");
+	memcpy(&known, o, both);
+	return configure(s, &known);
 }
 
 int molt_server_set_graceful(molt_server *s, bool on)
