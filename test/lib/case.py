@@ -1,5 +1,6 @@
 """What every test file starts from: the build directory, a test case that
 starts servers and checks that nothing of them is left, and main()."""
+import itertools
 import json
 import os
 import shutil
@@ -40,6 +41,21 @@ def eventually(check, timeout=5, step=0.02):
         if value or time.monotonic() > end:
             return value
         time.sleep(step)
+
+
+class Held:
+    """A request that has begun and runs until the test releases it."""
+
+    def __init__(self, conn, path):
+        self.conn, self.path = conn, path
+
+    def release(self):
+        os.unlink(self.path)
+        return self.conn
+
+    def answer(self):
+        """Releases it; its answer."""
+        return self.release().answer()
 
 
 class Case(unittest.TestCase):
@@ -95,6 +111,26 @@ class Case(unittest.TestCase):
         conn = rawhttp.Conn(address, **kw)
         self.addCleanup(conn.close)
         return conn
+
+    def held(self, where, path="/sleep", method="GET", body=None, conn=None, behind=b"", minor=1,
+             **kw):
+        """Begins a request of the test application that runs until it is released, on conn or
+        a connection of its own, and waits until it has begun.  behind: bytes sent behind it."""
+        if not hasattr(self, "_holds"):
+            self._holds = self.directory(), itertools.count()
+        name = os.path.join(self._holds[0], str(next(self._holds[1])))
+        conn = conn or self.connect(where, **{"timeout": 60 * SLOW, **kw})
+        length = "" if body is None else "Content-Length: %d\r\n" % len(body)
+        head = "%s %s%shold=%s HTTP/1.%d\r\nHost: a\r\n%s\r\n" % (
+            method, path, "&" if "?" in path else "?", name, minor, length)
+        conn.send(head.encode() + (body or b"") + behind)
+        self.assertTrue(eventually(lambda: os.path.exists(name), 60, 0.002), "%s: not begun" % path)
+        return Held(conn, name)
+
+    def accepted(self, where, **kw):
+        """Returns when the connections made before have been accepted: a listener's queue
+        is in the order of arrival, and a later one has been answered."""
+        self.fetch(where, "/pid", **kw)
 
     def fetch(self, where, path="/", method="GET", headers=(), body=None, **kw):
         """One request on a connection of its own."""

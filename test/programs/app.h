@@ -19,6 +19,12 @@ static inline void *app_text(const char *text)
 /* The number in query parameter name; fallback when there is none. */
 int app_number(molt_req *r, const char *name, int fallback);
 
+/* A request with ?hold= says that it has begun; the file that it waits for, or NULL. */
+const char *app_hold(molt_req *r);
+bool app_held(const char *path);        /* it has not been released */
+int app_hold_sleep(const char *path);   /* until then, as molt_sleep() does; its error */
+void app_hold_thread(const char *path); /* the same, blocking its thread */
+
 void app_http_routes(molt_server *s);    /* requests, answers, routing */
 void app_wait_routes(molt_server *s);    /* handlers that wait, block, stream */
 void app_step_routes(molt_server *s);    /* requests in parts */

@@ -85,6 +85,7 @@ static void id(molt_req *r)
 	molt_process_info info;
 	int ms = app_number(r, "ms", 0);
 
+	app_hold_sleep(app_hold(r));
 	if (ms)
 		molt_sleep(ms);
 	molt_process_get(&info);

@@ -92,10 +92,10 @@ static void restart(molt_req *r)
 	molt_res_printf(r, "%d %s\n", err, err ? molt_strerror(err) : "serves");
 }
 
-/* The same for molt_rollback(), after a while. */
+/* The same for molt_rollback(), when the test releases it. */
 static void rollback(molt_req *r)
 {
-	molt_sleep(app_number(r, "ms", 0));
+	app_hold_sleep(app_hold(r));
 	molt_res_printf(r, "%d\n", molt_rollback());
 }
 

@@ -1,11 +1,13 @@
-/* Requests in parts.
+/* Requests in parts.  Those to pids, old, show and big may be held (hold.c): their step
+ * comes again and again, and does what it is for when the test has released it.
  *
  *   /step/pids    the pid in each part: ?ms= apart, ?hops= steps (1), ?mode= nothing,
- *                 "stream" (flushed) or "length" (flushed, with its length said)
+ *                 "stream" (flushed) or "length" (flushed, with its length said);
+ *                 an event of ?topic= ends the wait
  *   /step/zero    waits of 0 ms until ?moves= (1) other processes had it; all pids
  *   /step/show/{x}  what the step sees of the request; ?ms=
  *   /step/big     ?n= bytes buffered, then a step after ?ms=
- *   /step/blocking  the step blocks a pool thread for ?ms=
+ *   /step/blocking  the step blocks a pool thread, as long as it is held
  *   /step/old     its step is bound in build 1 only; ?ms=, ?stream=
  *   /step/tail    writes each event of ?topic= until one says "end"; ?ms= for each
  *   /step/stream  its step makes an event stream of ?topic=
@@ -29,6 +31,26 @@ static const char *text_or(const char *text, const char *other)
 	return text ? text : other;
 }
 
+/* ---- held ones ---- */
+
+enum { HELD_MS = 5 };
+
+/* The first part: says that it has begun; the delay of its step, ms unless it is held. */
+static int hold_delay(molt_req *r, int ms)
+{
+	return app_hold(r) ? HELD_MS : ms;
+}
+
+/* In a step: true when it is held and will come again, with the state that it has. */
+static bool comes_again(molt_req *r, const char *step)
+{
+	size_t len;
+	const void *state = molt_req_state(r, &len);
+
+	return app_held(molt_req_query(r, "hold")) &&
+	       molt_continue(r, step, HELD_MS, state, len) == 0;
+}
+
 /* ---- pids ---- */
 
 struct pids {
@@ -38,17 +60,23 @@ struct pids {
 
 static void pids_go_on(molt_req *r, struct pids p)
 {
+	const char *topic = molt_req_query(r, "topic");
+
 	molt_res_printf(r, p.padded ? "%09d\n" : "%d\n", getpid());
 	if (p.flush)
 		molt_res_flush(r);
-	if (p.hops-- > 0)
+	if (p.hops-- <= 0)
+		return;
+	if (topic)
+		molt_continue_on(r, "pids", topic, p.ms, &p, sizeof(p));
+	else
 		molt_continue(r, "pids", p.ms, &p, sizeof(p));
 }
 
 static void pids(molt_req *r)
 {
 	const char *mode = text_or(molt_req_query(r, "mode"), "");
-	struct pids p = { .ms = app_number(r, "ms", 1000),
+	struct pids p = { .ms = hold_delay(r, app_number(r, "ms", 1000)),
 			  .hops = app_number(r, "hops", 1),
 			  .flush = *mode,
 			  .padded = strcmp(mode, "length") == 0 };
@@ -64,6 +92,8 @@ static void pids_step(molt_req *r)
 	const void *state = molt_req_state(r, &len);
 	struct pids p;
 
+	if (comes_again(r, "pids"))
+		return;
 	if (len != sizeof(p)) {
 		molt_res_error(r, 500, "the state is of another program");
 		return;
@@ -120,7 +150,7 @@ static void show(molt_req *r)
 	molt_res_header(r, "X-First", "one");
 	molt_res_header_add(r, "X-First", "two");
 	molt_res_printf(r, "id=%s\n", id);
-	molt_continue(r, "show", app_number(r, "ms", 100), id, strlen(id));
+	molt_continue(r, "show", hold_delay(r, app_number(r, "ms", 100)), id, strlen(id));
 }
 
 static void show_step(molt_req *r)
@@ -128,6 +158,8 @@ static void show_step(molt_req *r)
 	molt_str body;
 	size_t len;
 
+	if (comes_again(r, "show"))
+		return;
 	molt_req_body(r, &body);
 	molt_res_header_add(r, "X-Second", "three");
 	molt_res_printf(r,
@@ -154,11 +186,13 @@ static void big(molt_req *r)
 	memset(line, 'x', sizeof(line));
 	for (; left > 0; left -= (int)sizeof(line))
 		molt_res_write(r, line, left < (int)sizeof(line) ? (size_t)left : sizeof(line));
-	molt_continue(r, "pid", app_number(r, "ms", 0), NULL, 0);
+	molt_continue(r, "pid", hold_delay(r, app_number(r, "ms", 0)), NULL, 0);
 }
 
 static void pid_step(molt_req *r)
 {
+	if (comes_again(r, molt_req_arg(r)))
+		return;
 	molt_res_printf(r, "%d\n", getpid());
 }
 
@@ -169,7 +203,7 @@ static void blocking(molt_req *r)
 
 static void blocking_step(molt_req *r)
 {
-	usleep((unsigned)app_number(r, "ms", 500) * 1000);
+	app_hold_thread(app_hold(r));
 	molt_res_puts(r, "blocked");
 }
 
@@ -193,7 +227,7 @@ static void old(molt_req *r)
 	molt_res_puts(r, "first");
 	if (molt_req_query(r, "stream"))
 		molt_res_flush(r);
-	if (molt_continue(r, "old", app_number(r, "ms", 1000), NULL, 0) == -ENOENT)
+	if (molt_continue(r, "old", hold_delay(r, app_number(r, "ms", 1000)), NULL, 0) == -ENOENT)
 		molt_res_error(r, 410, NULL);
 }
 
@@ -343,7 +377,7 @@ void app_step_routes(molt_server *s)
 	molt_bind(g, "/step/show/{x}", show, NULL);
 	molt_step_bind(s, "show", show_step, app_text("an argument"));
 	molt_bind(g, "/step/big", big, NULL);
-	molt_step_bind(s, "pid", pid_step, NULL);
+	molt_step_bind(s, "pid", pid_step, app_text("pid"));
 	molt_bind_opts(g, "/step/blocking", blocking, NULL, &pool);
 	molt_step_bind_opts(s, "blocking", blocking_step, NULL, &pool);
 	molt_bind(g, "/step/old", old, NULL);
@@ -351,7 +385,7 @@ void app_step_routes(molt_server *s)
 	molt_bind(lost_group, "/{x}", lost, NULL);
 	molt_step_bind(s, "lost", lost_step, NULL);
 	if (strcmp(BUILD, "1") == 0)
-		molt_step_bind(s, "old", pid_step, NULL);
+		molt_step_bind(s, "old", pid_step, app_text("old"));
 	molt_bind(g, "/step/stream", stream, NULL);
 	molt_step_bind(s, "stream", stream_step, NULL);
 	molt_bind(g, "/step/ws", ws, NULL);

@@ -1,4 +1,5 @@
-/* Routes whose handlers wait, block, stream, or keep their loop busy. */
+/* Routes whose handlers wait, block, stream, or keep their loop busy: for ?ms=, or as long as
+ * the test holds them (hold.c). */
 #include "app.h"
 
 #include <errno.h>
@@ -8,16 +9,18 @@
 
 static void say_pid_pause_pid(molt_req *r)
 {
+	const char *hold = app_hold(r);
 	int err;
 
 	molt_res_printf(r, "%d\n", getpid());
-	err = molt_sleep(app_number(r, "ms", 1000));
+	err = hold ? app_hold_sleep(hold) : molt_sleep(app_number(r, "ms", 1000));
 	if (err)
 		molt_log(MOLT_INFO, "sleep: %s", molt_strerror(err));
 	molt_res_printf(r, "%d\n", getpid());
 }
 
-/* ?n= lines, ?ms= apart, each flushed; the pid in each. */
+/* ?n= lines, ?ms= apart, each flushed; the pid in each.  One that is held waits behind the
+ * first line. */
 static void stream(molt_req *r)
 {
 	int n = app_number(r, "n", 5), ms = app_number(r, "ms", 100), err = 0;
@@ -25,6 +28,8 @@ static void stream(molt_req *r)
 	for (int i = 1; i <= n && !err; i++) {
 		molt_res_printf(r, "%d %d\n", getpid(), i);
 		err = molt_res_flush(r);
+		if (!err && i == 1)
+			err = app_hold_sleep(app_hold(r));
 		if (!err && i < n)
 			err = molt_sleep(ms);
 	}
@@ -48,18 +53,27 @@ static void pour(molt_req *r)
 	molt_log(MOLT_INFO, "pour: %s", err ? molt_strerror(err) : "done");
 }
 
-static void really_sleep(void *arg)
+static void really_sleep(int ms)
 {
-	int ms = *(int *)arg;
 	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
 
 	nanosleep(&t, NULL);
 }
 
+static void sleep_or_hold(void *request)
+{
+	molt_req *r = request;
+	const char *hold = app_hold(r);
+
+	if (hold)
+		app_hold_thread(hold);
+	else
+		really_sleep(app_number(r, "ms", 500));
+}
+
 static void block(molt_req *r)
 {
-	int ms = app_number(r, "ms", 500);
-	int err = molt_block(really_sleep, &ms);
+	int err = molt_block(sleep_or_hold, r);
 
 	molt_res_printf(r, "%s\n", err ? molt_strerror(err) : "blocked");
 }
@@ -67,28 +81,25 @@ static void block(molt_req *r)
 /* Bound with .blocking: a thread of its own. */
 static void blocking(molt_req *r)
 {
-	int ms = app_number(r, "ms", 500);
 	molt_str body;
 
-	really_sleep(&ms);
+	sleep_or_hold(r);
 	if (molt_req_body(r, &body) == 0)
-		molt_res_printf(r, "slept %d, body %zu\n", ms, body.len);
+		molt_res_printf(r, "slept %d, body %zu\n", app_number(r, "ms", 500), body.len);
 }
 
 /* What a handler must not do: it holds its loop. */
 static void hog(molt_req *r)
 {
-	int ms = app_number(r, "ms", 500);
-
-	really_sleep(&ms);
+	sleep_or_hold(r);
 	molt_res_puts(r, "hogged");
 }
 
 static void *write_later(void *arg)
 {
-	int fd = *(int *)arg, ms = 200;
+	int fd = *(int *)arg;
 
-	really_sleep(&ms);
+	really_sleep(200);
 	return write(fd, "x", 1) == 1 ? NULL : arg;
 }
 
