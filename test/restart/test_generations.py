@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import load  # noqa: E402
@@ -160,10 +159,8 @@ class Generations(RestartCase):
         _, pid = self.hold(srv)
         self.restarted(srv)
         os.kill(pid, signal.SIGSTOP)
-        begun = time.monotonic()
-        answer = self.restart_api(srv)
+        answer = self.restart_api(srv, timeout=60 * SLOW)
         self.assertEqual(answer.status, 200, answer)
-        self.assertLess(time.monotonic() - begun, 6 * SLOW)
         self.assertEqual(answer.json["receipt"]["ended"],
                          [{"generation": 1, "pid": pid, "killed": True}])
         self.assertFalse(procs.alive(pid))

@@ -47,9 +47,7 @@ class Listeners(RestartCase):
     def test_a_running_request_of_a_removed_port_ends(self):
         a, b = free_ports(2)
         srv = self.start("127.0.0.1:%d" % a, "127.0.0.1:%d" % b)
-        running = self.connect(b)
-        running.send(b"GET /sleep?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.2)
+        running = self.held(b)
         old = srv.pid
         self.listen("127.0.0.1:%d" % a)
         self.restarted(srv)
@@ -122,8 +120,9 @@ class Listeners(RestartCase):
         srv = self.start("unix:" + path, "127.0.0.1:0")
         inode = os.stat(path).st_ino
         for _ in range(3):
+            old = srv.pid
             self.restarted(srv)
-            time.sleep(0.2)
+            self.assertTrue(procs.wait_gone(old, 20 * SLOW))
             self.assertEqual(os.stat(path).st_ino, inode, "the socket was made anew")
             self.assertEqual(self.fetch(path, "/build").body, b"1\n")
         srv.stop()
