@@ -171,7 +171,7 @@ MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
  *   GET pattern/status     the state as JSON
  *   POST or GET pattern/restart[?newExeFilePath=PATH], pattern/reload,
  *   pattern/shutdown       the actions
- *   POST pattern/reopen    opens the log files anew, after a rotation
+ *   POST pattern/reopen    opens the log files anew in every generation, after a rotation
  * Unless the group has middleware of its own or a token is set, only clients on this
  * machine of the same user or of root are let in, that ask for a loopback host by
  * HTTP/1.1 and without a proxy's field; cross-site requests never are.  Behind a proxy

@@ -23,8 +23,12 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 			     each_fn *each, void *arg)
 {
 	for (;;) {
-		enum mo_drain_say say = each(arg);
-		mo_gen_load load = h->load();
+		enum mo_drain_say say;
+		mo_gen_load load;
+
+		mo_elders_listen();
+		say = each(arg);
+		load = h->load();
 
 		if (say == MO_DRAIN_BACK)
 			return BACK;
@@ -55,8 +59,10 @@ static enum mo_drain_say nothing(void *unused)
 static enum waited stand_by(unsigned asked, each_fn *each, void *arg)
 {
 	for (;;) {
-		enum mo_drain_say say = each(arg);
+		enum mo_drain_say say;
 
+		mo_elders_listen();
+		say = each(arg);
 		if (say == MO_DRAIN_BACK)
 			return BACK;
 		if (say == MO_DRAIN_ALONE)

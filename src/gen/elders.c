@@ -14,11 +14,13 @@
 #include "gen/control.h"
 #include "gen/pidfd.h"
 #include "gen/receipt.h"
+#include "gen/reopen.h"
 #include "gen/totals.h"
 #include "rt/park.h"
 
 #define LOOK_AGAIN (50 * MOLT_MS)
 #define LEAVING (100 * MOLT_MS)
+#define MOST_ERRNO 4095
 /* After its grace an elder closes idle connections and cuts (drain.h). */
 #define PATIENCE (MO_ELDERS_GRACE + 3 * MOLT_SECOND)
 
@@ -27,19 +29,27 @@ typedef struct elder {
 	char name[32]; /* in the totals */
 	pid_t pid;
 	int line;
-	bool asked; /* to end */
+	long asked, reopened; /* numbers of "reopen": the last sent, the last answered ... */
+	int failed;           /* ... with this -errno */
 } elder;
 
 static struct {
-	pthread_mutex_t lock;     /* of all and n */
+	pthread_mutex_t lock;     /* of the fields up to the blank line */
+	pthread_cond_t changed;   /* one has answered or ended */
 	elder all[MO_ELDERS_MAX]; /* oldest first */
 	size_t n;
+	long reopens;  /* how often all shall have reopened */
+	bool resigned; /* another one serves, or is about to */
+
 	bool watching; /* it is wanted that */
 	bool running;  /* the coroutine of run_watch() is there */
 	mo_co *co;     /* it, once it runs */
 	int own;       /* our end of the line to who follows us; -1 */
 	molt_time end_by;
-} e = { .lock = PTHREAD_MUTEX_INITIALIZER, .own = -1, .end_by = INT64_MAX };
+} e = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.changed = PTHREAD_COND_INITIALIZER,
+	.own = -1,
+	.end_by = INT64_MAX };
 
 /* ---- the list -------------------------------------------------------------------- */
 
@@ -52,6 +62,17 @@ static pid_t maker_of(int line)
 	return getsockopt(line, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0 ? cred.pid : 0;
 }
 
+/* One that does not read is not waited for: the message is lost then, and no answer
+ * comes. */
+static void ask_to_reopen(elder *x)
+{
+	x->asked = e.reopens;
+	mo_wire_send(x->line,
+		     json_pack("{s:s, s:I, s:I}", "type", "reopen", "by",
+			       (json_int_t)mo_control_generation(), "n", (json_int_t)x->asked),
+		     NULL, 0);
+}
+
 static void add(unsigned generation, const char *name, int line)
 {
 	elder x = { .generation = generation, .pid = maker_of(line), .line = line };
@@ -59,6 +80,8 @@ static void add(unsigned generation, const char *name, int line)
 	memcpy(x.name, name, strnlen(name, sizeof(x.name) - 1));
 	pthread_mutex_lock(&e.lock);
 	e.all[e.n++] = x;
+	if (e.reopens > 0) /* its number was asked for when it was none of them yet */
+		ask_to_reopen(&e.all[e.n - 1]);
 	pthread_mutex_unlock(&e.lock);
 }
 
@@ -69,6 +92,7 @@ static void remove_at(size_t i)
 	pthread_mutex_lock(&e.lock);
 	memmove(&e.all[i], &e.all[i + 1], (e.n - i - 1) * sizeof(e.all[0]));
 	e.n--;
+	pthread_cond_broadcast(&e.changed);
 	pthread_mutex_unlock(&e.lock);
 }
 
@@ -104,7 +128,20 @@ json_t *mo_elders_list(void)
 
 /* ---- reading the lines -------------------------------------------------------------- */
 
-static void on_message(const mo_wire_msg *m)
+static void on_reopened(elder *x, const json_t *said)
+{
+	long long failed = mo_json_count(said, "errno");
+
+	if (mo_json_int(said, "by") != (long long)mo_control_generation())
+		return; /* our predecessor asked for it */
+	pthread_mutex_lock(&e.lock);
+	x->reopened = (long)mo_json_count(said, "n");
+	x->failed = failed > MOST_ERRNO ? -EIO : -(int)failed;
+	pthread_cond_broadcast(&e.changed);
+	pthread_mutex_unlock(&e.lock);
+}
+
+static void on_message(elder *x, const mo_wire_msg *m)
 {
 	json_t *r = json_object_get(m->body, "receipt");
 
@@ -112,17 +149,19 @@ static void on_message(const mo_wire_msg *m)
 		mo_receipts_put(r);
 	else if (strcmp(m->type, "counts") == 0)
 		mo_totals_put(m->body);
+	else if (strcmp(m->type, "reopened") == 0)
+		on_reopened(x, m->body);
 }
 
 /* false: it has ended. */
-static bool read_line(const elder *x)
+static bool read_line(elder *x)
 {
 	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 	int rc;
 
 	while ((rc = mo_wire_next(x->line, &turn, &m)) == 1) {
-		on_message(&m);
+		on_message(x, &m);
 		mo_wire_free(&m);
 	}
 	return rc == -EAGAIN || rc == -EBUSY;
@@ -148,9 +187,18 @@ static void run_watch(void *unused)
 	e.co = NULL;
 }
 
+static void resign(bool yes)
+{
+	pthread_mutex_lock(&e.lock);
+	e.resigned = yes;
+	pthread_cond_broadcast(&e.changed);
+	pthread_mutex_unlock(&e.lock);
+}
+
 void mo_elders_watch(bool on)
 {
 	e.watching = on;
+	resign(!on);
 	if (on && !e.running && e.n > 0)
 		e.running = mo_loop_spawn(mo_control_loop(), run_watch, NULL);
 }
@@ -158,6 +206,7 @@ void mo_elders_watch(bool on)
 void mo_elders_close(void)
 {
 	e.watching = false;
+	resign(false); /* whatever this process has been, if it starts once more */
 	if (e.co)
 		mo_co_cancel(e.co, -ECANCELED);
 }
@@ -261,10 +310,103 @@ int mo_elders_make_room(int64_t most, json_t *receipt, char **why)
 	return rc;
 }
 
+/* ---- log files ------------------------------------------------------------------------------ */
+
+long mo_elders_reopen(void)
+{
+	long n = -EBUSY;
+
+	pthread_mutex_lock(&e.lock);
+	if (!e.resigned) {
+		n = ++e.reopens;
+		for (size_t i = 0; i < e.n; i++)
+			ask_to_reopen(&e.all[i]);
+	}
+	pthread_mutex_unlock(&e.lock);
+	return n;
+}
+
+long mo_elders_reopens(void)
+{
+	long n;
+
+	pthread_mutex_lock(&e.lock);
+	n = e.reopens;
+	pthread_mutex_unlock(&e.lock);
+	return n;
+}
+
+/* With the lock held.  One that was asked again meanwhile answers both at once. */
+static bool owes_answer(const elder *x, long n)
+{
+	return x->asked >= n && x->reopened < n;
+}
+
+static bool all_answered(long n)
+{
+	for (size_t i = 0; i < e.n; i++)
+		if (owes_answer(&e.all[i], n))
+			return false;
+	return true;
+}
+
+static void tell_failure(mo_buf *out, const elder *x, long n, molt_time limit)
+{
+	if (!owes_answer(x, n) && !x->failed)
+		return;
+	if (out->len > 0)
+		mo_buf_fmt(out, "; ");
+	mo_buf_fmt(out, "generation %u (pid %d) ", x->generation, (int)x->pid);
+	if (owes_answer(x, n))
+		mo_buf_fmt(out,
+			   "has not answered within %lld ms and may still write to the former "
+			   "files (an older Molt cannot do otherwise until it ends)",
+			   (long long)limit);
+	else
+		mo_buf_fmt(out, "cannot open a log file: %s; it keeps the one before",
+			   strerror(-x->failed));
+}
+
+/* The condition's clock is the wall's, which may be set. */
+static void wait_a_moment(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += LOOK_AGAIN * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&e.changed, &e.lock, &until);
+}
+
+int mo_elders_reopened(long n, molt_time limit, char **why)
+{
+	mo_buf text = { 0 };
+	molt_time deadline = mo_deadline(limit);
+	int rc = 0;
+
+	pthread_mutex_lock(&e.lock);
+	while (!e.resigned && !all_answered(n) && mo_left(deadline) > 0)
+		wait_a_moment();
+	for (size_t i = 0; i < e.n; i++) {
+		if (e.all[i].asked < n)
+			continue;
+		rc++;
+		tell_failure(&text, &e.all[i], n, limit);
+	}
+	if (e.resigned)
+		rc = -EBUSY;
+	pthread_mutex_unlock(&e.lock);
+	*why = text.len > 0 ? mo_strdup(mo_buf_cstr(&text)) : NULL;
+	mo_buf_free(&text);
+	return rc;
+}
+
 /* ---- the elder's side --------------------------------------------------------------------- */
 
 void mo_elders_withdraw(void)
 {
+	mo_elders_listen(); /* we may serve on, with the files of before otherwise */
 	if (e.own >= 0)
 		close(e.own);
 	e.own = -1;
@@ -329,6 +471,8 @@ void mo_elders_listen(void)
 			mo_info("this generation is to end: too many are alive (maxGenerations)");
 			e.end_by = mo_deadline(MO_ELDERS_GRACE);
 		}
+		if (strcmp(m.type, "reopen") == 0)
+			mo_reopen_begin(mo_json_count(m.body, "by"), mo_json_count(m.body, "n"));
 		mo_wire_free(&m);
 	}
 }

@@ -10,6 +10,9 @@
  *   receipt       elder     its final one, when its successor is gone
  *   counts        elder     what it has counted, each second and at its end
  *   end           serving   finish within a second; then what runs is cut
+ *   reopen        serving   open the log files anew; by: its generation; n: counts up
+ *   reopened      elder     all up to n is done; by, n: of "reopen"; errno: 0 or why not.
+ *                           An older Molt says nothing
  *
  * Always: only the serving generation reads; the others keep their lines for the
  * time when they may serve again.  On the control thread, except where marked. */
@@ -25,12 +28,22 @@
 
 /* Takes the lines of an "elders" message.  Before main() has threads, too. */
 int mo_elders_arrive(mo_wire_msg *m);
-/* Begins or stops to read the lines. */
+/* Begins or stops to read the lines: we serve, or do not. */
 void mo_elders_watch(bool on);
 void mo_elders_close(void); /* the loop is about to end */
 /* Ends the oldest until one more process makes at most most.  What was ended is put
  * into the receipt.  -EBUSY: one does not end; -ECANCELED: we are to end. */
 int mo_elders_make_room(int64_t most, json_t *receipt, char **why);
+/* They shall open their log files anew: the number of this time, or -EBUSY: we are to
+ * serve no longer, or do not for the moment.  One that becomes an elder later is told
+ * then. */
+long mo_elders_reopen(void);
+/* How often that was asked for. */
+long mo_elders_reopens(void);
+/* Blocks the thread until all have answered or ended: how many were asked, and in *why
+ * who did not or could not (malloc'd; NULL: none).  -EBUSY: we have been replaced
+ * meanwhile.  [any], but not the control thread */
+int mo_elders_reopened(long n, molt_time limit, char **why);
 json_t *mo_elders_list(void); /* of {generation, pid}, oldest first. [any] */
 
 /* ---- an elder, or who may become one ---- */
@@ -40,7 +53,7 @@ int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n),
 /* The same for a successor that was rolled back, to its predecessor: our line alone. */
 int mo_elders_offer_back(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg);
 void mo_elders_withdraw(void); /* that successor is gone */
-/* Looks whether we are told to end. */
+/* Looks what we are told: to end, to open the log files anew. */
 void mo_elders_listen(void);
 /* Until when we may drain; INT64_MAX: as long as our own settings say. */
 molt_time mo_elders_end_by(void);

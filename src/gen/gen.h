@@ -128,6 +128,9 @@ typedef struct mo_gen_host {
 	molt_time (*drain_timeout)(void);
 	molt_time (*shutdown_timeout)(void);
 	molt_time (*ready_timeout)(void);
+	/* Opens the log files anew: 0 or -errno.  Not in a coroutine but on a thread that may
+	 * wait for a disk; the process may end meanwhile. */
+	int (*reopen)(void);
 	/* One log line per listener: "http server started listening on [:80]". */
 	void (*log_listening)(const char *verb);
 } mo_gen_host;

@@ -71,6 +71,7 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
 	mo_control_info(&info);
 	p->host = host;
 	p->generation = next_number(info.generation);
+	p->reopens = mo_elders_reopens();
 	p->taker = taker;
 	p->back_by = mo_strdup(back_by);
 	set_paths(p, target);
@@ -315,6 +316,13 @@ static int await_ready(mo_predecessor *p)
 	return rc;
 }
 
+/* It may have opened its log files before they were renamed. */
+static json_t *commit_message(const mo_predecessor *p)
+{
+	return json_pack("{s:s, s:b}", "type", "commit", "reopen",
+			 (int)(mo_elders_reopens() != p->reopens));
+}
+
 static int switch_over(mo_predecessor *p)
 {
 	mo_wire_msg m;
@@ -331,7 +339,7 @@ static int switch_over(mo_predecessor *p)
 	/* What has been counted since the offer; from here on we tell it as an elder. */
 	rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
 	if (rc == 0)
-		rc = mo_child_send(&p->child, json_pack("{s:s}", "type", "commit"), NULL, 0);
+		rc = mo_child_send(&p->child, commit_message(p), NULL, 0);
 	if (rc == 0 && p->taker)
 		mo_uplink_taken();
 	mo_relay_down_open(p->child.channel);

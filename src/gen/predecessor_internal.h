@@ -12,6 +12,7 @@
 struct mo_predecessor {
 	const mo_gen_host *host;
 	mo_receipt *receipt;
+	long reopens; /* of the log files, so many before it was started */
 	bool quiet; /* see mo_predecessor_keep_quiet() */
 	unsigned generation; /* of the successor */
 	char *target;	     /* as asked, or NULL */

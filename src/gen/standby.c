@@ -177,7 +177,6 @@ static enum mo_drain_say while_draining(void *arg)
 	move_connections(p);
 	mo_child_listen(&p->child);
 	mo_relay_tell_seen();
-	mo_elders_listen();
 	tell_counts(p, false);
 	if (mo_child_reap(&p->child)) {
 		enum mo_drain_say say = successor_ended(p);

@@ -18,6 +18,7 @@
 #include "gen/previous.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
+#include "gen/reopen.h"
 #include "gen/request.h"
 #include "gen/start.h"
 #include "gen/state.h"
@@ -254,6 +255,8 @@ static int await_commit(const mo_gen_host *host, int fd)
 			m.fds[0] = -1;
 		}
 		commit = strcmp(m.type, "commit") == 0;
+		if (commit && json_is_true(json_object_get(m.body, "reopen")))
+			mo_reopen_begin(0, 0);
 		mo_wire_free(&m);
 		if (commit)
 			return 0;

@@ -28,7 +28,8 @@
  *                           health: it will tell that; tls_state: the form
  *                           of TLS state that it takes
  *   probe      predecessor  server: whose request waits on the one fd  ready
- *   commit     predecessor                                          ready
+ *   commit     predecessor  reopen: the log files may have been renamed      ready
+ *                           since it opened them
  *   serving    successor                                            commit
  *   cancel     predecessor  why: who took over must end
  *   main       predecessor  the service manager knows the successor; bake_ms: so

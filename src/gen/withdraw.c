@@ -236,7 +236,6 @@ static enum mo_drain_say each(void *arg)
 	give(channel);
 	rc = mo_successor_hear_all();
 	mo_relay_tell_seen();
-	mo_elders_listen();
 	tell_counts(false);
 	if (rc != 0)
 		return MO_DRAIN_ON;

@@ -101,11 +101,6 @@ static void target_close(struct target *t)
 	}
 }
 
-static int target_reopen(struct target *t)
-{
-	return t->file ? mo_log_file_reopen(t->file) : 0;
-}
-
 int mo_access_log_open(molt_server *s, char **why)
 {
 	struct mo_access_log *l;
@@ -143,17 +138,41 @@ void mo_access_log_close(molt_server *s)
 	s->access_log = NULL;
 }
 
+struct files {
+	mo_log_file **all;
+	size_t n;
+};
+
+static void add_file(struct files *to, const struct target *t)
+{
+	if (!t->file)
+		return;
+	to->all = mo_realloc(to->all, (to->n + 1) * sizeof(mo_log_file *));
+	to->all[to->n++] = mo_log_file_ref(t->file);
+}
+
+/* The process may end meanwhile, and does not wait for a disk then. */
 int mo_access_log_reopen(void)
 {
+	struct files files = { 0 };
 	int first = 0;
 
+	mo_servers_lock();
 	for (molt_server *s = mo_servers(); s; s = s->next) {
-		int a = s->access_log ? target_reopen(&s->access_log->access) : 0;
-		int b = s->access_log ? target_reopen(&s->access_log->error) : 0;
+		if (!s->access_log)
+			continue;
+		add_file(&files, &s->access_log->access);
+		add_file(&files, &s->access_log->error);
+	}
+	mo_servers_unlock();
+	for (size_t i = 0; i < files.n; i++) {
+		int rc = mo_log_file_reopen(files.all[i]);
 
 		if (!first)
-			first = a ? a : b;
+			first = rc;
+		mo_log_file_close(files.all[i]);
 	}
+	free(files.all);
 	return first;
 }
 

@@ -29,6 +29,7 @@
 #include "web/admin.h"
 #include "web/exe_check.h"
 #include "web/group.h"
+#include "web/log_reopen.h"
 
 /* ---- the guard ------------------------------------------------------------------ */
 
@@ -456,27 +457,44 @@ void mo_admin_on_shutdown(molt_req *r)
 
 /* ---- logs -------------------------------------------------------------------------- */
 
-static void reopen_logs(void *result)
-{
-	int a = mo_log_reopen(), b = mo_access_log_reopen();
+struct reopening {
+	int others, err;
+	char *why;
+};
 
-	*(int *)result = a ? a : b;
+static void reopen_logs(void *arg)
+{
+	struct reopening *a = arg;
+
+	a->err = mo_log_reopen_everywhere(&a->others, &a->why);
+}
+
+static const char *reopened_text(molt_req *r, int others)
+{
+	if (others == 0)
+		return "The log files are open anew.";
+	return molt_fmt(r, "The log files are open anew, also in %d older generation%s.", others,
+			others == 1 ? "" : "s");
 }
 
 void mo_admin_on_reopen(molt_req *r)
 {
-	mo_admin_result x = { 200, NULL, "The log files are open anew.", NULL };
-	int err, result = 0;
+	mo_admin_result x = { 200, NULL, NULL, NULL };
+	struct reopening a = { 0 };
+	int err;
 
 	if (!let_in(r, true))
 		return;
-	err = molt_block(reopen_logs, &result);
-	if (err || result) {
-		mo_admin_refuse_error(r, err ? err : result,
-				      "a log file cannot be opened; the one before is kept", NULL);
+	err = molt_block(reopen_logs, &a);
+	if (err || a.err) {
+		/* The next request is for whoever serves. */
+		r->close = r->close || a.err == -EBUSY;
+		mo_admin_refuse_error(r, err ? err : a.err, err ? molt_strerror(err) : a.why, NULL);
+		free(a.why);
 		return;
 	}
 	mo_info("admin: log files reopened, asked by %s", molt_req_client_ip(r));
+	x.text = reopened_text(r, a.others);
 	mo_admin_send(r, &x);
 }
 

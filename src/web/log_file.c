@@ -2,6 +2,7 @@
 #include "web/log_file.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,6 +15,7 @@
 
 /* Belongs to the outlet, which ends it behind the last line. */
 struct mo_log_file {
+	_Atomic unsigned owners;
 	mo_outlet *outlet;
 	char *dir, *pattern;
 	pthread_mutex_t lock;  /* over an open(), of: */
@@ -85,6 +87,7 @@ int mo_log_file_open(mo_log_file **out, const char *dir, const char *pattern)
 	mo_log_file *f = mo_calloc(1, sizeof(*f));
 	int fd;
 
+	atomic_init(&f->owners, 1);
 	f->dir = mo_strdup(dir);
 	f->pattern = mo_strdup(pattern);
 	pthread_mutex_init(&f->lock, NULL);
@@ -103,6 +106,12 @@ mo_outlet *mo_log_file_outlet(mo_log_file *f)
 	return f->outlet;
 }
 
+mo_log_file *mo_log_file_ref(mo_log_file *f)
+{
+	atomic_fetch_add(&f->owners, 1);
+	return f;
+}
+
 int mo_log_file_reopen(mo_log_file *f)
 {
 	int fd;
@@ -118,6 +127,6 @@ int mo_log_file_reopen(mo_log_file *f)
 
 void mo_log_file_close(mo_log_file *f)
 {
-	if (f)
+	if (f && atomic_fetch_sub(&f->owners, 1) == 1)
 		mo_outlet_free(f->outlet);
 }

@@ -12,9 +12,12 @@ typedef struct mo_log_file mo_log_file;
  * dir, pattern: copied; pattern is a good one (log_name.h). */
 int mo_log_file_open(mo_log_file **out, const char *dir, const char *pattern);
 mo_outlet *mo_log_file_outlet(mo_log_file *f);
+/* One more owner, who calls mo_log_file_close(), too. [any] */
+mo_log_file *mo_log_file_ref(mo_log_file *f);
 /* After a rotation: lines of before go to the former file, unless the disk is slow
  * (mo_log_reopen()).  May wait for the disk. [any] */
 int mo_log_file_reopen(mo_log_file *f);
-void mo_log_file_close(mo_log_file *f); /* at once; what was added is still written */
+/* At once; what was added is still written, behind the last owner. [any] */
+void mo_log_file_close(mo_log_file *f);
 
 #endif

@@ -289,6 +289,13 @@ static mo_budget budget(void)
 	return b;
 }
 
+static int reopen(void)
+{
+	int a = mo_log_reopen(), b = mo_access_log_reopen();
+
+	return a ? a : b;
+}
+
 static void log_listening(const char *verb)
 {
 	EACH_SERVER (s)
@@ -360,6 +367,7 @@ static const mo_gen_host host = {
 	.drain_timeout = drain_timeout,
 	.shutdown_timeout = shutdown_timeout,
 	.ready_timeout = ready_timeout,
+	.reopen = reopen,
 	.log_listening = log_listening,
 };
 

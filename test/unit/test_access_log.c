@@ -27,6 +27,14 @@ molt_server *mo_servers(void)
 	return &server;
 }
 
+void mo_servers_lock(void)
+{
+}
+
+void mo_servers_unlock(void)
+{
+}
+
 unsigned mo_process_generation(void)
 {
 	return 3;

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "web/admin.h"
 #include "web/group.h"
+#include "web/log_reopen.h"
 
 /* ---- stand-ins for requests and the process ------------------------------------ */
 
@@ -27,7 +28,7 @@ static struct {
 	char *exe;
 	void (*deferred)(void *); /* runs when the answer has been sent */
 	/* The process. */
-	int restart_result, reopen_result, reopens;
+	int restart_result, reopen_result, reopen_others, reopens;
 	const char *receipt, *state;
 } now;
 
@@ -163,9 +164,12 @@ int molt_shutdown(void)
 	return 0;
 }
 
-int mo_access_log_reopen(void)
+int mo_log_reopen_everywhere(int *others, char **why)
 {
 	now.reopens++;
+	*others = now.reopen_others;
+	if (now.reopen_result)
+		*why = mo_strdup("a log file cannot be opened; the one before is kept");
 	return now.reopen_result;
 }
 
@@ -616,8 +620,12 @@ static void a_process_that_was_replaced_passes_the_shutdown_on(void **state)
 static void logs_are_reopened_and_a_failure_is_told(void **state)
 {
 	mo_admin_on_reopen(&req);
-	answers(200, "\"ok\":true");
+	answers(200, "The log files are open anew.\"");
 	assert_int_equal(now.reopens, 1);
+	mo_buf_free(&now.out);
+	now.reopen_others = 2;
+	mo_admin_on_reopen(&req);
+	answers(200, "also in 2 older generations.\"");
 	mo_buf_free(&now.out);
 	now.reopen_result = -EACCES;
 	mo_admin_on_reopen(&req);
@@ -627,7 +635,7 @@ static void logs_are_reopened_and_a_failure_is_told(void **state)
 	now.fields[0].value = "http://evil.example/";
 	mo_admin_on_reopen(&req);
 	assert_int_equal(now.status, 403);
-	assert_int_equal(now.reopens, 2);
+	assert_int_equal(now.reopens, 3);
 }
 
 static void the_control_socket_may_start_any_program(void **state)
