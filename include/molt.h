@@ -128,6 +128,12 @@ typedef struct molt_server_opts {
 	size_t memory_budget;	 /* bytes of the whole process for what clients make it
 				    keep (the least that any server asks for); 0: half of
 				    what the process may use; doc/http.md            */
+	int unix_mode;		 /* of the files of "unix:" addresses, whatever the umask:
+				    0200 to 0777; 0: 0666; who may write to one may connect */
+	const char *unix_user, *unix_group; /* owners of these files, names or numbers;
+				    NULL: the process's.  Copied.  Looked up by
+				    molt_server_start(): -EINVAL for an unknown one, -EPERM
+				    where this process may not give a file to them */
 } molt_server_opts;
 
 /* Replaces every option; zero members mean their defaults.  -EINVAL for a value

@@ -58,14 +58,14 @@ static const char intro[] =
 	"unit,\n"
 	"`500ms`, `60s`, `1h30m`, `7d`, or is `none` for no limit; `0` means the same except "
 	"where\n"
-	"the least value says otherwise. A **bool** is `true` or `false` (also yes/no, on/off, "
-	"1/0).\n"
+	"the least value says otherwise. A **mode** has octal digits, `0660`. A **bool** is "
+	"`true` or `false` (also yes/no, on/off, 1/0).\n"
 	"An empty text means \"not set\".\n";
 
 static const char *type_name(const mo_key *k)
 {
-	static const char *const names[] = { "text", "list",     "bool", "number",
-					     "size", "duration", "level" };
+	static const char *const names[] = { "text", "list",     "bool",  "number",
+					     "size", "duration", "level", "mode" };
 
 	return names[k->type];
 }
@@ -74,7 +74,8 @@ static void put_range(mo_buf *b, const mo_key *k)
 {
 	char *min, *max;
 
-	if (k->type != MO_KEY_INT && k->type != MO_KEY_SIZE && k->type != MO_KEY_DURATION)
+	if (k->type != MO_KEY_INT && k->type != MO_KEY_SIZE && k->type != MO_KEY_DURATION &&
+	    k->type != MO_KEY_MODE)
 		return;
 	min = mo_value_text(k->type, k->min);
 	max = mo_value_text(k->type, k->max);

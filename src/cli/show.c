@@ -132,6 +132,8 @@ static void show_server(const json_t *s)
 		printf(", %s ", json_is_true(json_object_get(l, "https")) ? "https" : "http");
 		mo_show_put(stdout,
 			    *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
+		if (json_is_true(json_object_get(l, "lost")))
+			printf(" (its file is gone: nobody can connect; a restart makes it again)");
 	}
 	printf(", %" PRId64 " connections, %" PRId64 " running of %" PRId64 " requests\n",
 	       number_of(s, "connections"), number_of(s, "requests"),

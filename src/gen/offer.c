@@ -22,9 +22,13 @@ json_t *mo_offer_pack(const mo_gen_listener *all, size_t n, int fds[MO_WIRE_FDS]
 	int k = 0;
 
 	for (; k < MO_WIRE_FDS && (size_t)k < n; k++) {
-		fds[k] = all[k].listener->fd;
-		json_array_append_new(list, json_pack("{s:s, s:s}", "server", all[k].server, "text",
-						      all[k].listener->text));
+		const mo_listener *l = all[k].listener;
+
+		fds[k] = l->fd;
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:I, s:I}", "server", all[k].server,
+						"text", l->text, "dev", (json_int_t)l->path_dev,
+						"ino", (json_int_t)l->path_ino));
 	}
 	*count = k;
 	return json_pack("{s:s, s:o}", "type", "listeners", "list", list);
@@ -66,6 +70,10 @@ int mo_offer_unpack(mo_wire_msg *m, void (*each)(void *arg, const char *server, 
 			return rc;
 		}
 		m->fds[i] = -1; /* the listener owns it */
+		/* Its file was another one if a stranger has put a socket there since. */
+		if (mo_json_int(one, "ino") != 0)
+			mo_listener_set_file(l, (uint64_t)mo_json_int(one, "dev"),
+					     (uint64_t)mo_json_int(one, "ino"));
 		each(arg, mo_json_str(one, "server"), l);
 	}
 	return 0;

@@ -11,8 +11,8 @@
  *   end      has its descriptor, if the kernel     as always
  *            gives one: to see it end, to kill it
  *   cancel   "cancel" before it is killed          ends, whatever it was doing
- *   move                                           its own socket takes the path by
- *                                                  rename() when it serves
+ *   move                                           its own socket takes the path, under
+ *                                                  a lock, when it serves
  *
  * A program that was taken back, or rolled back by hand, is refused for
  * MO_TAKEOVER_HOLD: whoever starts it again and again (its supervisor, a container's

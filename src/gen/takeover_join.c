@@ -83,37 +83,54 @@ int mo_takeover_set(const char *path, char **why)
 }
 
 /* A name of our own, whatever pid namespaces there are. */
-static void temporary_name(struct sockaddr_un *a, const char *path)
+static char *name_aside(const char *path)
 {
 	unsigned n = (unsigned)getpid();
 
 	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) < 0)
 		n = (unsigned)getpid();
-	snprintf(a->sun_path, sizeof(a->sun_path), "%.95s.%08x", path, n);
+	return mo_fmt("%s.%08x", path, n);
 }
 
-/* It listens before it has the path, and takes it by rename(): whoever looks finds
- * one or the other. */
-int mo_takeover_bind(const char *path, char **why)
+/* The socket of the generation before stands aside until ours is there. */
+static int take_path(int fd, const char *path, char **why)
 {
+	static const mo_unix_access access = { 0600, (uid_t)-1, (gid_t)-1 };
 	struct sockaddr_un a;
 	socklen_t n = fill(&a, path);
-	int fd, rc = look(path, why);
+	char *aside = name_aside(path), *said = NULL;
+	struct stat now;
+	bool was = rename(path, aside) == 0;
+	int rc = was || errno == ENOENT ? 0 : -errno;
 
-	if (rc < 0 && rc != -ENOENT)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (rc == 0)
+		rc = mo_unix_listen(fd, &a, n, QUEUE, &access, &now, &said);
+	if (rc < 0)
+		fail(why, rc, path, said);
+	if (rc < 0 && was)
+		rename(aside, path);
+	else if (was)
+		unlink(aside);
+	free(said);
+	free(aside);
+	return rc;
+}
+
+/* Under the lock of the directory: whoever looks and finds nobody looks again when the
+ * lock is free. */
+int mo_takeover_bind(const char *path, char **why)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc, lock;
+
 	if (fd < 0)
 		return fail(why, -errno, path, NULL);
-	temporary_name(&a, path);
-	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&a, n) < 0) {
-		rc = fail(why, -errno, path, NULL);
-	} else if (listen(fd, QUEUE) < 0 || rename(a.sun_path, path) < 0) {
-		rc = fail(why, -errno, path, NULL);
-		unlink(a.sun_path);
-	} else {
+	lock = mo_unix_lock(path);
+	rc = look(path, why);
+	if (rc == 0 || rc == -ENOENT)
+		rc = take_path(fd, path, why);
+	mo_unix_unlock(lock);
+	if (rc == 0)
 		return fd;
-	}
 	close(fd);
 	return rc;
 }
@@ -193,15 +210,27 @@ static int try_to_join(int *channel, char **why)
 	return rc;
 }
 
+/* Waits until no generation is just taking the path. */
+static void await_path(void)
+{
+	mo_unix_unlock(mo_unix_lock(wanted));
+}
+
 /* The path may pass to another generation between connect() and accept(). */
 int mo_takeover_join(int *channel, char **why)
 {
+	bool sure = false;
 	int rc = wanted ? -EAGAIN : 0;
 
 	for (int i = 0; rc == -EAGAIN && i < 50; i++) {
 		if (i > 0)
 			poll(NULL, 0, 5);
 		rc = try_to_join(channel, why);
+		if (rc == 0 && !sure) {
+			await_path();
+			sure = true;
+			rc = -EAGAIN;
+		}
 	}
 	return rc == -EAGAIN ? fail(why, rc, wanted, "whoever is there closes the connection") : rc;
 }

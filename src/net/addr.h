@@ -26,7 +26,7 @@ typedef struct mo_addr {
 } mo_addr;
 
 #define MO_ADDR_TEXT 160
-#define MO_ADDR_PATH_MAX 95 /* unix path; leaves room for a temporary name */
+#define MO_ADDR_PATH_MAX 95 /* unix path; leaves room for the name of one that is replaced */
 
 /* -EINVAL, -ENAMETOOLONG (unix path).  A unix path begins with '/'.  "localhost"
  * is 127.0.0.1; no other name is looked up.  "systemd:NAME" has the family

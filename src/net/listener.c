@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "net/unix_path.h"
 
 #define LISTENER_MAGIC 0x6c73746eu
 
@@ -21,6 +22,7 @@
 struct failure {
 	int code;           /* negative errno */
 	const char *advice; /* may be NULL: chosen by the code */
+	char *whole;        /* may be NULL; what and what to do, without the code; owned */
 };
 
 static int fail(struct failure *f, int code, const char *advice)
@@ -63,6 +65,12 @@ static char *sentence(const char *text, const mo_addr *a, const struct failure *
 	char *reason = mo_strdup(strerror(-f->code));
 	char *s;
 
+	if (f->whole) {
+		free(reason);
+		s = mo_fmt("cannot listen on %s: %s", text, f->whole);
+		free(f->whole);
+		return s;
+	}
 	if (reason[0] >= 'A' && reason[0] <= 'Z')
 		reason[0] = (char)(reason[0] | 0x20);
 	s = mo_fmt("cannot listen on %s: %s%s%s", text, reason, advice ? "; " : "",
@@ -134,8 +142,8 @@ static int bind_any(mo_addr *a, int backlog)
 	return bind_inet(a, backlog);
 }
 
-/* May a socket take the place of what is at the path?  Only nothing, or a socket
- * file that nobody accepts on. */
+/* May a socket take the place of what is at the path?  Only of nothing, 0, or of a
+ * socket file that nobody accepts on, 1. */
 static int check_path(const mo_addr *a, struct failure *f)
 {
 	struct stat st;
@@ -151,55 +159,48 @@ static int check_path(const mo_addr *a, struct failure *f)
 	err = connect(fd, &a->u.sa, a->len) < 0 ? -errno : 0;
 	close(fd);
 	if (err == -ECONNREFUSED || err == -ENOENT)
-		return 0;
+		return 1;
 	if (err == 0 || err == -EAGAIN || err == -EINPROGRESS)
 		return fail(f, -EADDRINUSE, NULL);
 	return fail(f, err, "cannot tell whether the socket there is in use");
 }
 
-static void remove_socket_file(const char *path)
+/* Under the lock: a socket that a starting server has bound and that does not listen
+ * yet would look like one of a dead process. */
+static int bind_locked(const mo_addr *a, int backlog, const mo_unix_access *access,
+		       struct stat *now, struct failure *f)
 {
-	struct stat st;
-
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path);
-}
-
-/* The socket listens before its path appears, so a client that sees the path is
- * never refused.  The mode of the file is 0600 or the kernel's: 0777 less the umask. */
-static int bind_unix(const mo_addr *a, int backlog, bool private, struct failure *f)
-{
-	mo_addr temp = *a;
 	int fd, err = check_path(a, f);
 
-	if (err)
+	if (err < 0)
 		return err;
-	snprintf(temp.u.un.sun_path, sizeof(temp.u.un.sun_path), "%.*s.%d", MO_ADDR_PATH_MAX,
-		 a->u.un.sun_path, (int)getpid());
-	temp.len = sizeof(temp.u.un);
+	if (err == 1 && unlink(a->u.un.sun_path) < 0 && errno != ENOENT)
+		return fail(f, -errno, "remove the socket there, which nobody accepts on");
 	fd = open_socket(AF_UNIX);
 	if (fd < 0)
 		return fail(f, fd, NULL);
-	remove_socket_file(temp.u.un.sun_path); /* of a dead process with our pid */
-	/* The file gets the mode of the descriptor: it is never open to others. */
-	if ((private && fchmod(fd, 0600) < 0) || bind(fd, &temp.u.sa, temp.len) < 0) {
-		err = fail(f, -errno, NULL);
-		close(fd);
-		return err;
-	}
-	err = start_listening(fd, backlog);
-	if (!err && rename(temp.u.un.sun_path, a->u.un.sun_path) < 0)
-		err = -errno;
-	if (err) {
-		unlink(temp.u.un.sun_path);
-		close(fd);
-		return fail(f, err, NULL);
-	}
+	fail(f, 0, NULL);
+	err = mo_unix_listen(fd, &a->u.un, a->len, backlog > 0 ? backlog : INT_MAX, access, now,
+			     &f->whole);
+	if (err == 0)
+		return fd;
+	f->code = err;
+	close(fd);
+	return err;
+}
+
+static int bind_unix(const mo_addr *a, int backlog, const mo_unix_access *access, struct stat *now,
+		     struct failure *f)
+{
+	int lock = mo_unix_lock(a->u.un.sun_path);
+	int fd = bind_locked(a, backlog, access, now, f);
+
+	mo_unix_unlock(lock);
 	return fd;
 }
 
-/* Reads the address as bound.  A unix socket still bears its temporary name, so
- * its address is the configured one. */
+/* Reads the address as bound.  A unix socket's is the configured one: that of an
+ * older version may bear another name. */
 static int read_address(mo_listener *l, const mo_addr *configured)
 {
 	mo_addr *a = &l->addr;
@@ -226,10 +227,8 @@ static void read_path_identity(mo_listener *l)
 {
 	struct stat st;
 
-	if (l->addr.u.sa.sa_family == AF_UNIX && lstat(l->addr.u.un.sun_path, &st) == 0) {
-		l->path_dev = st.st_dev;
-		l->path_ino = st.st_ino;
-	}
+	if (l->addr.u.sa.sa_family == AF_UNIX && lstat(l->addr.u.un.sun_path, &st) == 0)
+		mo_listener_set_file(l, st.st_dev, st.st_ino);
 }
 
 /* The handle for an open listening descriptor, which it owns on success. */
@@ -257,21 +256,12 @@ static int wrap(int fd, const char *text, const mo_addr *configured, mo_listener
 static char *unreadable(const char *text, int err)
 {
 	if (err == -ENAMETOOLONG)
-		return mo_fmt("cannot listen on %s: the path is longer than %d bytes", text,
-			      MO_ADDR_PATH_MAX);
+		return mo_fmt("cannot listen on %s: the path is longer than %d bytes; choose a "
+			      "shorter one",
+			      text, MO_ADDR_PATH_MAX);
 	return mo_fmt("cannot listen on \"%s\": write \":80\", \"127.0.0.1:80\", \"[::1]:80\", "
 		      "\"unix:/path\" or \"systemd:NAME\"",
 		      text ? text : "");
-}
-
-static int open_listening(mo_addr *a, int backlog, struct failure *f)
-{
-	int fd;
-
-	if (a->u.sa.sa_family == AF_UNIX)
-		return bind_unix(a, backlog, false, f);
-	fd = a->any ? bind_any(a, backlog) : bind_inet(a, backlog);
-	return fd < 0 ? fail(f, fd, NULL) : fd;
 }
 
 static int finish(int fd, const char *text, const mo_addr *a, struct failure *f, mo_listener **out,
@@ -285,6 +275,19 @@ static int finish(int fd, const char *text, const mo_addr *a, struct failure *f,
 	}
 	if (err)
 		*why = sentence(text, a, f);
+	return err;
+}
+
+/* The file is known from under the lock. */
+static int finish_unix(const mo_addr *a, const char *text, int backlog,
+		       const mo_unix_access *access, struct failure *f, mo_listener **out,
+		       char **why)
+{
+	struct stat now;
+	int fd = bind_unix(a, backlog, access, &now, f), err = finish(fd, text, a, f, out, why);
+
+	if (err == 0)
+		mo_listener_set_file(*out, now.st_dev, now.st_ino);
 	return err;
 }
 
@@ -335,18 +338,27 @@ int mo_listener_check_private(const char *text, char **why)
 
 int mo_listener_bind_private(const char *text, mo_listener **out, char **why)
 {
+	static const mo_unix_access access = { 0600, (uid_t)-1, (gid_t)-1 };
 	struct failure f;
 	mo_addr a;
-	int fd, err = check_private(text, &a, &f, why);
+	int err = check_private(text, &a, &f, why);
 
 	*out = NULL;
 	if (*why)
 		return err;
-	fd = err ? err : bind_unix(&a, 0, true, &f);
-	return finish(fd, text, &a, &f, out, why);
+	return err ? finish(err, text, &a, &f, out, why)
+		   : finish_unix(&a, text, 0, &access, &f, out, why);
 }
 
 int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **why)
+{
+	static const mo_unix_access access = { MO_UNIX_MODE, (uid_t)-1, (gid_t)-1 };
+
+	return mo_listener_bind_as(text, backlog, &access, out, why);
+}
+
+int mo_listener_bind_as(const char *text, int backlog, const mo_unix_access *access,
+			mo_listener **out, char **why)
 {
 	struct failure f;
 	mo_addr a;
@@ -362,7 +374,11 @@ int mo_listener_bind(const char *text, int backlog, mo_listener **out, char **wh
 		*why = mo_fmt("cannot listen on %s: the service manager did not pass it", text);
 		return -ENOENT;
 	}
-	fd = open_listening(&a, backlog, &f);
+	if (a.u.sa.sa_family == AF_UNIX)
+		return finish_unix(&a, text, backlog, access, &f, out, why);
+	fd = a.any ? bind_any(&a, backlog) : bind_inet(&a, backlog);
+	if (fd < 0)
+		fail(&f, fd, NULL);
 	return finish(fd, text, &a, &f, out, why);
 }
 
@@ -445,14 +461,62 @@ bool mo_listener_same(const mo_listener *a, const mo_listener *b)
 	       getsockopt(b->fd, SOL_SOCKET, SO_COOKIE, &other, &m) == 0 && one == other;
 }
 
-void mo_listener_remove_path(mo_listener *l)
+/* ---- the file of a unix socket ---- */
+
+void mo_listener_set_file(mo_listener *l, uint64_t dev, uint64_t ino)
+{
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	l->path_dev = dev;
+	l->path_ino = ino;
+}
+
+static bool has_file(const mo_listener *l)
+{
+	return l->addr.u.sa.sa_family == AF_UNIX && l->path_ino != 0;
+}
+
+static bool is_there(const mo_listener *l)
 {
 	struct stat st;
 
+	return lstat(l->addr.u.un.sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       st.st_dev == l->path_dev && st.st_ino == l->path_ino;
+}
+
+/* One that this process may not look for is not known to be lost. */
+bool mo_listener_is_lost(const mo_listener *l)
+{
 	MO_MAGIC_OK(l, LISTENER_MAGIC);
-	if (l->addr.u.sa.sa_family != AF_UNIX || lstat(l->addr.u.un.sun_path, &st) < 0)
-		return;
-	if (S_ISSOCK(st.st_mode) && st.st_dev == l->path_dev && st.st_ino == l->path_ino)
+	errno = 0;
+	return has_file(l) && !is_there(l) && (errno == 0 || errno == ENOENT || errno == ENOTDIR);
+}
+
+int mo_listener_check_access(const mo_listener *l, const mo_unix_access *access, char **why)
+{
+	*why = NULL;
+	if (!has_file(l) || !is_there(l))
+		return 0;
+	return mo_unix_access_check(l->addr.u.un.sun_path, access, why);
+}
+
+int mo_listener_set_access(mo_listener *l, const mo_unix_access *access, char **why)
+{
+	struct stat now;
+	int rc;
+
+	*why = NULL;
+	if (!has_file(l) || !is_there(l))
+		return 0;
+	rc = mo_unix_access_set(l->addr.u.un.sun_path, access, &now, why);
+	if (rc < 0 && !*why)
+		*why = mo_strdup(strerror(-rc));
+	return rc;
+}
+
+void mo_listener_remove_path(mo_listener *l)
+{
+	MO_MAGIC_OK(l, LISTENER_MAGIC);
+	if (has_file(l) && is_there(l))
 		unlink(l->addr.u.un.sun_path);
 }
 

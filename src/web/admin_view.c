@@ -146,6 +146,9 @@ static void put_listeners(mo_buf *b, const json_t *list)
 			mo_html_escape(b, bound);
 			mo_buf_puts(b, ")</span>");
 		}
+		if (json_is_true(json_object_get(l, "lost")))
+			mo_buf_puts(b, " <strong>its file is gone: nobody can connect; a restart "
+				       "makes it again</strong>");
 	}
 }
 
@@ -280,8 +283,7 @@ static void put_numbers(mo_buf *b, const char *label, json_t *o)
 	if (!json_object_size(o))
 		return;
 	mo_buf_fmt(b, "<dt>%s</dt><dd>", label);
-	json_object_foreach(o, key, v)
-	{
+	json_object_foreach (o, key, v) {
 		size_t i;
 		json_t *item;
 
@@ -293,7 +295,7 @@ static void put_numbers(mo_buf *b, const char *label, json_t *o)
 		put_value(b, v);
 		mo_buf_puts(b, strcmp(key, "ms") != 0 ? "" : " ms");
 		json_array_foreach(v, i, item)
-		{
+	{
 			mo_buf_puts(b, i ? " " : "");
 			put_value(b, item);
 		}
@@ -355,7 +357,8 @@ static void put_receipts(mo_buf *b, const json_t *receipts)
 		       "<h2 id=\"h-restarts\">Last restarts</h2>\n");
 	if (!json_array_size(receipts))
 		mo_buf_puts(b, "<p class=\"soft\">None yet.</p>\n");
-	json_array_foreach(receipts, i, r) mo_admin_view_receipt(b, r, false);
+	json_array_foreach (receipts, i, r)
+		mo_admin_view_receipt(b, r, false);
 	mo_buf_puts(b, "</section>\n");
 }
 

@@ -42,6 +42,10 @@
 	{                                                                                          \
 		n, MO_KEY_SERVER, MO_KEY_SIZE, 0, 0, min, max, initial, doc, S(member)             \
 	}
+#define MODE(n, min, max, member, initial, doc)                                                    \
+	{                                                                                          \
+		n, MO_KEY_SERVER, MO_KEY_MODE, 0, 0, min, max, initial, doc, S(member)             \
+	}
 #define DURATION(n, flags, member, initial, doc)                                                   \
 	{                                                                                          \
 		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 1, LONGEST, initial, doc, S(member)   \
@@ -57,6 +61,16 @@ static const mo_key keys[] = {
 	     "`unix:/run/a.sock`, `systemd:NAME` (a socket that the service manager passes, of "
 	     "that "
 	     "`FileDescriptorName`). A named server does not inherit it."),
+	MODE("unixMode", 0200, 0777, unix_mode, "0666",
+	     "Mode of the file of a `unix:` address, as octal digits; who may write there may "
+	     "connect. The umask does not count, and directories limit further. For a proxy of "
+	     "another user: `0660` and its group as `unixGroup`."),
+	STRING("unixUser", 0, unix_user, NULL,
+	       "Owner of that file, a name or a number; none: the user of the process. Needs root "
+	       "(CAP_CHOWN)."),
+	STRING("unixGroup", 0, unix_group, NULL,
+	       "Group of that file; none: the group of the process. Needs root, or a user who is "
+	       "in that group."),
 	LIST("httpsAddr", MO_KEY_OWN, ',', https_addr, NULL,
 	     "Where it listens for HTTPS. Without it and with a certificate, `address` is HTTPS. "
 	     "A named server does not inherit it."),
@@ -72,9 +86,10 @@ static const mo_key keys[] = {
 	     "Refuse HTTPS clients without such a certificate."),
 	DURATION("readTimeout", MO_KEY_ZERO_NONE, read_timeout, "60s",
 		 "The whole request, head and body."),
-	DURATION("headerTimeout", MO_KEY_ZERO_NONE, header_timeout, "10s",
-		 "From the first byte of a request to the end of its head; of a new connection from "
-		 "its accept to its first byte."),
+	DURATION(
+		"headerTimeout", MO_KEY_ZERO_NONE, header_timeout, "10s",
+		"From the first byte of a request to the end of its head; of a new connection from "
+		"its accept to its first byte."),
 	DURATION("bodyTimeout", MO_KEY_ZERO_NONE, body_timeout, "30s",
 		 "Between two pieces of a request body."),
 	DURATION("writeTimeout", MO_KEY_ZERO_NONE, write_timeout, "30s",
@@ -159,7 +174,8 @@ static const mo_key keys[] = {
 		 "means seconds."),
 	DURATION("gracefulShutdownTimeout", MO_KEY_SECONDS, shutdown_timeout, "60s",
 		 "How long running requests may finish at shutdown; idle connections are closed at "
-		 "once, those that have not sent a byte yet after 1 s. A bare number means seconds."),
+		 "once, those that have not sent a byte yet after 1 s. A bare number means "
+		 "seconds."),
 	DURATION("readyTimeout", 0, ready_timeout, "60s",
 		 "How long a new process may take until it is ready; then it is killed and the old "
 		 "one serves on."),
@@ -482,6 +498,10 @@ static int parse_number(const mo_key *k, molt_str text, int64_t *v, char **why)
 		if (mo_value_level(text, v))
 			return 0;
 		return wrong(why, mo_strdup("must be debug, info, warn or error"));
+	case MO_KEY_MODE:
+		if (mo_value_mode(text, v))
+			return 0;
+		return wrong(why, mo_strdup("must be octal digits such as 0660"));
 	default:
 		if (mo_value_int(text, v))
 			return 0;

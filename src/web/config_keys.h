@@ -19,7 +19,8 @@ enum mo_key_type {
 	MO_KEY_INT,      /* int64_t */
 	MO_KEY_SIZE,     /* int64_t, bytes: 4096, '10m', '500kb' */
 	MO_KEY_DURATION, /* molt_time: '60s', '1h30m', 'none' (MOLT_FOREVER) */
-	MO_KEY_LEVEL     /* int64_t: enum molt_level, -1: not set */
+	MO_KEY_LEVEL,    /* int64_t: enum molt_level, -1: not set */
+	MO_KEY_MODE      /* int64_t, of a file, octal: 0660 */
 };
 
 enum mo_key_flags {
@@ -76,6 +77,7 @@ bool mo_value_size(molt_str s, int64_t *out);
  * MOLT_FOREVER. */
 bool mo_value_duration(molt_str s, molt_time *out, bool *bare);
 bool mo_value_level(molt_str s, int64_t *out);
+bool mo_value_mode(molt_str s, int64_t *out); /* three digits, or four and the first is 0 */
 /* Bytes and times as a person would write them: "16k", "60s", "none". */
 char *mo_value_text(enum mo_key_type type, int64_t v); /* malloc'd */
 

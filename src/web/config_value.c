@@ -153,6 +153,21 @@ bool mo_value_level(molt_str s, int64_t *out)
 	return false;
 }
 
+bool mo_value_mode(molt_str s, int64_t *out)
+{
+	if (s.len == 4 && s.ptr[0] == '0')
+		s = mo_strn(s.ptr + 1, 3);
+	if (s.len != 3)
+		return false;
+	*out = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '7')
+			return false;
+		*out = *out * 8 + (s.ptr[i] - '0');
+	}
+	return true;
+}
+
 /* The largest unit that divides v; units are sorted by size. */
 static char *with_unit(int64_t v, const struct unit *const *units, size_t count)
 {
@@ -175,5 +190,7 @@ char *mo_value_text(enum mo_key_type type, int64_t v)
 		return with_unit(v, times, MO_COUNTOF(times));
 	if (type == MO_KEY_SIZE)
 		return with_unit(v, sizes, MO_COUNTOF(sizes));
+	if (type == MO_KEY_MODE)
+		return mo_fmt("%04" PRIo64, v);
 	return mo_fmt("%" PRId64, v);
 }

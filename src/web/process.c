@@ -520,9 +520,10 @@ static json_t *server_status(const molt_server *s)
 		const mo_endpoint *e = &s->endpoints[i];
 
 		json_array_append_new(list,
-				      json_pack("{s:s, s:s?, s:b}", "address", e->text, "bound",
-						e->listener ? e->listener->bound : NULL, "https",
-						(int)e->https));
+				      json_pack("{s:s, s:s?, s:b, s:b}", "address", e->text,
+						"bound", e->listener ? e->listener->bound : NULL,
+						"https", (int)e->https, "lost",
+						e->listener && mo_listener_is_lost(e->listener)));
 	}
 	for (size_t i = 1; i < MO_COUNTOF(classes); i++)
 		json_object_set_new(answers, classes[i],

@@ -172,6 +172,7 @@ static int configure(molt_server *s, const molt_server_opts *o)
 #define TAKE(member, option) s->set.member = o->option ? (int64_t)o->option : d.member
 	TAKE(blocking_threads, blocking_threads);
 	TAKE(blocking_queue, blocking_queue);
+	TAKE(unix_mode, unix_mode);
 	TAKE(stack_size, stack_size);
 	TAKE(max_header, max_header);
 	TAKE(max_body, max_body);
@@ -194,6 +195,8 @@ static int configure(molt_server *s, const molt_server_opts *o)
 	TAKE(tls_key_limit, tls_key_limit);
 	TAKE(memory_budget, memory_budget);
 #undef TAKE
+	set_text(&s->set.unix_user, o->unix_user);
+	set_text(&s->set.unix_group, o->unix_group);
 	set_text(&s->set.server_agent, o->server_name);
 	set_text(&s->set.ws_origins, o->ws_origins);
 	set_text(&s->set.probe, o->probe);
@@ -269,6 +272,11 @@ int mo_server_add_endpoint(molt_server *s, const char *text, const molt_listen_o
 	mo_addr addr;
 	int rc = mo_addr_parse(text, &addr);
 
+	if (rc == -ENAMETOOLONG)
+		return mo_server_fail(s, rc,
+				      "address %s: its path is longer than %d bytes; choose a "
+				      "shorter one",
+				      text, MO_ADDR_PATH_MAX);
 	if (rc < 0)
 		return mo_server_fail(s, rc,
 				      "\"%s\" is no address; write \":80\", \"127.0.0.1:80\", "

@@ -30,6 +30,7 @@ struct molt_server {
 	uint32_t magic;
 	char *name;
 	mo_settings set;
+	mo_unix_access access; /* of unix: listeners; from set, at the start */
 	_Atomic enum mo_server_state state;
 	int failure;	   /* first set-up failure: negative errno */
 	char *failure_why; /* its sentence */

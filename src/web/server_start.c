@@ -52,6 +52,9 @@ static int settle(molt_server *s, wanted *w)
 	if (rc == 0)
 		rc = mo_settings_check(&s->set, &why);
 	if (rc == 0)
+		rc = mo_unix_access_find((int)s->set.unix_mode, s->set.unix_user, s->set.unix_group,
+					 &s->access, &why);
+	if (rc == 0)
 		rc = mo_config_logger(&why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "%s", why);
@@ -170,25 +173,55 @@ static int open_tls(molt_server *s, mo_endpoint *e)
 	return rc;
 }
 
+/* The predecessor's, or NULL.  One whose file is gone is of no use to clients: the
+ * path is bound anew, and the predecessor drains what it has. */
+static mo_listener *take_listener(molt_server *s, const char *text)
+{
+	mo_listener *l = mo_successor_take(s->name, text);
+
+	if (!l || !mo_listener_is_lost(l))
+		return l;
+	mo_warn("server %s: the file of %s was removed or replaced; it is made again", s->name,
+		text);
+	mo_listener_close(l);
+	return NULL;
+}
+
+static int bind_as(const molt_server *s, const char *text, int backlog, mo_listener **out,
+		   char **why)
+{
+	return s->internal ? mo_listener_bind_private(text, out, why)
+			   : mo_listener_bind_as(text, backlog, &s->access, out, why);
+}
+
+/* Its file gets our mode and owners when this server accepts. */
+static int adopt(molt_server *s, mo_endpoint *e, int backlog)
+{
+	char *why = NULL;
+	int rc = s->internal ? 0 : mo_listener_check_access(e->listener, &s->access, &why);
+
+	if (rc < 0)
+		mo_server_fail(s, rc, "cannot listen on %s: %s", e->text, why);
+	free(why);
+	/* The queue of a passed socket is as long as its unit says. */
+	if (rc == 0 && (backlog || !mo_addr_is_passed(e->text)))
+		mo_listener_set_backlog(e->listener, backlog);
+	return rc;
+}
+
 static int open_listener(molt_server *s, mo_endpoint *e)
 {
 	int backlog = e->backlog ? e->backlog : (int)s->set.backlog;
 	char *why = NULL;
 	int rc;
 
-	e->listener = mo_successor_take(s->name, e->text);
-	if (e->listener) {
-		/* The queue of a passed socket is as long as its unit says. */
-		if (backlog || !mo_addr_is_passed(e->text))
-			mo_listener_set_backlog(e->listener, backlog);
-		return 0;
-	}
+	e->listener = take_listener(s, e->text);
+	if (e->listener)
+		return adopt(s, e, backlog);
 	if (mo_addr_is_passed(e->text))
 		rc = mo_activate_open(e->text, &e->listener, &why);
-	else if (s->internal)
-		rc = mo_listener_bind_private(e->text, &e->listener, &why);
 	else
-		rc = mo_listener_bind(e->text, backlog, &e->listener, &why);
+		rc = bind_as(s, e->text, backlog, &e->listener, &why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "%s", why);
 	else
@@ -316,10 +349,25 @@ static void pause_on(mo_loop *l, void *arg)
 /* To accept again is urgent, for the other servers, too: nothing depends on that loop. */
 #define RESUME_TIMEOUT (50 * MOLT_MS)
 
+/* Another generation may have set the file's mode and owners as its configuration says. */
+static void set_access(molt_server *s)
+{
+	for (size_t i = 0; i < s->nendpoints && !s->internal; i++) {
+		mo_endpoint *e = &s->endpoints[i];
+		char *why = NULL;
+
+		if (e->listener && mo_listener_set_access(e->listener, &s->access, &why) < 0)
+			mo_error("server %s, %s: %s", s->name, e->text, why);
+		free(why);
+	}
+}
+
 void mo_start_accept(molt_server *s, bool on)
 {
 	if (s->state != MO_SERVER_STARTED || s->nendpoints == 0)
 		return;
+	if (on)
+		set_access(s);
 	if (!mo_loops_run(on ? resume_on : pause_on, s, on ? RESUME_TIMEOUT : ACCEPT_TIMEOUT))
 		mo_warn("a loop is blocked by a handler; server %s goes on without it", s->name);
 }
@@ -428,8 +476,7 @@ static void attach_one_on(mo_loop *l, void *arg)
 static bool bind_again(const molt_server *s, mo_endpoint *e, mo_listener **out)
 {
 	char *why = NULL;
-	int rc = s->internal ? mo_listener_bind_private(e->dropped, out, &why)
-			     : mo_listener_bind(e->dropped, e->backlog, out, &why);
+	int rc = bind_as(s, e->dropped, e->backlog, out, &why);
 
 	if (rc == 0)
 		snprintf((*out)->text, sizeof((*out)->text), "%s", e->text);

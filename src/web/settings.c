@@ -56,7 +56,11 @@ static int check_addresses(const char *key, const char *list, char **why)
 		mo_addr addr;
 		int err = mo_addr_parse(text, &addr);
 
-		if (err)
+		if (err == -ENAMETOOLONG)
+			*why = mo_fmt("%s: %s: its path is longer than %d bytes; choose a shorter "
+				      "one",
+				      key, text, MO_ADDR_PATH_MAX);
+		else if (err)
 			*why = mo_fmt("%s: \"%s\" is no address: :80, 127.0.0.1:80, [::1]:80, "
 				      "unix:/path or systemd:NAME",
 				      key, text);

@@ -12,6 +12,8 @@
 typedef struct mo_settings {
 	/* Strings are malloc'd and owned; NULL: not set. */
 	char *address;	  /* comma list */
+	int64_t unix_mode; /* of the files of unix: addresses, and who gets these */
+	char *unix_user, *unix_group;
 	char *https_addr; /* comma list; when NULL and a certificate is set, address is HTTPS */
 	char *https_cert, *https_key;
 	char *https_client_ca;

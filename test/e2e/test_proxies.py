@@ -1,11 +1,13 @@
 """The admin behind real proxies on the same machine: no stranger's request is obeyed,
-whatever Host it names; curl of the server's user goes on to work."""
+whatever Host it names; curl of the server's user goes on to work.  And who of them may
+connect to a unix socket, over restarts."""
 import os
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import proxies  # noqa: E402
-from case import Case, curl, main, program  # noqa: E402
+from case import Case, curl, eventually, main, program  # noqa: E402
 
 TOKEN = "correct-horse-battery"
 LOCAL = {"Host": "localhost"}
@@ -91,6 +93,64 @@ class WithToken(Proxied):
         got = curl("-w", "%{http_code}", url).stdout
         self.assertTrue(got.endswith(b"401"), got)
         self.assertIn(b"a token is set; send it", got)
+
+
+class BeforeAUnixSocket(Case):
+    """A program that listens at unix:/path, and proxies of another user before it."""
+
+    def setUp(self):
+        proxies.need_other_user()
+        self.dir = self.directory()
+        os.chmod(self.dir, 0o711)
+        self.sock = os.path.join(self.dir, "app.sock")
+
+    def fronts(self, **keys):
+        env = {"MOLT_SERVER_" + k.upper(): v for k, v in keys.items()}
+        self.srv = self.server(program("test/programs/app"), address="unix:" + self.sock, env=env)
+        return (proxies.nginx(self, "unix:" + self.sock, "proxy_http_version 1.1;",
+                              other_user=True),
+                proxies.haproxy(self, "unix@" + self.sock, other_user=True))
+
+    def answers(self, *statuses, **keys):
+        for front, status in zip(self.fronts(**keys), statuses):
+            self.assertEqual(self.fetch(front, "/build").status, status)
+
+    def test_as_it_is_any_proxy_may_connect(self):
+        self.answers(200, 200)
+
+    def test_a_proxy_of_the_group_may_connect(self):
+        self.answers(200, 200, unixMode="0660", unixGroup="nogroup")
+
+    def test_a_proxy_of_another_group_may_not(self):
+        self.answers(502, 503, unixMode="0660", unixGroup="daemon")
+
+    def test_no_request_fails_over_restarts(self):
+        fronts = self.fronts(unixMode="0660", unixGroup="nogroup")
+        ended, answered, pids = threading.Event(), [], set()
+
+        def ask(front):
+            while not ended.is_set():
+                answer = self.fetch(front, "/pid")
+                answered.append(answer.status)
+                pids.add(answer.body)
+
+        threads = [threading.Thread(target=ask, args=(f,)) for f in fronts for _ in range(2)]
+        for t in threads:
+            t.start()
+        try:
+            for n in range(3):
+                # Each generation answers behind the proxies before the next one comes.
+                self.assertTrue(eventually(lambda: len(pids) > n, 20), (n, pids))
+                answer = self.fetch(self.sock, "/debug/admin/restart", "POST", body=b"")
+                self.assertEqual(answer.status, 200, answer)
+            self.assertTrue(eventually(lambda: len(pids) > 3, 20), pids)
+        finally:
+            ended.set()
+            for t in threads:
+                t.join()
+        self.assertEqual(set(answered), {200}, len(answered))
+        print("%d requests through nginx and HAProxy over 3 restarts, 0 failed" % len(answered),
+              flush=True)
 
 
 if __name__ == "__main__":

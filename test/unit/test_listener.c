@@ -3,9 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 
+#include "base/check.h"
 #include "net/listener.h"
 
 static char dir[] = "/tmp/molt-test-listener-XXXXXX";
@@ -256,16 +259,217 @@ static void a_unix_socket_serves_at_its_path(void **state)
 	assert_int_equal(mkdir(dir, 0700), 0);
 }
 
-static void the_mode_of_a_unix_socket_follows_the_umask(void **state)
+static mo_listener *bound_as(mode_t mode, const char *user, const char *group)
 {
-	mode_t was = umask(077);
-	mo_listener *l = bound(address);
+	mo_unix_access access;
+	mo_listener *l;
+	char *why;
+
+	assert_int_equal(mo_unix_access_find((int)mode, user, group, &access, &why), 0);
+	if (mo_listener_bind_as(address, 0, &access, &l, &why) < 0)
+		fail_msg("%s", why);
+	return l;
+}
+
+static mode_t mode_of_path(void)
+{
 	struct stat st;
 
-	umask(was);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void the_mode_of_a_unix_socket_is_as_asked_whatever_the_umask(void **state)
+{
+	static const mode_t masks[] = { 0, 022, 077, 0777 };
+
+	for (size_t i = 0; i < MO_COUNTOF(masks); i++) {
+		mode_t was = umask(masks[i]);
+		mo_listener *l = bound(address);
+
+		assert_int_equal(mode_of_path(), 0666);
+		close_path_listener(l);
+		l = bound_as(0660, NULL, NULL);
+		assert_int_equal(mode_of_path(), 0660);
+		close_path_listener(l);
+		assert_int_equal(umask(was), masks[i]); /* the process's is not touched */
+	}
+}
+
+/* What /proc/net/unix, and so ss(8) and systemd-tmpfiles, know it by. */
+static void a_unix_socket_bears_the_name_of_its_path(void **state)
+{
+	mo_listener *l = bound(address);
+	struct sockaddr_un a = { 0 };
+	socklen_t n = sizeof(a);
+
+	assert_int_equal(getsockname(l->fd, (struct sockaddr *)&a, &n), 0);
+	assert_string_equal(a.sun_path, path);
 	close_path_listener(l);
+}
+
+static void mode_and_owners_of_a_unix_socket_are_as_asked(void **state)
+{
+	mo_unix_access access;
+	mo_listener *l;
+	struct stat st;
+	char *why;
+
+	if (geteuid() != 0)
+		skip_because("not root: a file cannot be given to another group");
+	assert_int_equal(mo_unix_access_find(0640, "65533", "65532", &access, &why), 0);
+	assert_int_equal(mo_listener_bind_as(address, 0, &access, &l, &why), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_uid, 65533);
+	assert_int_equal(st.st_gid, 65532);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	close_path_listener(l);
+}
+
+/* Ends with 0 when an unprivileged user gets the whole sentence, and no file is left. */
+static void give_away_as_nobody(void)
+{
+	mo_unix_access access;
+	mo_listener *l;
+	struct stat st;
+	char *why = NULL;
+
+	if (setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
+	    setresuid(65534, 65534, 65534) < 0)
+		_exit(1);
+	if (mo_unix_access_find(0660, NULL, "4711", &access, &why) < 0)
+		_exit(2);
+	if (mo_listener_bind_as(address, 0, &access, &l, &why) != -EPERM)
+		_exit(3);
+	if (!strstr(why, "cannot listen on unix:/") ||
+	    !strstr(why, "its file cannot be given to group 4711 (unixGroup): Operation not "
+			 "permitted; run as root, or as a user who is in that group"))
+		_exit(4);
+	_exit(lstat(path, &st) == 0 ? 5 : 0);
+}
+
+static void an_owner_that_cannot_be_given_is_explained(void **state)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip_because("not root: another user cannot be tried");
+	assert_int_equal(chmod(dir, 0777), 0);
+	pid = fork();
+	if (pid == 0)
+		give_away_as_nobody();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(status, 0);
+}
+
+static void a_user_or_group_that_is_not_there_is_named(void **state)
+{
+	mo_unix_access access;
+	char *why = NULL;
+
+	assert_int_equal(mo_unix_access_find(0660, "no-such-user", NULL, &access, &why), -EINVAL);
+	assert_non_null(strstr(why, "unixUser: this system has no user \"no-such-user\""));
+	free(why);
+	assert_int_equal(mo_unix_access_find(0660, NULL, "no-such-group", &access, &why), -EINVAL);
+	assert_non_null(strstr(why, "unixGroup: this system has no group \"no-such-group\""));
+	free(why);
+	assert_int_equal(mo_unix_access_find(0660, "root", "root", &access, &why), 0);
+	assert_int_equal(access.uid, 0);
+	assert_int_equal(access.gid, 0);
+}
+
+static void a_link_at_the_path_is_not_followed(void **state)
+{
+	mo_unix_access access = { .mode = 0666, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	char victim[80], *why = NULL;
+	struct stat st;
+	int fd;
+
+	snprintf(victim, sizeof(victim), "%s/victim", dir);
+	fd = open(victim, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	close(fd);
+	assert_int_equal(symlink(victim, path), 0);
+	assert_int_equal(mo_unix_access_set(path, &access, &st, &why), -ENOTSOCK);
+	assert_int_equal(stat(victim, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	unlink(path);
+	unlink(victim);
+}
+
+static void a_socket_file_that_a_stranger_removed_is_known_to_be_lost(void **state)
+{
+	mo_listener *l = bound(address), *stranger;
+	char *why;
+
+	assert_false(mo_listener_is_lost(l));
+	unlink(path);
+	assert_true(mo_listener_is_lost(l));
+	stranger = bound(address);
+	assert_true(mo_listener_is_lost(l));
+	assert_int_equal(chmod(path, 0600), 0);
+	/* The stranger's file is left alone. */
+	assert_int_equal(mo_listener_set_access(l, &(mo_unix_access){ 0666, 0, 0 }, &why), 0);
+	assert_int_equal(mode_of_path(), 0600);
+	close_path_listener(stranger);
+	mo_listener_close(l);
+}
+
+/* Many servers start at once at the path of a dead one: one gets it, and keeps it. */
+static void start_at_once(int go)
+{
+	mo_listener *l;
+	char *why, byte;
+	int rc;
+
+	if (read(go, &byte, 1) != 0)
+		_exit(3);
+	rc = mo_listener_bind(address, 0, &l, &why);
+	if (rc == -EADDRINUSE)
+		_exit(1);
+	if (rc < 0)
+		_exit(2);
+	poll(NULL, 0, -1);
+	_exit(4);
+}
+
+static void of_servers_that_start_at_once_one_gets_the_path_of_a_dead_one(void **state)
+{
+	enum { SERVERS = 8, ROUNDS = 20 };
+
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t pids[SERVERS];
+		int go[2], refused = 0, c;
+		mo_listener *dead = bound(address);
+		mo_addr at = dead->addr;
+
+		mo_listener_close(dead);
+		assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+		for (int i = 0; i < SERVERS; i++) {
+			pids[i] = fork();
+			if (pids[i] == 0) {
+				close(go[1]);
+				start_at_once(go[0]);
+			}
+		}
+		close(go[0]);
+		close(go[1]);
+		while (refused < SERVERS - 1) {
+			int status;
+
+			assert_true(waitpid(-1, &status, 0) > 0);
+			assert_int_equal(WEXITSTATUS(status), 1);
+			refused++;
+		}
+		c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(c, &at.u.sa, at.len), 0);
+		close(c);
+		for (int i = 0; i < SERVERS; i++)
+			kill(pids[i], SIGKILL);
+		assert_true(waitpid(-1, NULL, 0) > 0);
+	}
+	unlink(path);
 }
 
 static void a_stale_unix_socket_is_replaced(void **state)
@@ -495,7 +699,14 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_bound_is_explained),
 		cmocka_unit_test(a_low_port_names_the_capability),
 		cmocka_unit_test(a_unix_socket_serves_at_its_path),
-		cmocka_unit_test(the_mode_of_a_unix_socket_follows_the_umask),
+		cmocka_unit_test(the_mode_of_a_unix_socket_is_as_asked_whatever_the_umask),
+		cmocka_unit_test(a_unix_socket_bears_the_name_of_its_path),
+		cmocka_unit_test(mode_and_owners_of_a_unix_socket_are_as_asked),
+		cmocka_unit_test(an_owner_that_cannot_be_given_is_explained),
+		cmocka_unit_test(a_user_or_group_that_is_not_there_is_named),
+		cmocka_unit_test(a_link_at_the_path_is_not_followed),
+		cmocka_unit_test(a_socket_file_that_a_stranger_removed_is_known_to_be_lost),
+		cmocka_unit_test(of_servers_that_start_at_once_one_gets_the_path_of_a_dead_one),
 		cmocka_unit_test(a_stale_unix_socket_is_replaced),
 		cmocka_unit_test(a_live_unix_socket_is_never_replaced),
 		cmocka_unit_test(a_file_that_is_no_socket_is_never_removed),
