@@ -79,7 +79,8 @@ MOLT_API molt_server *molt_server_get(const char *name);
 /* Zero means the default written here; MOLT_FOREVER means no limit of time. */
 typedef struct molt_server_opts {
 	int workers;	   /* event loops of the process (the largest that any server
-			      asks for); 0: as many as the CPUs that the process may
+			      asks for that is set up before the first one starts); 0,
+			      when none asks: as many as the CPUs that the process may
 			      use (affinity, cgroup quota); at most 256            */
 	int blocking_threads; /* for .blocking routes and molt_block(), of the process
 			      (the largest that any server asks for); 0: 64; one route

@@ -111,8 +111,9 @@ static const mo_key keys[] = {
 	    "ones wait in the kernel's queue."),
 	INT("backlog", 0, 65535, backlog, "0", "Length of that queue; 0: `net.core.somaxconn`."),
 	INT("loops", 0, 256, loops, "0",
-	    "Event loops (threads) of the process, the largest that any server asks for; 0: as "
-	    "many as the CPUs that the process may use."),
+	    "Event loops (threads) of the process, the largest that any server asks for that is "
+	    "set up before the first one starts; 0, when none asks: as many as the CPUs that "
+	    "the process may use."),
 	INT("blockingThreads", 1, 1024, blocking_threads, "64",
 	    "Threads for `.blocking` routes and `molt_block()`, the largest that any server asks "
 	    "for. One route has three quarters of them at most."),

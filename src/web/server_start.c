@@ -533,6 +533,22 @@ void mo_start_log_listening(molt_server *s, const char *verb)
 
 /* ---- start ------------------------------------------------------------------------ */
 
+/* The loops are the process's, and there from the first server's start on: the largest
+ * number of all servers that are set up by then; 0: by the CPUs. */
+static int start_loops(const molt_server *s)
+{
+	int64_t most = s->set.loops;
+
+	for (const molt_server *o = mo_servers(); o; o = o->next)
+		if (!o->internal && o->set.loops > most)
+			most = o->set.loops;
+	if (mo_loops_count() > 0 && s->set.loops > mo_loops_count())
+		mo_warn("server %s: it asks for %d event loops, and the %d of the process run "
+			"already; set it up before the first server is started",
+			s->name, (int)s->set.loops, mo_loops_count());
+	return mo_loops_start((int)most);
+}
+
 static int start(molt_server *s)
 {
 	wanted w = { 0 };
@@ -566,7 +582,7 @@ static int start(molt_server *s)
 	}
 	rc = mo_control_start(mo_process_host());
 	if (rc == 0)
-		rc = mo_loops_start((int)s->set.loops);
+		rc = start_loops(s);
 	if (rc < 0)
 		return mo_server_fail(s, rc, "cannot start threads: %s", strerror(-rc));
 	attach(s);

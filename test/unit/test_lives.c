@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -24,7 +25,8 @@ static void slow(molt_req *r)
 
 static void *ask(void *port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(intptr_t)port) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)(intptr_t)port) };
 	static const char request[] = "GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 	static char answer[1024];
 	size_t have = 0;
@@ -96,10 +98,70 @@ static void no_server_starts_when_a_shutdown_has_begun(void **state)
 	assert_int_equal(late_result, -ECANCELED);
 }
 
+/* By their names. */
+static int loop_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	int n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		char path[300], name[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "r");
+		if (f && fgets(name, sizeof(name), f) && strncmp(name, "molt-loop-", 10) == 0)
+			n++;
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	return n;
+}
+
+static molt_server *with_loops(const char *name, int n)
+{
+	molt_server *s = molt_server_get(name);
+
+	molt_server_set_port(s, 0);
+	assert_int_equal(molt_server_configure(s, &(molt_server_opts){ .workers = n }), 0);
+	return s;
+}
+
+static _Atomic int told_of_loops;
+
+static void look_for_loops(void *unused, enum molt_level level, const char *line)
+{
+	if (level == MOLT_WARN &&
+	    strstr(line, "it asks for 5 event loops, and the 3 of the process"))
+		told_of_loops++;
+}
+
+static void the_loops_are_the_largest_number_that_a_server_asks_for(void **state)
+{
+	molt_server *one = with_loops("one", 1), *three = with_loops("three", 3);
+
+	molt_log_set_sink(look_for_loops, NULL);
+	assert_int_equal(molt_server_start(one), 0);
+	assert_int_equal(loop_threads(), 3);
+	assert_int_equal(molt_server_start(three), 0);
+	assert_int_equal(told_of_loops, 0);
+	/* Too late, and told so. */
+	assert_int_equal(molt_server_start(with_loops("five", 5)), 0);
+	assert_int_equal(loop_threads(), 3);
+	assert_int_equal(told_of_loops, 1);
+	molt_log_set_sink(NULL, NULL);
+	assert_int_equal(molt_shutdown(), 0);
+	assert_int_equal(molt_wait(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_shutdown_of_a_second_life_lets_requests_finish),
+		cmocka_unit_test(the_loops_are_the_largest_number_that_a_server_asks_for),
 		cmocka_unit_test(no_server_starts_when_a_shutdown_has_begun),
 	};
 
