@@ -68,12 +68,14 @@ class SlowRequests(Timed):
         self.within(0.8)
 
     def test_a_connection_in_use_is_not_idle(self):
-        srv = self.app(idleTimeout="1s")
-        conn = self.connect(srv)
-        for _ in range(8):
+        """Nor is one whose request runs, or one that asks again and again; a pause that the
+        machine makes must be shorter than the limit."""
+        srv = self.app(idleTimeout="3s")
+        conn, end = self.connect(srv), time.monotonic() + 3.5
+        while time.monotonic() < end:
             self.assertEqual(conn.request("GET", "/").status, 200)
-            time.sleep(0.25)
-        self.assertEqual(conn.request("GET", "/id?id=1&ms=1500").status, 200)
+            time.sleep(0.05)
+        self.assertEqual(conn.request("GET", "/id?id=1&ms=3500").status, 200)
 
     def test_a_body_that_stops_gets_408(self):
         srv = self.app(bodyTimeout="1s")
@@ -152,16 +154,14 @@ class SlowRequests(Timed):
 
 class Crowds(Timed):
     def test_many_slow_clients_do_not_keep_others_out(self):
-        srv = self.app(headerTimeout="20s")
+        srv = self.app(headerTimeout="600s")
         slow = []
         for i in range(200 if SHORT else 900):
             conn = self.connect(srv)
             conn.send(b"GET / HTTP/1.1\r\nX: y\r\n" if i % 2 else b"")
             slow.append(conn)
-        self.now()
         for _ in range(20):
             self.assertEqual(self.text(srv, "/build"), "1\n")
-        self.within(0)
         for conn in slow:
             conn.close()
 

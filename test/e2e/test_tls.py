@@ -182,7 +182,9 @@ class Memory(Https):
     def each(self, shed, path=None):
         """Bytes for each further connection that waits."""
         srv = self.server(program("test/programs/app"), env=self.https_env(
-            MOLT_SERVER_TLSSHED=shed, MOLT_SERVER_LOOPS="1"))
+            MOLT_SERVER_TLSSHED=shed, MOLT_SERVER_LOOPS="1",
+            # Those that ask nothing are there until the last one is.
+            MOLT_SERVER_HEADERTIMEOUT="600s", MOLT_SERVER_IDLETIMEOUT="600s"))
         kept = []
 
         def crowd(count):
@@ -211,19 +213,16 @@ class Slow(Https):
                           env=self.https_env(MOLT_SERVER_HEADERTIMEOUT="1s"))
         silent, begun = self.connect(srv), self.connect(srv)
         begun.send(b"\x16\x03\x01\x02")
-        start = time.monotonic()
-        self.assertIsNotNone(silent.rest(6 * SLOW))
-        self.assertIsNotNone(begun.rest(6 * SLOW))
-        self.assertLess(time.monotonic() - start, 5 * SLOW)
+        for conn in (silent, begun):  # before the default of 10 s would end them
+            self.assertIsNotNone(conn.rest(9 * SLOW))
 
     def test_slow_handshakes_do_not_keep_others_out(self):
-        srv = self.server(program("test/programs/app"), env=self.https_env())
+        srv = self.server(program("test/programs/app"),
+                          env=self.https_env(MOLT_SERVER_HEADERTIMEOUT="600s"))
         held = [self.connect(srv) for _ in range(100 if SHORT else 400)]
         for conn in held:
             conn.send(b"\x16")
-        start = time.monotonic()
         self.assertEqual(self.fetch(srv, "/build", tls=True).body, b"1\n")
-        self.assertLess(time.monotonic() - start, 2 * SLOW)
 
 
 class StartUp(Https):

@@ -220,10 +220,8 @@ class Slow(WsCase):
     def test_a_client_that_answers_no_ping_is_dropped(self):
         since = self.srv.mark()
         w = self.open()
-        begun = time.monotonic()
         while w.conn._more():  # pings come, and then the end
             pass
-        self.assertLess(time.monotonic() - begun, 5 * SLOW)
         self.srv.wait_log("ws closed 1006", since=since)
 
     def test_a_subscriber_that_reads_nothing_is_cut(self):

@@ -71,7 +71,7 @@ class LoadCase(RestartCase):
         srv = self.server(self.path("app"), env=env)
         pids = [srv.pid]
         clients = 8 if SHORT else clients
-        with load.Running(srv.port, mode, clients, tls, mix, timeout=10 * SLOW,
+        with load.Running(srv.port, mode, clients, tls, mix, timeout=30 * SLOW,
                           env=client_env) as run:
             time.sleep(0.3)  # the first generation answers requests of every kind
             for i in range(restarts):
@@ -92,8 +92,8 @@ class LoadCase(RestartCase):
         self.assertIn(str(pids[-1]), report["pids"], said)
         if pause:
             self.assertEqual(len(report["pids"]), restarts + 1, said)
-        self.assertLess(report["longest_ms"], 1500 * SLOW, said)
+        self.promised(report["longest_ms"], 1500)
         for pid in pids[:-1]:
-            self.assertTrue(procs.wait_gone(pid, 5 * SLOW), "generation %d stays" % pid)
+            self.assertTrue(procs.wait_gone(pid, 30 * SLOW), "generation %d stays" % pid)
         self.assertEqual(srv.pids(), [pids[-1]])
         srv.stop()

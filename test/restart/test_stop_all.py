@@ -15,17 +15,14 @@ DRAIN = {"MOLT_SERVER_BAKETIME": "0s"}
 
 
 class StopAll(SupervisedCase):
-    def running(self, srv, ms=1000):
-        """A request that runs in the generation that serves; (connection, pid)."""
+    def running(self, srv):
+        """A request that is held in the generation that serves; (it, pid)."""
         pid = self.serving_pid(srv.port)
-        conn = self.connect(srv.port, timeout=20 * SLOW)
-        conn.send(b"GET /sleep?ms=%d HTTP/1.1\r\nHost: a\r\n\r\n" % ms)
-        self.assertTrue(eventually(lambda: self.status(srv.port)["servers"][0]["requests"] >= 2))
-        return conn, pid
+        return self.held(srv.port), pid
 
     def whole(self, running):
-        conn, pid = running
-        answer = conn.answer()
+        held, pid = running
+        answer = held.answer()
         self.assertEqual((answer.status, answer.body), (200, b"%d\n%d\n" % (pid, pid)))
 
     def two_generations(self, srv):
@@ -61,6 +58,7 @@ class StopAll(SupervisedCase):
             os.kill(old[1], signal.SIGTERM)
             srv.wait_log(r"%d: server shutting down" % old[1])
             os.kill(new[1], signal.SIGTERM)
+            srv.wait_log(r"%d: server shutting down" % new[1])
             self.whole(old)
             self.whole(new)
             self.gone(old, new)
@@ -68,12 +66,13 @@ class StopAll(SupervisedCase):
 
     def test_a_second_term_cuts(self):
         srv = self.app(env=BAKE)
-        old = self.running(srv, 60000)
+        old = self.running(srv)
         new = self.restarted(srv)
         os.kill(new, signal.SIGTERM)
         self.assertTrue(procs.wait_gone(new, 10 * SLOW))
         os.kill(old[1], signal.SIGTERM)
         srv.wait_log(r"%d: server shutting down" % old[1])
+        # Signals of one moment are one request.
         self.assertFalse(procs.wait_gone(old[1], 0.3))
         os.kill(old[1], signal.SIGTERM)
         self.gone(old)
@@ -83,6 +82,8 @@ class StopAll(SupervisedCase):
             srv = self.supervised(env=env)
             old, new = self.two_generations(srv)
             os.kill(srv.proc.pid, signal.SIGTERM)
+            for _, pid in (old, new):
+                srv.wait_log(r"%d: server shutting down" % pid)
             self.whole(old)
             self.whole(new)
             self.assertEqual(srv.exit_code(), 0, srv.log())
@@ -100,7 +101,7 @@ class StopAll(SupervisedCase):
         srv = self.supervised(env=BAKE)
         old = self.running(srv)
         self.restarted(srv.port)
-        new = self.running(srv, 60000)
+        new = self.running(srv)
         os.kill(srv.proc.pid, signal.SIGTERM)
         srv.wait_log(r"%d: server shutting down" % new[1])
         os.kill(new[1], signal.SIGKILL)

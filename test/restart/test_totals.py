@@ -62,13 +62,12 @@ class Totals(RestartCase):
 
     def test_a_request_that_outlives_two_restarts(self):
         srv = self.app()
-        conn = self.connect(srv)
-        conn.send(b"GET /stream?n=2&ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n")
+        held = self.held(srv, "/stream?n=2&ms=1")
         self.sent += 1
-        self.assertEqual(conn.head().status, 200)
         self.restarted(srv)
         self.restarted(srv)
         self.assertEqual([e["generation"] for e in self.status(srv)["older_generations"]][:1], [1])
+        self.assertEqual(held.answer().status, 200)
         self.check(srv)
 
     def test_what_a_draining_generation_answers_is_told_before_it_ends(self):
