@@ -482,7 +482,7 @@ static inline int dial(void)
 static inline bool say_n(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
+		ssize_t k = uninterrupted(send(fd, p, n, MSG_NOSIGNAL));
 
 		if (k <= 0)
 			return false;
@@ -517,7 +517,7 @@ static inline char *hear_all(int fd, int *error)
 
 	do {
 		mo_buf_reserve(&b, 4096);
-		n = recv(fd, b.data + b.len, 4095, 0);
+		n = uninterrupted(recv(fd, b.data + b.len, 4095, 0));
 		if (n > 0)
 			b.len += (size_t)n;
 	} while (n > 0);
@@ -532,7 +532,7 @@ static inline char *hear_all(int fd, int *error)
 static inline void hear_n(int fd, char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t k = recv(fd, p, n, 0);
+		ssize_t k = uninterrupted(recv(fd, p, n, 0));
 
 		assert_true(k > 0);
 		p += k;
@@ -607,7 +607,7 @@ static inline void expect_end(int fd)
 {
 	char c;
 
-	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	assert_int_equal(uninterrupted(recv(fd, &c, 1, 0)), 0);
 	close(fd);
 }
 

@@ -402,7 +402,7 @@ static int child_status(void (*fn)(void *), void *arg, char *text, size_t size)
 		len += (size_t)n;
 	text[len] = '\0';
 	close(ends[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	return status;
 }
 

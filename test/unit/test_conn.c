@@ -65,7 +65,7 @@ static void one_that_stops_sending_is_not_waited_for_any_longer(void **state)
 	EVENTUALLY(counts().linger == 1);
 	for (int i = 0; i < 3; i++)
 		say(fd, "0123456789");
-	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	assert_int_equal(uninterrupted(recv(fd, &byte, 1, 0)), 0);
 	EVENTUALLY(open_conns() == 0);
 	close(fd);
 }
@@ -354,7 +354,7 @@ static void an_event_stream_ends_at_once_in_a_drain(void **state)
 	free(hear_head(fd));
 	EVENTUALLY(counts().idle == 1);
 	on_loop(retire, NULL);
-	while ((k = recv(fd, text + n, sizeof(text) - 1 - n, 0)) > 0)
+	while ((k = uninterrupted(recv(fd, text + n, sizeof(text) - 1 - n, 0))) > 0)
 		n += (size_t)k;
 	assert_int_equal(k, 0);
 	assert_string_equal(text, "a\r\nretry: 1\n\n\r\n0\r\n\r\n");
@@ -455,12 +455,22 @@ static int tls_setup(void **state)
 	return 0;
 }
 
+/* As uninterrupted(): OpenSSL gives what interrupted it back to the caller. */
+#define uninterrupted_tls(call)                                                                    \
+	({                                                                                         \
+		int result_;                                                                       \
+		do                                                                                 \
+			errno = 0;                                                                 \
+		while ((result_ = (call)) < 0 && errno == EINTR);                                  \
+		result_;                                                                           \
+	})
+
 static SSL *dial_tls(void)
 {
 	SSL *ssl = SSL_new(client_ctx);
 
 	SSL_set_fd(ssl, dial());
-	assert_int_equal(SSL_connect(ssl), 1);
+	assert_int_equal(uninterrupted_tls(SSL_connect(ssl)), 1);
 	return ssl;
 }
 
@@ -476,7 +486,7 @@ static char *hear_tls(SSL *ssl, size_t n)
 	size_t have = 0;
 
 	while (have < n) {
-		int k = SSL_read(ssl, p + have, (int)(n - have));
+		int k = uninterrupted_tls(SSL_read(ssl, p + have, (int)(n - have)));
 
 		if (k <= 0)
 			break;
@@ -487,7 +497,7 @@ static char *hear_tls(SSL *ssl, size_t n)
 
 static void tls_say(SSL *ssl, const char *s)
 {
-	assert_int_equal(SSL_write(ssl, s, (int)strlen(s)), strlen(s));
+	assert_int_equal(uninterrupted_tls(SSL_write(ssl, s, (int)strlen(s))), strlen(s));
 }
 
 static void requests_are_answered_over_tls(void **state)
@@ -525,7 +535,7 @@ static void pipelines_and_large_bodies_work_over_tls(void **state)
 			   "Connection: close\r\n\r\n");
 	for (int i = 0; i < 90000; i++)
 		mo_buf_putc(&text, 'z');
-	assert_int_equal(SSL_write(ssl, text.data, (int)text.len), text.len);
+	assert_int_equal(uninterrupted_tls(SSL_write(ssl, text.data, (int)text.len)), text.len);
 	all = hear_tls(ssl, 1000000);
 	assert_int_equal(SSL_get_error(ssl, 0), SSL_ERROR_ZERO_RETURN);
 	for (body = all; (body = strstr(body, HELLO_BODY)) != NULL; body++)
@@ -551,7 +561,7 @@ static unsigned long hear_tls_moment(SSL *ssl)
 	int n = 0;
 
 	while (!body || !strchr(body, '\n')) {
-		int k = SSL_read(ssl, text + n, (int)sizeof(text) - 1 - n);
+		int k = uninterrupted_tls(SSL_read(ssl, text + n, (int)sizeof(text) - 1 - n));
 
 		assert_true(k > 0);
 		n += k;
@@ -629,7 +639,55 @@ static void an_idle_tls_connection_ends_with_close_notify(void **state)
 
 	LIMIT(idle_timeout, 60);
 	ssl = dial_tls();
-	assert_int_equal(SSL_read(ssl, &c, 1), 0);
+	assert_int_equal(uninterrupted_tls(SSL_read(ssl, &c, 1)), 0);
+	assert_int_equal(SSL_get_error(ssl, 0), SSL_ERROR_ZERO_RETURN);
+	end_tls(ssl);
+}
+
+/* ---- the test's own client ---- */
+
+static volatile sig_atomic_t alarms;
+
+static void count_alarm(int number)
+{
+	alarms = alarms + 1;
+}
+
+/* Without SA_RESTART.  The kernel gives a signal to the first thread, the client's. */
+static void alarm_each(suseconds_t usec)
+{
+	struct itimerval often = { { 0, usec }, { 0, usec } };
+	struct sigaction sa = { .sa_handler = count_alarm };
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void the_client_waits_through_signals(void **state)
+{
+	int fd;
+
+	LIMIT(idle_timeout, 60);
+	fd = dial();
+	alarm_each(2000);
+	say(fd, HELLO);
+	expect_answer(fd, 200, HELLO_BODY);
+	expect_end(fd);
+	alarm_each(0);
+	assert_true(alarms > 0);
+}
+
+static void the_client_waits_through_signals_over_tls(void **state)
+{
+	SSL *ssl;
+	char c;
+
+	LIMIT(idle_timeout, 60);
+	ssl = dial_tls();
+	alarm_each(2000);
+	assert_int_equal(uninterrupted_tls(SSL_read(ssl, &c, 1)), 0);
+	alarm_each(0);
+	assert_true(alarms > 0);
 	assert_int_equal(SSL_get_error(ssl, 0), SSL_ERROR_ZERO_RETURN);
 	end_tls(ssl);
 }
@@ -692,6 +750,8 @@ int main(void)
 		SERVED_TLS(a_silent_handshake_ends_with_the_header_timeout),
 		SERVED_TLS(plain_http_on_a_tls_port_is_told_so),
 		SERVED_TLS(an_idle_tls_connection_ends_with_close_notify),
+		SERVED(the_client_waits_through_signals),
+		SERVED_TLS(the_client_waits_through_signals_over_tls),
 	};
 
 	return cmocka_run_group_tests(tests, all_setup, all_teardown);

@@ -136,7 +136,7 @@ static void the_least_limit_of_memory_counts(void **state)
 	assert_int_equal(mo_ram_limit_of_group(root, "/../..", "memory.max"), UINT64_MAX);
 	put("", "memory.max", "5000000\n");
 	assert_int_equal(mo_ram_limit_of_group(root, "/a/b", "memory.max"), 5000000);
-	assert_in_range(mo_ram_limit(), 1 << 20, UINT64_MAX / 2);
+	assert_int_in_range(mo_ram_limit(), 1 << 20, UINT64_MAX / 2);
 }
 
 static void the_affinity_mask_is_a_limit(void **state)
@@ -144,7 +144,7 @@ static void the_affinity_mask_is_a_limit(void **state)
 	cpu_set_t all, one;
 
 	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
-	assert_in_range(mo_cpu_count(), 1, CPU_COUNT(&all));
+	assert_int_in_range(mo_cpu_count(), 1, CPU_COUNT(&all));
 	CPU_ZERO(&one);
 	for (size_t i = 0; i < CPU_SETSIZE; i++) {
 		if (CPU_ISSET(i, &all)) {

@@ -639,7 +639,7 @@ static void a_blocking_route_runs_on_a_pool_thread_with_the_same_calls(void **st
 	fake_set_body(j.f, "text/plain", "body", 4);
 	assert_int_equal(mo_loop_start(l, "test"), 0);
 	assert_true(mo_loop_spawn(l, run_job, &j));
-	sem_wait(&j.done);
+	uninterrupted(sem_wait(&j.done));
 	mo_loop_stop(l);
 	mo_loop_free(l);
 	mo_pool_fini();

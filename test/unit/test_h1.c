@@ -29,7 +29,7 @@ static void a_client_that_announced_its_last_request_is_not_lingered_for(void **
 
 	say(fd, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 	expect_answer(fd, 200, HELLO_BODY);
-	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	assert_int_equal(uninterrupted(recv(fd, &c, 1, 0)), 0);
 	EVENTUALLY(open_conns() == 0);
 	assert_true(mo_now() - start < 1500);
 	close(fd);
@@ -42,7 +42,7 @@ static void one_that_sends_more_behind_it_is(void **state)
 
 	say(fd, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" HELLO);
 	expect_answer(fd, 200, HELLO_BODY);
-	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	assert_int_equal(uninterrupted(recv(fd, &c, 1, 0)), 0);
 	assert_int_equal(open_conns(), 1);
 	assert_int_equal(mo_http_counted(&srv.http).total_requests, 1);
 	close(fd);
@@ -106,7 +106,7 @@ static void answers_of_a_pipeline_leave_together(void **state)
 
 	say(fd, HELLO HELLO HELLO HELLO HELLO HELLO HELLO HELLO);
 	usleep(50000);
-	while (total < 8 * 100 && (n = recv(fd, got, sizeof(got), 0)) > 0) {
+	while (total < 8 * 100 && (n = uninterrupted(recv(fd, got, sizeof(got), 0))) > 0) {
 		total += n;
 		reads++;
 	}
@@ -240,7 +240,7 @@ static void refused_without_content(const char *text, const char *status)
 	ssize_t some;
 
 	say(fd, text);
-	while ((some = recv(fd, got + n, sizeof(got) - 1 - n, 0)) > 0)
+	while ((some = uninterrupted(recv(fd, got + n, sizeof(got) - 1 - n, 0))) > 0)
 		n += (size_t)some;
 	assert_int_equal(some, 0);
 	assert_memory_equal(got + 9, status, 3);
@@ -287,7 +287,7 @@ static void bytes_that_trickle_in_do_not_prolong_the_head(void **state)
 	while (mo_now() - began < 2000 && say_n(fd, "X", 1)) {
 		struct pollfd p = { fd, POLLIN, 0 };
 
-		if (poll(&p, 1, 10) > 0)
+		if (uninterrupted(poll(&p, 1, 10)) > 0)
 			break;
 	}
 	assert_true(mo_now() - began < 1000);

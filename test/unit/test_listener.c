@@ -234,7 +234,7 @@ static void a_low_port_names_the_capability(void **state)
 	pid = fork();
 	if (pid == 0)
 		bind_port_80_as_nobody();
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_int_equal(status, 0);
 }
 

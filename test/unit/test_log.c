@@ -280,7 +280,7 @@ static void what_others_can_cause_is_told_a_few_times(void **state)
 	/* Whatever seconds these fall into: none is written or left out twice. */
 	for (int i = 0; i < 1000; i++)
 		mo_log_limited(&limit, MOLT_WARN, "x");
-	assert_in_range(nlines, 3, 999);
+	assert_int_in_range(nlines, 3, 999);
 	while (!mo_log_limit_pass(&limit, &left_out))
 		all++;
 	assert_true(left_out >= all);

@@ -321,7 +321,7 @@ static void look_at_now(void *arg)
 	mo_loop *l = mo_loop_self();
 
 	uv_update_time(&l->uv);
-	assert_in_range(mo_now() - mo_loop_now(l), 0, 20);
+	assert_int_in_range(mo_now() - mo_loop_now(l), 0, 20);
 }
 
 static void the_loops_time_is_on_the_clock_of_mo_now(void **state)
@@ -386,7 +386,7 @@ static void ask_again(void *arg)
 	mo_loop_end_turn(mo_loop_self(), &turns.task);
 	mo_co_sleep(100);
 	assert_int_equal(turns.done, 5);
-	assert_in_range(mo_now() - start, 99, 10000);
+	assert_int_in_range(mo_now() - start, 99, 10000);
 	turns.done = 0;
 	mo_loop_end_turn(mo_loop_self(), &turns.task);
 }

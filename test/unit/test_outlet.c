@@ -177,7 +177,7 @@ static sem_t may_go_on, has_begun;
 static void wait_for_the_disk(void *unused)
 {
 	sem_post(&has_begun);
-	sem_wait(&may_go_on);
+	uninterrupted(sem_wait(&may_go_on));
 }
 
 static void tell_end(void *unused)
@@ -198,16 +198,16 @@ static void a_slow_disk_holds_up_nobody(void **state)
 	sem_init(&has_begun, 0, 0);
 	assert_int_equal(pipe2(other, O_CLOEXEC), 0);
 	mo_outlet_add(o, "one\n", 4);
-	sem_wait(&has_begun);
+	uninterrupted(sem_wait(&has_begun));
 	mo_outlet_add(o, "two\n", 4);
 	mo_outlet_set_fd(o, other[1]);
 	mo_outlet_free(o);
 	sem_post(&may_go_on);
-	sem_wait(&has_begun); /* "two" */
+	uninterrupted(sem_wait(&has_begun)); /* "two" */
 	assert_int_equal(read(other[0], got, 4), 4);
 	assert_string_equal(got, "one\n");
 	sem_post(&may_go_on);
-	sem_wait(&has_begun); /* the end */
+	uninterrupted(sem_wait(&has_begun)); /* the end */
 	assert_int_equal(read(other[0], got, 4), 4);
 	assert_string_equal(got, "two\n");
 	close(other[0]);
@@ -227,7 +227,7 @@ static void a_child_of_fork_writes_its_own_lines_only(void **state)
 		add_line(2);
 		mo_exit_now(7);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_int_equal(WEXITSTATUS(status), 7);
 	add_line(3);
 	read_up_to(&got, "line 3 of a log that somebody may not read\n");
@@ -260,7 +260,7 @@ static void the_last_line_is_written(void (*fn)(void))
 		signal(SIGABRT, SIG_DFL);
 		fn();
 	}
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, NULL, 0)), pid);
 	assert_int_equal(read(ends[0], got, sizeof(got)), 43);
 }
 
@@ -301,7 +301,7 @@ static void a_process_whose_reader_stalls_can_end(void **state)
 		add_line(1);
 		exit(5);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_int_equal(WEXITSTATUS(status), 5);
 }
 

@@ -80,7 +80,7 @@ static void times_out(void *arg)
 
 	uv_update_time(&mo_loop_self()->uv);
 	assert_int_equal(mo_park_wait(&p, 50), -ETIMEDOUT);
-	assert_in_range(mo_now() - start, 50, 50 + LATE);
+	assert_int_in_range(mo_now() - start, 50, 50 + LATE);
 	assert_null(p.co);
 	/* A late wake is for the next wait. */
 	mo_park_wake(&p, 5);
@@ -208,7 +208,7 @@ static void sleeps(void *arg)
 
 	assert_int_equal(mo_co_sleep(0), 0);
 	assert_int_equal(mo_co_sleep(40), 0);
-	assert_in_range(mo_now() - start, 40, 40 + LATE);
+	assert_int_in_range(mo_now() - start, 40, 40 + LATE);
 	/* A handler that ran for a while before: the sleep still takes its time. */
 	for (busy = mo_now(); mo_now() - busy < 30;)
 		;
@@ -255,7 +255,7 @@ static void cancel_breaks_a_sleep_and_all_later_ones(void **state)
 	mo_loop_run(l);
 	mo_loop_free(l);
 	assert_int_equal(p.result, -ECANCELED);
-	assert_in_range(p.took, 20, 20 + LATE);
+	assert_int_in_range(p.took, 20, 20 + LATE);
 }
 
 static void parked_one(void *arg)

@@ -34,7 +34,7 @@ static int take_next(void)
 	int fd;
 
 	do {
-		assert_true(poll(&p, 1, WAIT_MS) > 0);
+		assert_true(uninterrupted(poll(&p, 1, WAIT_MS)) > 0);
 		fd = mo_listener_accept(listener, NULL);
 	} while (fd == -EAGAIN);
 	return fd;
@@ -226,7 +226,7 @@ static void another_users_are_not_ours(void **state)
 		assert_int_equal(mo_peer_is_ours(conn), 0);
 		close(conn);
 		conn = -1;
-		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 		assert_int_equal(status, 0);
 		tear_down(NULL);
 		set_up(NULL);

@@ -53,13 +53,13 @@ static void who_has_its_number_later_is_left_alone(void **state)
 	pid_t pid = child(0), stranger = child(-1);
 	int fd = mo_pidfd_open_child(pid), status = 0;
 
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_true(mo_pidfd_ended(fd, stranger));
 	assert_int_equal(mo_pidfd_signal(fd, stranger, SIGKILL), -ESRCH);
 	assert_int_equal(mo_pidfd_reap(fd, stranger, &status), -ECHILD);
 	assert_int_equal(waitpid(stranger, &status, WNOHANG), 0);
 	kill(stranger, SIGKILL);
-	assert_int_equal(waitpid(stranger, &status, 0), stranger);
+	assert_int_equal(uninterrupted(waitpid(stranger, &status, 0)), stranger);
 	close(fd);
 }
 
@@ -67,7 +67,7 @@ static void one_that_others_have_reaped_is_not_ours(void **state)
 {
 	pid_t pid = child(0);
 
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, NULL, 0)), pid);
 	errno = 0;
 	assert_int_equal(mo_pidfd_open_child(pid), -1);
 	assert_int_equal(errno, ESRCH);

@@ -211,7 +211,7 @@ static ssize_t wait_for(mo_stream *s, ssize_t (*what)(mo_stream *s))
 	while ((r = what(s)) == -EAGAIN) {
 		struct pollfd p = { s->fd, POLLIN, 0 };
 
-		assert_int_equal(poll(&p, 1, 20000), 1);
+		assert_int_equal(uninterrupted(poll(&p, 1, 20000)), 1);
 	}
 	return r;
 }
@@ -360,7 +360,7 @@ static int teardown(void **state)
 	int status;
 
 	kill(client_pid, SIGKILL);
-	waitpid(client_pid, &status, 0);
+	uninterrupted(waitpid(client_pid, &status, 0));
 	mo_tls_free(tls);
 	unlink(cert);
 	unlink(key);

@@ -146,7 +146,7 @@ static void run_script(const char *text, char *out, size_t size)
 	while ((got = read(p[0], out + n, size - 1 - n)) > 0)
 		n += (size_t)got;
 	out[n] = '\0';
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, NULL, 0)), pid);
 	mo_program_close(&program);
 	close(p[0]);
 	close(ours);

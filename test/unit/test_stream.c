@@ -93,7 +93,7 @@ static void more_pieces_than_the_system_takes_are_written_in_part(void **state)
 	for (size_t i = 0; i < 3000; i++)
 		v[i] = (struct iovec){ (char *)"x", 1 };
 	n = s->ops->writev(s, v, 3000);
-	assert_in_range(n, 1, 3000);
+	assert_int_in_range(n, 1, 3000);
 }
 
 static void a_full_socket_says_what_to_wait_for(void **state)

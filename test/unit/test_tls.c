@@ -148,7 +148,7 @@ static void an_unreadable_key_is_named(void **state)
 	pid = fork();
 	if (pid == 0)
 		read_as_nobody();
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_int_equal(status, 0);
 	chmod(key, 0600);
 }

@@ -83,7 +83,7 @@ static unsigned proven_with(int version, int write, int how, int message)
 		bend.message = message;
 		_exit((int)mo_tls_proven());
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_true(WIFEXITED(status));
 	return (unsigned)WEXITSTATUS(status);
 }

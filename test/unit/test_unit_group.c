@@ -61,7 +61,7 @@ static int failures_of(const unit_group *g)
 		dup2(null, STDERR_FILENO);
 		_exit(unit_run_group(g));
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(uninterrupted(waitpid(pid, &status, 0)), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }

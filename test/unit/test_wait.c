@@ -70,7 +70,7 @@ static void in_a_coroutine_waiting_parks(void **state)
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(mo_loop_start(l, "test"), 0);
 	assert_true(mo_loop_spawn(l, wait_in_coroutine, pipes));
-	sem_wait(&seen.done);
+	uninterrupted(sem_wait(&seen.done));
 	mo_loop_stop(l);
 	mo_loop_free(l);
 	mo_pool_fini();

@@ -58,7 +58,7 @@ static int start(void **state)
 	return mo_watchdog_start(&loop, 1, LIMIT);
 }
 
-static int stop(void **state)
+static int end(void **state)
 {
 	mo_watchdog_stop();
 	mo_loop_free(loop);
@@ -173,15 +173,15 @@ static void it_can_be_stopped_twice_and_started_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_coroutine_that_blocks_is_named_once, start, stop),
-		cmocka_unit_test_setup_teardown(a_callback_that_blocks_is_found, start, stop),
-		cmocka_unit_test_setup_teardown(a_callback_that_computes_is_found, start, stop),
-		cmocka_unit_test_setup_teardown(a_loop_that_sleeps_is_not_blocked, start, stop),
-		cmocka_unit_test_setup_teardown(a_coroutine_that_parks_is_not_blocked, start, stop),
-		cmocka_unit_test_setup_teardown(a_busy_loop_that_turns_is_not_blocked, start, stop),
-		cmocka_unit_test_setup_teardown(a_second_watchdog_is_refused, start, stop),
+		cmocka_unit_test_setup_teardown(a_coroutine_that_blocks_is_named_once, start, end),
+		cmocka_unit_test_setup_teardown(a_callback_that_blocks_is_found, start, end),
+		cmocka_unit_test_setup_teardown(a_callback_that_computes_is_found, start, end),
+		cmocka_unit_test_setup_teardown(a_loop_that_sleeps_is_not_blocked, start, end),
+		cmocka_unit_test_setup_teardown(a_coroutine_that_parks_is_not_blocked, start, end),
+		cmocka_unit_test_setup_teardown(a_busy_loop_that_turns_is_not_blocked, start, end),
+		cmocka_unit_test_setup_teardown(a_second_watchdog_is_refused, start, end),
 		cmocka_unit_test_setup_teardown(it_can_be_stopped_twice_and_started_again, start,
-						stop),
+						end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
