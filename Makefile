@@ -1,24 +1,26 @@
 # Short names for what people do here; meson does the building.
 # Every target installs the packages that it misses, and only those.
 PREFIX ?= /usr/local
+LIBDIR ?= lib
 DESTDIR ?=
+SUITE ?= trixie
 BUILD = build
 RUN = python3 tools/run-tests
 export DESTDIR
 
-.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan test-long prove fuzz lint install clean help
+.PHONY: all demo test test-unit test-e2e test-restart test-asan test-tsan test-long test-distro prove fuzz lint install clean help
 .DEFAULT_GOAL := all
 
 all: ## build the library and the examples into build/
 	@tools/install-deps
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false --prefix=$(PREFIX)
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false --prefix=$(PREFIX) --libdir=$(LIBDIR)
 	@ninja -C $(BUILD)
 
 demo: all ## start the demo server and say what to try
 	@tools/demo $(BUILD)/examples/demo
 
-install: all ## install header, library, pkg-config file and manual (PREFIX, DESTDIR)
-	@meson configure $(BUILD) --prefix=$(PREFIX)
+install: all ## install header, library, pkg-config file and manual (PREFIX, LIBDIR, DESTDIR)
+	@meson configure $(BUILD) --prefix=$(PREFIX) --libdir=$(LIBDIR)
 	@meson install -C $(BUILD)
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
@@ -49,6 +51,10 @@ test-tsan: ## ThreadSanitizer: unit and short restart tests
 test-long: ## the promises at full size: a million requests, 15,000 connections, browsers (15 minutes)
 	@tools/install-deps --long
 	@$(RUN) long
+
+test-distro: ## every test on another distribution, SUITE=trixie, sid, noble ...; needs root
+	@tools/install-deps --distro
+	@tools/test-in-chroot $(SUITE)
 
 prove: all ## molt prove on the demo, nginx, HAProxy, h2o, lighttpd, Caddy; writes doc/proof.md (4 minutes)
 	@tools/install-deps --peers

@@ -1,7 +1,6 @@
 """The documentation keeps its word: its program compiles and runs, its curl
 lines give what they show, its keys, functions and links exist."""
 import glob
-import json
 import os
 import re
 import subprocess
@@ -39,11 +38,6 @@ def shown(text):
             yield command, output.splitlines()
 
 
-def sanitized():
-    with open(os.path.join(case.BUILD, "meson-info", "intro-buildoptions.json")) as f:
-        return any(o["name"] == "b_sanitize" and o["value"] != "none" for o in json.load(f))
-
-
 class Readme(Case):
     def compiled(self, text):
         """The path of the program whose source is text, with the build's own library."""
@@ -61,7 +55,7 @@ class Readme(Case):
         return out
 
     def test_the_smallest_program_serves_and_restarts(self):
-        if sanitized():
+        if case.sanitized():
             self.skipTest("a program of its own has no sanitizer")
         programs = blocks(read("README.md"), "c")
         self.assertEqual(len(programs), 1)

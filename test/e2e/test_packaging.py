@@ -1,12 +1,16 @@
-"""The systemd units of packaging/ are ones that systemd takes."""
+"""What leaves the source tree: the systemd units of packaging/ are ones that systemd takes,
+and the README's program is built against what is installed, by the README's own line."""
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import case  # noqa: E402
+import procs  # noqa: E402
 from case import SLOW, SOURCE, Case, main, program  # noqa: E402
 
 
@@ -38,6 +42,60 @@ class Units(Case):
     def test_a_mistake_would_be_noticed(self):
         _, about_us, said = self.verified(lambda text: text.replace("KillMode=", "KilMode="))
         self.assertIn("KilMode", "".join(about_us), said)
+
+
+@unittest.skipUnless(shutil.which("pkg-config"), "no pkg-config here")
+class Installed(Case):
+    """Below a prefix that the dynamic linker does not know."""
+
+    def setUp(self):
+        if case.sanitized():
+            self.skipTest("a program of its own has no sanitizer")
+        self.place = self.directory()
+        done = subprocess.run(["meson", "install", "--no-rebuild", "-C", os.path.abspath(case.BUILD),
+                               "--destdir", self.place], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60 * SLOW)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        found = glob.glob(os.path.join(self.place, "**", "pkgconfig", "molt.pc"), recursive=True)
+        self.assertEqual(len(found), 1)
+        self.package = found[0]
+        self.move_prefix()
+
+    def move_prefix(self):
+        """The build has another prefix; the first line alone tells it."""
+        with open(self.package) as f:
+            text = f.read()
+        prefix = re.match(r"prefix=(/\S+)\n", text)
+        self.assertEqual(text.count(prefix.group(1)), 1, text)
+        with open(self.package, "w") as f:
+            f.write("prefix=" + self.place + text[len("prefix="):])
+
+    def readme(self, pattern):
+        with open(os.path.join(SOURCE, "README.md")) as f:
+            found = re.findall(pattern, f.read(), re.S)
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def hello(self):
+        """The README's program, built by the README's line."""
+        with open(os.path.join(self.place, "hello.c"), "w") as f:
+            f.write(self.readme(r"\n```c\n(.*?)```"))
+        env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(self.package))
+        done = subprocess.run(self.readme(r"`(cc -o hello [^`]*)`"), shell=True, cwd=self.place,
+                              env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60 * SLOW)
+        self.assertEqual((done.returncode, done.stdout), (0, b""))
+        return os.path.join(self.place, "hello")
+
+    def test_the_smallest_program_finds_its_library_and_restarts(self):
+        srv = self.server(self.hello(), env={"LD_LIBRARY_PATH": None})
+        old = srv.pid
+        with open("/proc/%d/maps" % old) as f:
+            self.assertIn(os.path.join(self.place, ""), re.findall(r"\S*libmolt\.so\S*", f.read())[0])
+        self.assertEqual(self.fetch(srv, "/").body, b"Hello!\n")
+        self.assertTrue(self.admin(srv, "restart").json["ok"])
+        self.assertTrue(procs.wait_gone(old, 5 * SLOW))
+        self.assertEqual(self.fetch(srv, "/").body, b"Hello!\n")
 
 
 if __name__ == "__main__":

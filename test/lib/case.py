@@ -27,6 +27,12 @@ def program(name):
     return path
 
 
+def sanitized():
+    """The build has a sanitizer, which what is compiled beside has not."""
+    with open(os.path.join(BUILD, "meson-info", "intro-buildoptions.json")) as f:
+        return any(o["name"] == "b_sanitize" and o["value"] != "none" for o in json.load(f))
+
+
 def needs(name):
     """Leaves a test out where a command is not installed."""
     return unittest.skipUnless(shutil.which(name), name + " is not installed")
