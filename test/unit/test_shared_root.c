@@ -89,7 +89,9 @@ static void in_a_moment(void *arg)
 	holds(current, "two");
 	assert_int_equal(descriptors(), before + 1);
 	switch_to("one");
-	mo_co_sleep(1);
+	/* From libuv 1.45 on, timers run behind the events of the same turn. */
+	for (int turn = 0; turn < 100 && descriptors() != before; turn++)
+		mo_co_sleep(1);
 	assert_int_equal(descriptors(), before);
 	holds(current, "one");
 }
@@ -106,10 +108,10 @@ static void nothing_stays(void *arg)
 
 static void a_loop_that_ends_closes_what_it_held(void **state)
 {
-	unsigned before = descriptors();
+	unsigned before;
 
-	run_co(nothing_stays, NULL);
-	assert_int_equal(descriptors(), before);
+	run_co(nothing_stays, NULL); /* what a process's first loop opens for good */
+	before = descriptors();
 	run_co(nothing_stays, NULL);
 	assert_int_equal(descriptors(), before);
 }
