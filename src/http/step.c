@@ -212,9 +212,10 @@ static void wait_until(mo_step *s, molt_time now, molt_time due)
 		s->c->server->app.movable();
 }
 
-/* A wait that is over as soon as it begins could never move: the loop hears of a move
- * only between two turns.  So each wait meets one such moment, and while a successor
- * takes what moves, it waits a little for that.  false: it has done so. */
+/* A wait that is over as soon as it begins (of no time, or with an event there already)
+ * could never move: the loop hears of a move only between two turns.  So each wait meets
+ * one such moment, and while a successor takes what moves, it waits a little for that.
+ * false: it has done so. */
 static bool wait_for_offer(mo_step *s, molt_time now)
 {
 	if (leaves(s)) {
@@ -245,7 +246,7 @@ static void settle(mo_step *s)
 	} else if (due > now && !s->woken) {
 		s->met_turn = true;
 		wait_until(s, now, due);
-	} else if (s->woken || !wait_for_offer(s, now)) {
+	} else if (!wait_for_offer(s, now)) {
 		go_on(s);
 	}
 }
@@ -289,7 +290,7 @@ static bool step_movable(const mo_conn *c)
 {
 	const mo_step *s = c->data;
 
-	return s && !s->held && !s->woken && !s->cut && !stays(s);
+	return s && !s->held && !s->cut && !stays(s);
 }
 
 static molt_str step_unread(const mo_conn *c)

@@ -80,11 +80,14 @@ typedef struct mo_step_parts {
 	molt_str name, state, body, params; /* params: names and values in turn */
 	bool has_body, error_page;
 	molt_str topics;
+	molt_str events; /* topic, name, id and data in turn; none: not there */
 } mo_step_parts;
 
 void mo_step_parts_write_fixed(const mo_step_parts *p, mo_buf *out);
 /* The strings point into from.  false: not understood. */
 bool mo_step_parts_read(molt_str from, mo_step_parts *out);
+/* The first of such a list, which is the rest then; NULL: it is none. */
+mo_event *mo_step_parts_event(molt_str *events);
 bool mo_step_parts_read_fixed(molt_str from, mo_step_parts *out);
 
 #endif

@@ -68,19 +68,38 @@ static void gone(void *arg)
 	mo_web_step_free(arg);
 }
 
+static void put_events(const mo_web_step *s, mo_buf *out)
+{
+	mo_buf all = { 0 };
+
+	for (size_t i = 0; i < s->nevents; i++) {
+		const mo_event *e = s->events[i];
+
+		mo_blob_put(&all, e->topic);
+		mo_blob_put(&all, e->name);
+		mo_blob_put(&all, e->id);
+		mo_blob_put(&all, e->data);
+	}
+	if (all.len)
+		mo_blob_put(out, mo_strn(all.data, all.len));
+	mo_buf_free(&all);
+}
+
 static void state(void *arg, mo_buf *out)
 {
 	mo_web_step *s = arg;
 
 	mo_blob_put(out, mo_strn(s->parts.data, s->parts.len));
 	mo_subscriber_topics(&s->sub, out);
+	put_events(s, out);
 }
 
+/* That events were lost is told where they were. */
 static size_t size(const void *arg)
 {
 	const mo_web_step *s = arg;
 
-	return s->parts.len + MO_TOPIC_MAX;
+	return s->overrun ? MO_PACK_BYTES : s->parts.len + MO_TOPIC_MAX + s->event_bytes;
 }
 
 static const mo_step_user user = { .gone = gone, .state = state, .size = size };
@@ -272,6 +291,10 @@ static bool restore(mo_web_step *s, molt_server *server, molt_str part)
 	}
 	mo_buf_str(&s->parts, p.fixed);
 	mo_buf_str(&s->topics, p.topics);
+	while (p.events.len)
+		queue(s, mo_step_parts_event(&p.events));
+	if (s->nevents)
+		mo_step_wake(s->wait);
 	return true;
 }
 

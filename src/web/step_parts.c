@@ -64,13 +64,40 @@ bool mo_step_parts_read_fixed(molt_str from, mo_step_parts *out)
 	       n % 2 == 0 && n / 2 <= MO_MAX_PARAMS;
 }
 
+mo_event *mo_step_parts_event(molt_str *events)
+{
+	molt_str topic, name, id, data;
+
+	if (!mo_blob_get(events, &topic) || !mo_blob_get(events, &name) ||
+	    !mo_blob_get(events, &id) || !mo_blob_get(events, &data) || !mo_topic_is_name(topic) ||
+	    !mo_event_is_lined(name, id) ||
+	    topic.len + name.len + id.len + data.len > MO_EVENT_MAX)
+		return NULL;
+	return mo_event_new(topic, name, id, data);
+}
+
+static bool good_events(molt_str list)
+{
+	while (list.len) {
+		mo_event *e = mo_step_parts_event(&list);
+
+		if (!e)
+			return false;
+		mo_event_unref(e);
+	}
+	return true;
+}
+
+/* A side that knows of no events sends none, and leaves a request with some where it is. */
 bool mo_step_parts_read(molt_str from, mo_step_parts *out)
 {
-	molt_str fixed, topics;
+	molt_str fixed, topics, events = { "", 0 };
 
-	if (!mo_blob_get(&from, &fixed) || !mo_blob_get(&from, &topics) || from.len ||
-	    !mo_step_parts_read_fixed(fixed, out) || !good_topics(topics))
+	if (!mo_blob_get(&from, &fixed) || !mo_blob_get(&from, &topics) ||
+	    (from.len && !mo_blob_get(&from, &events)) || from.len ||
+	    !mo_step_parts_read_fixed(fixed, out) || !good_topics(topics) || !good_events(events))
 		return false;
 	out->topics = topics;
+	out->events = events;
 	return true;
 }

@@ -27,6 +27,12 @@ static void check_parts(molt_str from)
 	if (!mo_step_parts_read(from, &p))
 		return;
 	MO_CHECK(p.name.len > 0 && p.name.len <= MO_STEP_NAME && p.state.len <= MOLT_STATE_MAX);
+	while (p.events.len) {
+		mo_event *e = mo_step_parts_event(&p.events);
+
+		MO_CHECK(e && mo_topic_is_name(e->topic));
+		mo_event_unref(e);
+	}
 	mo_step_parts_write_fixed(&p, &again);
 	MO_CHECK(mo_str_eq(p.fixed, mo_strn(again.data, again.len)));
 	mo_buf_free(&again);

@@ -358,6 +358,37 @@ class Events(StepCase):
             self.assertGreater(len({row[0] for row in rows[1:]}), restarts // 2)
         self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10), "they did not move")
 
+    def test_one_that_always_has_an_event_moves_with_those_that_wait(self):
+        """Each part finds the next event there already: no wait is ever quiet."""
+        srv = self.app()
+        conn = self.begin(srv, "/step/tail?topic=t&ms=100", 0)
+        conn.head()
+        self.assertEqual(self.row(conn), ["begun"])
+        events = 100  # 10 s of work
+        for n in range(1, events + 1):
+            self.fetch(srv, "/publish?topic=t&id=%d" % n, "POST", body=b"x")
+        new = self.restarted(srv)
+        pid, seen = None, 0
+        while pid != new:
+            row = self.row(conn)
+            seen += 1
+            pid = int(row[0])
+            self.assertEqual(int(row[1]), seen)
+            self.assertLess(seen, events, "it stayed until there was no event")
+        for n in range(events + 1, events + 4):
+            self.fetch(srv, "/publish?topic=t&id=%d" % n, "POST", body=b"x")
+        for n in range(seen + 1, seen + 4):
+            self.assertEqual(self.row(conn)[:2], [str(new), str(n)])
+        conn.close()
+        self.assertTrue(eventually(lambda: srv.pids() == [new], 10))
+
+    @staticmethod
+    def row(conn):
+        """A chunk is a line here."""
+        data = conn._exactly(int(conn._line(), 16))
+        conn._exactly(2)
+        return data.decode().split()
+
 
 class Stays(StepCase):
     def finished_by_the_old_one(self, srv, path, follows=False):
