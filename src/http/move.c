@@ -26,6 +26,11 @@
  *   bytes, an end or a reset arrive         of whoever has it then
  *   its protocol asks for a turn            not taken: it gets one; taken: nothing
  *   cut                                     not taken: cut then; taken: nothing
+ *   a WebSocket is closed by the program    not taken: the handshake begins then; taken:
+ *                                           the socket is shut down, so that the taker and
+ *                                           the client see the end of it
+ *   an event is published                   not taken: it is sent then; taken: the taker
+ *                                           replays it (gen/relay.h)
  *
  * Always: one that is MOVING is touched by nobody, so what it was when it was
  * packed is what the taker gets; its descriptor stays open here until the taker

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -153,8 +154,16 @@ static void leave(mo_ws *w)
 
 static void start_close(mo_ws *w, int code)
 {
-	if (mo_ws_close(w, code, (molt_str){ "", 0 }) == 0)
-		mo_conn_deadline(w->c, CLOSE_WAIT);
+	(void)mo_ws_close(w, code, (molt_str){ "", 0 });
+}
+
+/* Whoever has begun the closing handshake, the client has so long for its part. */
+static void time_close(mo_ws *w)
+{
+	if (!w->closing || w->close_timed || w->over)
+		return;
+	w->close_timed = true;
+	mo_conn_deadline(w->c, CLOSE_WAIT);
 }
 
 static void watch(mo_ws *w, bool blocked)
@@ -176,6 +185,7 @@ static void settle(mo_ws *w)
 {
 	bool blocked = false;
 
+	time_close(w);
 	if (!w->over) {
 		int rc = w->full ? -EPIPE : mo_push_flush(&w->out, w->c);
 
@@ -324,8 +334,8 @@ static void ws_alone(mo_conn *c)
 
 	w->held = false;
 	c->state = MO_CONN_IDLE;
-	if (w->line && !w->over && mo_ws_close(w, 1000, (molt_str){ "", 0 }) == 0)
-		mo_conn_deadline(c, CLOSE_WAIT);
+	if (w->line && !w->over)
+		start_close(w, 1000);
 	mo_conn_later(c);
 }
 
@@ -410,6 +420,9 @@ static void ws_closed(mo_conn *c)
 	mo_ws *w = ws_of(c);
 
 	MO_CHECK(!w->held);
+	/* The close frame is the taker's to send, and it has not heard of it. */
+	if (c->moved && w->closing)
+		(void)shutdown(c->stream->fd, SHUT_RDWR);
 	w->over = true;
 	w->code = c->moved ? 0 : w->code ? w->code : CODE_LOST;
 	detach(w);

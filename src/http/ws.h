@@ -9,6 +9,9 @@
  *   CLOSING  the client's close frame, 3 s             -> ENDING
  *   any      the connection fails, output over limit   -> OVER
  *   ENDING   everything is sent                        -> OVER
+ *   moving   mo_ws_close, and it stays                 -> CLOSING (the frame is sent here)
+ *   moving   mo_ws_close, and it is taken              -> gone() here; the taker, which
+ *                                                         has it in OPEN, meets its end
  *   OVER     no exchange runs                          -> gone(): detached, lingers
  *
  * While an exchange runs on the connection (the handler of the straight-line form)

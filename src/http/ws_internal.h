@@ -43,6 +43,7 @@ struct mo_ws {
 	bool held;	   /* an exchange runs on the connection */
 	bool hold;	   /* no further message: it is to move */
 	bool closing;	   /* our close frame is in the output */
+	bool close_timed;  /* ... and the client's part has its time */
 	bool ending;	   /* no more input will be looked at */
 	bool over;
 	bool pinged;	   /* and not heard of since */

@@ -2,6 +2,7 @@
  *
  *   /ws/count    movable: answers "K MESSAGE", K counts this socket's messages and
  *                is saved and restored; "!close CODE", "!pid", "!big N", "!slow MS"
+ *   /ws/close    closes the newest of them behind the switch of a restart, 300 ms later
  *   /ws/topic    movable: subscribes to ?topic=
  *   /ws/stays    without save(): echoes
  *   /ws/broken   save() fails
@@ -21,6 +22,8 @@ struct counter {
 	unsigned long count;
 };
 
+static molt_ws *newest;
+
 static void say(molt_ws *w, const char *text)
 {
 	molt_ws_send(w, MOLT_WS_TEXT, text, strlen(text));
@@ -33,6 +36,7 @@ static int count_open(molt_ws *w, molt_req *r)
 	if (molt_req_query(r, "refuse"))
 		return -EACCES;
 	molt_ws_set(w, calloc(1, sizeof(struct counter)));
+	newest = w;
 	if (hello)
 		say(w, hello);
 	return 0;
@@ -75,8 +79,19 @@ static void count_message(molt_ws *w, const molt_ws_msg *m)
 	free(out);
 }
 
+/* What molt.h does not promise: the socket is used outside of its callbacks (of one loop,
+ * and not after its end). */
+static void close_newest(molt_req *r)
+{
+	while (newest && !molt_req_draining(r))
+		molt_sleep(10);
+	molt_sleep(300);
+	molt_res_printf(r, "%d\n", newest ? molt_ws_close(newest, 3000, "by another") : 1);
+}
+
 static void count_close(molt_ws *w, int code)
 {
+	newest = w == newest ? NULL : newest;
 	if (code != MOLT_WS_MOVED)
 		molt_log(MOLT_INFO, "ws closed %d", code);
 	free(molt_ws_get(w));
@@ -99,7 +114,9 @@ static int count_restore(molt_ws *w, const void *buf, size_t len)
 		return -EINVAL;
 	if (slow) {
 		molt_log(MOLT_INFO, "restoring");
-		molt_sleep(atoi(slow));
+		molt_sleep(abs(atoi(slow)));
+		if (atoi(slow) < 0)
+			return -ECANCELED;
 	}
 	c = malloc(sizeof(*c));
 	memcpy(c, buf, sizeof(*c));
@@ -203,6 +220,7 @@ void app_ws_routes(molt_server *s)
 	molt_group *g = molt_routes(s);
 
 	molt_ws_bind(g, "/ws/count", &count, NULL);
+	molt_bind(g, "/ws/close", close_newest, NULL);
 	molt_ws_bind(g, "/ws/topic", &topic, NULL);
 	molt_ws_bind(g, "/ws/stays", &stays, NULL);
 	molt_ws_bind(g, "/ws/broken", &broken, NULL);

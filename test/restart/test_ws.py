@@ -232,6 +232,32 @@ class Moves(WsCase):
             self.restarted(srv)
 
 
+    def test_one_that_is_closed_while_it_moves_does_not_stay_open(self):
+        # Its state is with the successor for a second, and nobody knows who will have it.
+        srv = self.app(env={"APP_RESTORE_MS": "1000", "MOLT_SERVER_LOOPS": "1"})
+        w = self.socket(srv, "/ws/count")
+        w.send("x")
+        self.assertEqual(w.recv(), "1 x")
+        closer = self.connect(srv, timeout=20 * SLOW)
+        closer.send("GET /ws/close HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.restarted(srv)
+        self.assertEqual(closer.answer().body, b"0\n")
+        self.assertIn(w.closed(10 * SLOW), (1006, 3000))
+        self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10))
+
+    def test_one_that_is_closed_and_then_refused_is_closed_properly(self):
+        # The restore fails, after a second.
+        srv = self.app(env={"APP_RESTORE_MS": "-1000", "MOLT_SERVER_LOOPS": "1"})
+        w = self.socket(srv, "/ws/count")
+        w.send("x")
+        self.assertEqual(w.recv(), "1 x")
+        closer = self.connect(srv, timeout=20 * SLOW)
+        closer.send("GET /ws/close HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.restarted(srv)
+        self.assertEqual(closer.answer().body, b"0\n")
+        self.assertEqual(w.closed(10 * SLOW), 3000)
+
+
 class MovesTls(Moves):
     """The same over TLS."""
     tls = True
