@@ -45,7 +45,7 @@ static void drop_output(struct record_stream *t)
 	t->out_at = t->out_end = t->owed = 0;
 }
 
-int mo_record_broken(struct record_stream *t, int err)
+static void wipe(struct record_stream *t)
 {
 	t->state = MO_RECORD_BROKEN;
 	mo_tls_record_fini(&t->rec);
@@ -53,6 +53,11 @@ int mo_record_broken(struct record_stream *t, int err)
 	free(t->in);
 	t->in = NULL;
 	t->plain_at = t->plain_end = t->at = t->end = t->in_cap = 0;
+}
+
+int mo_record_broken(struct record_stream *t, int err)
+{
+	wipe(t);
 	drop_output(t);
 	return err;
 }
@@ -96,17 +101,22 @@ static int flush(struct record_stream *t)
 	return 0;
 }
 
-/* The peer broke the rules: says which, once, and nothing after it. */
+/* The peer broke the rules: says which, once, and nothing after it.  What the socket does
+ * not take now, finish() sends. */
 int mo_record_fail(struct record_stream *t, int alert)
 {
 	uint8_t body[2] = { 2, (uint8_t)alert };
+	int sent = 0;
 
 	if (t->state == MO_RECORD_OPEN && !t->closing) {
 		seal_small(t, MO_TLS_ALERT, body, sizeof(body));
-		(void)flush(t);
+		sent = flush(t);
 	}
 	t->alerted = true;
-	return mo_record_broken(t, -EPROTO);
+	wipe(t);
+	if (sent != -EAGAIN)
+		drop_output(t);
+	return -EPROTO;
 }
 
 int mo_record_warn(struct record_stream *t, int alert)
@@ -231,8 +241,10 @@ static int record_finish(mo_stream *s)
 	struct record_stream *t = of(s);
 	int err;
 
-	if (t->state == MO_RECORD_BROKEN)
-		return mo_stream_end_alerted(s, t->alerted);
+	if (t->state == MO_RECORD_BROKEN) {
+		err = flush(t);
+		return err == -EAGAIN ? err : mo_stream_end_alerted(s, t->alerted);
+	}
 	if (t->state == MO_RECORD_FINISHED)
 		return 0;
 	if (!t->closing)

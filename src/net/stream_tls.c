@@ -67,6 +67,17 @@ static int result(struct tls_stream *t, int ret)
 	}
 }
 
+/* The same behind a call that was the last one: our alert leaves, and what waits before
+ * it, such as tickets and the rest of a record. */
+static int failed(struct tls_stream *t, int ret)
+{
+	int err = result(t, ret);
+
+	if (err != -EAGAIN)
+		(void)mo_tls_wire_flush(&t->wire);
+	return err;
+}
+
 static bool is_letter(char c)
 {
 	c = (char)(c | 0x20);
@@ -245,9 +256,7 @@ static ssize_t tls_read(mo_stream *s, void *buf, size_t n)
 		got += ret == 1 ? more : 0;
 	}
 	mo_tls_wire_tidy(&t->wire);
-	err = ret == 1 ? 0 : result(t, ret);
-	if (ret != 1 && err != -EAGAIN)
-		(void)mo_tls_wire_flush(&t->wire); /* our alert, and tickets that wait before it */
+	err = ret == 1 ? 0 : failed(t, ret);
 	if (err && err != -EAGAIN)
 		return tell_or_keep(t, got, err);
 	if (got > 0)
@@ -317,7 +326,7 @@ static ssize_t write_record(struct tls_stream *t, const void *p, size_t n)
 		t->owed = done;
 		return send_record(t);
 	}
-	err = result(t, ret);
+	err = failed(t, ret);
 	return err ? err : broken(t, -EPIPE);
 }
 
@@ -382,8 +391,12 @@ static int tls_finish(mo_stream *s)
 	struct tls_stream *t = of(s);
 	int err;
 
-	if (t->state == MO_TLS_BROKEN)
-		return mo_stream_end_alerted(s, t->alerted);
+	if (t->state == MO_TLS_BROKEN) {
+		err = t->alerted ? mo_tls_wire_flush(&t->wire) : 0;
+		if (err == -EAGAIN)
+			s->want = UV_WRITABLE;
+		return err == -EAGAIN ? err : mo_stream_end_alerted(s, t->alerted);
+	}
 	if (t->state == MO_TLS_FINISHED)
 		return 0;
 	if (t->state == MO_TLS_OPEN && SSL_is_init_finished(t->ssl)) {

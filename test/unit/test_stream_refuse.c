@@ -232,6 +232,51 @@ static void a_fault_right_behind_the_handshake_is_told_after_the_tickets(void **
 	}
 }
 
+/* Writes until the socket takes no more; how much the client is to get of it. */
+static size_t fill_the_socket(void)
+{
+	static char much[MO_TLS_PLAIN];
+	size_t whole = 0;
+	ssize_t n;
+
+	while ((n = put(much, sizeof(much))) > 0)
+		whole += (size_t)n;
+	assert_int_equal(n, -EAGAIN);
+	return whole + sizeof(much);
+}
+
+/* Also of the record that had left in part. */
+static void an_alert_that_the_socket_does_not_take_leaves_before_its_end(void **state)
+{
+	static char buf[MO_TLS_PLAIN];
+
+	for (int moved = 0; moved < 2; moved++) {
+		size_t left;
+		int n;
+
+		begin_pair(0);
+		shake();
+		if (moved)
+			move();
+		begin_forge();
+		left = fill_the_socket();
+		send_forged(99, "x", 1);
+		assert_int_equal(s->ops->read(s, buf, sizeof(buf)), -EPROTO);
+		assert_int_equal(s->ops->finish(s), -EAGAIN);
+		assert_int_equal(s->want, UV_WRITABLE);
+		while ((n = SSL_read(client, buf, sizeof(buf))) > 0) {
+			left -= (size_t)n;
+			(void)s->ops->finish(s);
+		}
+		assert_int_equal(left, 0);
+		assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()),
+				 SSL_AD_REASON_OFFSET + MO_ALERT_UNEXPECTED_MESSAGE);
+		assert_int_equal(read(peer, buf, sizeof(buf)), 0);
+		end_forge();
+		end_pair();
+	}
+}
+
 static void a_goodbye_right_behind_the_handshake_gets_the_tickets(void **state)
 {
 	for (size_t kind = 0; kind < 3; kind++) {
@@ -324,6 +369,7 @@ int main(void)
 		cmocka_unit_test(too_many_records_without_data_are_refused),
 		cmocka_unit_test(an_alert_of_the_client_ends_it_without_an_answer),
 		cmocka_unit_test(a_fault_right_behind_the_handshake_is_told_after_the_tickets),
+		cmocka_unit_test(an_alert_that_the_socket_does_not_take_leaves_before_its_end),
 		cmocka_unit_test(a_goodbye_right_behind_the_handshake_gets_the_tickets),
 		cmocka_unit_test(the_beginning_of_a_message_that_openssl_has_stays_until_whole),
 		cmocka_unit_test(parcels_that_do_not_add_up_are_refused),
