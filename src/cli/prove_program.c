@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/prove.h"
+#include "rt/small_file.h"
 
 #define START_LIMIT (30 * MOLT_SECOND)
 #define STOP_LIMIT (8 * MOLT_SECOND)
@@ -56,16 +57,9 @@ static bool look_at(const char *pid, char *state, int *pgrp)
 {
 	char path[64], text[512];
 	const char *end;
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	(void)mo_read_small(path, text, sizeof(text));
 	end = strrchr(text, ')');
 	return end && sscanf(end + 1, " %c %*d %d", state, pgrp) == 2;
 }

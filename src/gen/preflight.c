@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "gen/script.h"
 #include "rt/cpu.h"
+#include "rt/small_file.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 #define NO_LIMIT UINT64_MAX
@@ -115,22 +116,6 @@ static int check_interpreters(const mo_preflight *c, const mo_program *p, char *
 
 /* ---- what the kernel tells ----------------------------------------------------- */
 
-/* A file of the kernel's in text[TEXT_ROOM]; false: not there. */
-static bool read_in(const char *dir, const char *name, char *text)
-{
-	char *path = mo_fmt("%s/%s", dir, name);
-	FILE *f = fopen(path, "re");
-	size_t n;
-
-	free(path);
-	if (!f)
-		return false;
-	n = fread(text, 1, TEXT_ROOM - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	return n > 0;
-}
-
 /* The number at the beginning; false: "max", "-1" or none. */
 static bool read_number(const char *text, uint64_t *out)
 {
@@ -168,7 +153,7 @@ static uint64_t own_size(const mo_preflight *c)
 	char text[TEXT_ROOM];
 	uint64_t kib;
 
-	if (!read_in(c->proc, "self/status", text))
+	if (!mo_read_small_in(c->proc, "self/status", text, sizeof(text)))
 		return 0;
 	kib = number_after(text, "RssAnon:") + number_after(text, "RssShmem:");
 	kib = kib ? kib : number_after(text, "VmRSS:");
@@ -181,7 +166,7 @@ static uint64_t own_size(const mo_preflight *c)
 static uint64_t room_of_system(const mo_preflight *c)
 {
 	char text[TEXT_ROOM];
-	uint64_t kib = read_in(c->proc, "meminfo", text) ? number_after(text, "MemAvailable:") : 0;
+	uint64_t kib = mo_read_small_in(c->proc, "meminfo", text, sizeof(text)) ? number_after(text, "MemAvailable:") : 0;
 
 	return kib ? 1024 * kib : NO_LIMIT;
 }
@@ -194,10 +179,10 @@ static uint64_t room_of_group(const char *dir, const char *limit_file, const cha
 	char text[TEXT_ROOM];
 	uint64_t limit, used, cache;
 
-	if (!read_in(dir, limit_file, text) || !read_number(text, &limit) ||
-	    !read_in(dir, usage_file, text) || !read_number(text, &used))
+	if (!mo_read_small_in(dir, limit_file, text, sizeof(text)) || !read_number(text, &limit) ||
+	    !mo_read_small_in(dir, usage_file, text, sizeof(text)) || !read_number(text, &used))
 		return NO_LIMIT;
-	cache = read_in(dir, "memory.stat", text) ? number_after(text, cache_word) : 0;
+	cache = mo_read_small_in(dir, "memory.stat", text, sizeof(text)) ? number_after(text, cache_word) : 0;
 	used -= cache < used ? cache : used;
 	return limit > used ? limit - used : 0;
 }
@@ -232,7 +217,7 @@ static uint64_t room_of_groups(const mo_preflight *c)
 	char *v2 = mo_fmt("%s/fs/cgroup", c->sys), *v1 = mo_fmt("%s/fs/cgroup/memory", c->sys);
 	uint64_t room = NO_LIMIT, other;
 
-	if (read_in(c->proc, "self/cgroup", text)) {
+	if (mo_read_small_in(c->proc, "self/cgroup", text, sizeof(text))) {
 		if (mo_cpu_group(text, NULL, group, sizeof(group)))
 			room = room_up(v2, group, true);
 		other = mo_cpu_group(text, "memory", group, sizeof(group))
@@ -293,7 +278,7 @@ static int check_process_limit(const mo_preflight *c, json_t *found, char **why)
 	char text[TEXT_ROOM];
 	const char *line;
 
-	if (!used || !read_in(c->proc, "self/limits", text))
+	if (!used || !mo_read_small_in(c->proc, "self/limits", text, sizeof(text)))
 		return 0;
 	line = strstr(text, "Max open files ");
 	if (!line || sscanf(line, "Max open files %lu %lu", &soft, &hard) != 2)
@@ -315,7 +300,7 @@ static int check_system_limit(const mo_preflight *c, char **why)
 	unsigned long used, unused, most;
 	char text[TEXT_ROOM];
 
-	if (!read_in(c->proc, "sys/fs/file-nr", text) ||
+	if (!mo_read_small_in(c->proc, "sys/fs/file-nr", text, sizeof(text)) ||
 	    sscanf(text, "%lu %lu %lu", &used, &unused, &most) != 3)
 		return 0;
 	used -= unused < used ? unused : used;

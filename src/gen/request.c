@@ -178,19 +178,25 @@ static int may_restart(const call *c)
 	return 0;
 }
 
-static void on_restart_asked(void *arg);
-
-void mo_request_begun(void)
+/* Those that were kept until something had happened; they may be kept once more. */
+static void ask_again(call **kept, void (*ask)(void *call))
 {
-	call *list = g.early;
+	call *list = *kept;
 
-	g.early = NULL;
+	*kept = NULL;
 	while (list) {
 		call *c = list;
 
 		list = c->next;
-		on_restart_asked(c);
+		ask(c);
 	}
+}
+
+static void on_restart_asked(void *arg);
+
+void mo_request_begun(void)
+{
+	ask_again(&g.early, on_restart_asked);
 }
 
 static void on_restart_asked(void *arg)
@@ -363,15 +369,7 @@ void mo_request_rolled_back(int result)
 
 void mo_request_no_predecessor(void)
 {
-	call *list = g.rollbacks;
-
-	g.rollbacks = NULL;
-	while (list) {
-		call *c = list;
-
-		list = c->next;
-		on_rollback_asked(c);
-	}
+	ask_again(&g.rollbacks, on_rollback_asked);
 }
 
 /* Threads that still wait are told; handlers are gone with their loops. */

@@ -1,27 +1,19 @@
 /* Processes that a SIGSTOP has stopped; see stopped.h. */
 #include "gen/stopped.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "rt/small_file.h"
 
 /* 'T'; one that is traced has 't'. */
 static bool is_stopped(pid_t pid)
 {
 	char path[32], text[128], *end;
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	(void)mo_read_small(path, text, sizeof(text));
 	end = strrchr(text, ')'); /* of its name, which may hold anything */
 	return end && end[1] == ' ' && end[2] == 'T';
 }

@@ -25,6 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rt/small_file.h"
+
 #define UNMAPPED ((uid_t)65534) /* what the kernel says for users of other namespaces */
 #define ALL_USERS 4294967295u
 
@@ -201,15 +203,11 @@ static int uid_of_unix(int fd, uid_t *uid)
  * outside have one number here. */
 static bool knows_all_users(void)
 {
-	unsigned long in, out, count = 0;
-	FILE *f = fopen("/proc/self/uid_map", "re");
+	unsigned long in, out, count;
+	char text[128];
 
-	if (!f)
-		return false;
-	if (fscanf(f, "%lu %lu %lu", &in, &out, &count) != 3)
-		count = 0;
-	fclose(f);
-	return count == ALL_USERS;
+	return mo_read_small("/proc/self/uid_map", text, sizeof(text)) > 0 &&
+	       sscanf(text, "%lu %lu %lu", &in, &out, &count) == 3 && count == ALL_USERS;
 }
 
 int mo_peer_uid(int fd, uid_t *uid)

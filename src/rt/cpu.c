@@ -1,15 +1,13 @@
 /* How many CPUs this process may use; see cpu.h.  Read once at start-up. */
 #include "rt/cpu.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "rt/loop.h"
+#include "rt/small_file.h"
 
 #define PATH_ROOM 4096
 #define CPUS_MOST (1 << 16)
@@ -74,40 +72,11 @@ bool mo_cpu_group(const char *text, const char *controller, char *path, size_t s
 	return false;
 }
 
-static bool read_text(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return false;
-	while (len < size - 1) {
-		n = read(fd, text + len, size - 1 - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	close(fd);
-	text[len] = '\0';
-	return n >= 0 && len > 0;
-}
-
-static bool read_in(const char *dir, const char *file, char *text, size_t size)
-{
-	char path[2 * PATH_ROOM];
-	int n = snprintf(path, sizeof(path), "%s/%s", dir, file);
-
-	return n > 0 && (size_t)n < sizeof(path) && read_text(path, text, size);
-}
-
 static int limit_in_v2(const char *dir)
 {
 	char text[64];
 
-	return read_in(dir, "cpu.max", text, sizeof(text)) ? mo_cpu_of_max(text) : 0;
+	return mo_read_small_in(dir, "cpu.max", text, sizeof(text)) ? mo_cpu_of_max(text) : 0;
 }
 
 static int limit_in_v1(const char *dir)
@@ -115,8 +84,8 @@ static int limit_in_v1(const char *dir)
 	char quota[64], period[64];
 	uint64_t q, p;
 
-	if (!read_in(dir, "cpu.cfs_quota_us", quota, sizeof(quota)) ||
-	    !read_in(dir, "cpu.cfs_period_us", period, sizeof(period)))
+	if (!mo_read_small_in(dir, "cpu.cfs_quota_us", quota, sizeof(quota)) ||
+	    !mo_read_small_in(dir, "cpu.cfs_period_us", period, sizeof(period)))
 		return 0;
 	if (!mo_str_u64(first_line(quota), INT64_MAX, &q) || /* "-1" */
 	    !mo_str_u64(first_line(period), INT64_MAX, &p))
@@ -165,7 +134,7 @@ static int group_limit(void)
 	char text[8192], path[PATH_ROOM];
 	int limit = 0;
 
-	if (!read_text("/proc/self/cgroup", text, sizeof(text)))
+	if (mo_read_small("/proc/self/cgroup", text, sizeof(text)) <= 0)
 		return 0;
 	if (mo_cpu_group(text, NULL, path, sizeof(path)))
 		limit = mo_cpu_limit_v2("/sys/fs/cgroup", path);

@@ -11,33 +11,19 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "rt/cpu.h"
-
-/* The first size - 1 bytes at most. */
-static bool read_text(const char *path, char *text, size_t size)
-{
-	FILE *f = fopen(path, "re");
-	size_t n;
-
-	if (!f)
-		return false;
-	n = fread(text, 1, size - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	return n > 0;
-}
+#include "rt/small_file.h"
 
 /* "max" is no number, and no limit. */
 static uint64_t limit_in(const char *dir, const char *file)
 {
-	char *path = mo_fmt("%s/%s", dir, file), text[64];
 	uint64_t limit = UINT64_MAX;
+	char text[64];
 
-	if (read_text(path, text, sizeof(text))) {
+	if (mo_read_small_in(dir, file, text, sizeof(text))) {
 		text[strcspn(text, "\n")] = '\0';
 		if (!mo_str_u64(mo_str(text), UINT64_MAX, &limit))
 			limit = UINT64_MAX;
 	}
-	free(path);
 	return limit;
 }
 
@@ -65,7 +51,7 @@ static uint64_t of_groups(void)
 	char text[8192], group[PATH_MAX];
 	uint64_t v2 = UINT64_MAX, v1 = UINT64_MAX;
 
-	if (!read_text("/proc/self/cgroup", text, sizeof(text)))
+	if (mo_read_small("/proc/self/cgroup", text, sizeof(text)) <= 0)
 		return UINT64_MAX;
 	if (mo_cpu_group(text, NULL, group, sizeof(group)))
 		v2 = mo_ram_limit_of_group("/sys/fs/cgroup", group, "memory.max");

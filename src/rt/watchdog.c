@@ -16,7 +16,6 @@
 #include "rt/watchdog.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,6 +31,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "rt/loop_private.h"
+#include "rt/small_file.h"
 
 #define LIMIT_DEFAULT 250
 #define LOOKS 5
@@ -64,19 +64,9 @@ static _Atomic molt_time stuck;
 static bool read_syscall(int tid, char *text, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, size - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	return true;
+	return mo_read_small(path, text, size) > 0;
 }
 
 static bool is_poll_call(long number)
