@@ -237,7 +237,7 @@ MOLT_API int molt_server_port(molt_server *s, int nth);
  * Returns 0 once the new process serves; on any failure before that returns
  * <0, has changed nothing, and this process serves on.
  *   -ENOENT/-EACCES/-ENOEXEC  exe cannot be executed, or others could have put it there
- *   -EILSEQ     exe is no UTF-8
+ *   -EILSEQ     exe, or the path of this program, is no UTF-8
  *   -ENOMEM/-EMFILE/-ENFILE   no memory, no descriptors for a second process
  *   -ECHILD     it ended before it was ready (its status and last lines are logged)
  *   -ETIMEDOUT  not ready within ready_timeout; it was killed

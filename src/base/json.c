@@ -1,6 +1,9 @@
 /* JSON from outside; see json.h. */
 #include "base/json.h"
 
+#include "base/log.h"
+#include "base/str.h"
+
 bool mo_json_shallow(const char *text, size_t n, int depth)
 {
 	int now = 0;
@@ -24,4 +27,20 @@ bool mo_json_shallow(const char *text, size_t n, int depth)
 json_t *mo_json_load(const char *text, size_t n, int depth, size_t flags)
 {
 	return mo_json_shallow(text, n, depth) ? json_loadb(text, n, flags, NULL) : NULL;
+}
+
+json_t *mo_json_text(const char *text)
+{
+	mo_buf b = { 0 };
+	json_t *out;
+
+	if (!text)
+		return json_null();
+	out = json_string(text);
+	if (out)
+		return out;
+	mo_log_escape(&b, mo_str(text));
+	out = json_stringn(b.data, b.len);
+	mo_buf_free(&b);
+	return out;
 }

@@ -1,4 +1,4 @@
-/* JSON from outside: from a client, a neighbour process, a file.
+/* JSON from outside: from a client, a neighbour process, a file; and texts for JSON.
  *
  * Always: what was loaded has a limited depth.  The library that
  * reads, copies, writes and frees JSON calls itself for each level, and a coroutine
@@ -19,5 +19,9 @@
 bool mo_json_shallow(const char *text, size_t n, int depth);
 /* json_loadb(), or NULL for what is nested more deeply; a new reference. */
 json_t *mo_json_load(const char *text, size_t n, int depth, size_t flags);
+/* A sentence, path or line as a JSON string; a new reference.  JSON has no form for what is
+ * no UTF-8, and json_string() would give NULL, which takes the whole message along: such a
+ * text is escaped as in a log, \xNN.  NULL: JSON's null. */
+json_t *mo_json_text(const char *text);
 
 #endif

@@ -40,7 +40,11 @@ static json_t *describe(mo_gen_conn *const *all, size_t n, uint64_t seen, int *f
 		const mo_gen_conn *c = all[i];
 		char peer[MO_ADDR_TEXT];
 
-		mo_addr_format(&c->peer, peer);
+		/* The path of a client's own socket is whatever the client likes. */
+		if (c->peer.u.sa.sa_family == AF_UNIX)
+			strcpy(peer, "unix");
+		else
+			mo_addr_format(&c->peer, peer);
 		json_array_append_new(list, json_pack("[s, s, I, I, s, I, I]", c->server, peer,
 						      (json_int_t)c->left, (json_int_t)c->bytes.len,
 						      c->protocol, (json_int_t)c->state.len,

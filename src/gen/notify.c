@@ -93,12 +93,23 @@ static void send_text(const char *text)
 	close(fd);
 }
 
-/* A line of the protocol ends at '\n', so a text can hold none. */
+/* A line of the protocol ends at '\n', so a text can hold none.  The manager passes a text
+ * over that is no UTF-8, and its command prints the rest on a terminal as it is. */
 static void add_status(mo_buf *b, const char *text)
 {
+	molt_str rest = mo_str(text);
+
 	mo_buf_puts(b, "STATUS=");
-	for (; *text; text++)
-		mo_buf_putc(b, *text == '\n' ? ' ' : *text);
+	while (rest.len) {
+		size_t len = mo_str_visible(rest);
+
+		if (len)
+			mo_buf_add(b, rest.ptr, len);
+		else
+			mo_buf_putc(b, *rest.ptr == '\n' || *rest.ptr == '\t' ? ' ' : '?');
+		len = len ? len : 1;
+		rest = mo_strn(rest.ptr + len, rest.len - len);
+	}
 	mo_buf_putc(b, '\n');
 }
 

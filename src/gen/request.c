@@ -59,8 +59,9 @@ static void finish_call(call *c, int result)
 	c->result = result;
 	if (c->taker)
 		mo_taker_refuse(c->taker, result,
-				result == -EBUSY ? "it is being restarted, replaced or shut down"
-						 : "restarts are off there (graceful)");
+				result == -EBUSY    ? "it is being restarted, replaced or shut down"
+				: result == -EILSEQ ? "the path of its program is no UTF-8 text"
+						    : "restarts are off there (graceful)");
 	if (c->nobody) {
 		free(c->target);
 		free(c);
@@ -153,6 +154,12 @@ static bool same_target(const call *c)
 	return c->target && g.target ? strcmp(c->target, g.target) == 0 : c->target == g.target;
 }
 
+/* A path goes into messages and receipts, which are JSON. */
+static bool is_text(const char *path)
+{
+	return !path || mo_str_is_utf8(mo_str(path));
+}
+
 static int may_restart(const call *c)
 {
 	enum mo_gen_state s = mo_control_state();
@@ -174,6 +181,11 @@ static int may_restart(const call *c)
 	if (why) {
 		mo_warn("restart refused: %s", why);
 		return -ENOTSUP;
+	}
+	if (!is_text(mo_start_get()->exe)) {
+		mo_warn("restart refused: the path of this program is no UTF-8 text: %s",
+			mo_start_get()->exe);
+		return -EILSEQ;
 	}
 	return 0;
 }
@@ -286,8 +298,7 @@ static int request_restart(const char *exe, bool chosen)
 
 	if (rc < 0)
 		return rc;
-	/* It goes into messages and receipts, which are JSON. */
-	if (exe && !mo_str_is_utf8(mo_str(exe)))
+	if (!is_text(exe))
 		return -EILSEQ;
 	c = call_new(exe && exe[0] ? mo_start_resolve(exe) : NULL);
 	c->chosen = chosen;

@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "gen/kept.h"
 #include "gen/notify.h"
 #include "gen/receipt.h"
@@ -247,9 +248,16 @@ static bool all_ended(void)
 
 static int begin(const char *path)
 {
+	const char *socket = mo_sup.control_socket ? mo_sup.control_socket : "";
 	char *why = NULL;
-	int rc = mo_program_open(path, &mo_sup.program, &why);
+	int rc = -EILSEQ;
 
+	/* They go into messages, which are JSON. */
+	if (!mo_str_is_utf8(mo_str(path)) || !mo_str_is_utf8(mo_str(socket)))
+		why = mo_fmt("the path %s is no UTF-8 text; rename it",
+			     mo_str_is_utf8(mo_str(path)) ? socket : path);
+	else
+		rc = mo_program_open(path, &mo_sup.program, &why);
 	if (rc == 0)
 		rc = mo_wire_pair(&mo_sup.link, &mo_sup.link_theirs);
 	if (rc == 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -93,20 +94,6 @@ void mo_tail_read_now(mo_tail *t)
 		continue;
 }
 
-/* Bytes that are no UTF-8 would make the whole receipt unprintable. */
-static json_t *line_json(const char *s)
-{
-	json_t *j = json_string(s);
-	mo_buf b = { 0 };
-
-	if (j)
-		return j;
-	mo_log_escape(&b, (molt_str){ s, strlen(s) });
-	j = json_stringn(b.data, b.len);
-	mo_buf_free(&b);
-	return j;
-}
-
 json_t *mo_tail_lines(const mo_tail *t)
 {
 	json_t *list = json_array();
@@ -115,12 +102,12 @@ json_t *mo_tail_lines(const mo_tail *t)
 		const char *s = t->lines[(t->next + i) % MO_TAIL_LINES];
 
 		if (s)
-			json_array_append_new(list, line_json(s));
+			json_array_append_new(list, mo_json_text(s));
 	}
 	if (t->partial.len) {
 		char *s = mo_strndup(t->partial.data, t->partial.len);
 
-		json_array_append_new(list, line_json(s));
+		json_array_append_new(list, mo_json_text(s));
 		free(s);
 	}
 	return list;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/json.h"
 #include "gen/start.h"
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
@@ -157,8 +158,9 @@ static int say_hello(int fd, char **why)
 		return fail(why, -EPERM, wanted, "it belongs to another user's process");
 	mo_wire_prepare(fd);
 	rc = mo_wire_send(fd,
-			  json_pack("{s:s, s:i, s:s, s:s}", "type", "takeover", "protocol",
-				    MO_WIRE_PROTOCOL, "exe", start->exe ? start->exe : "?", "build",
+			  json_pack("{s:s, s:i, s:o, s:s}", "type", "takeover", "protocol",
+				    MO_WIRE_PROTOCOL, "exe",
+				    mo_json_text(start->exe ? start->exe : "?"), "build",
 				    start->build),
 			  NULL, 0);
 	if (rc == -EPIPE || rc == -ECONNRESET)

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/outlet.h"
@@ -280,7 +281,8 @@ static int try_state(int fd)
 		return 1;
 	if (strcmp(m.type, "try") == 0 && m.nfds == 1)
 		rc = mo_upgrade_read(m.fds[0], &state, &why);
-	mo_wire_send(fd, json_pack("{s:s, s:s?}", "type", rc == 0 ? "good" : "bad", "why", why),
+	mo_wire_send(fd, json_pack("{s:s, s:o}", "type", rc == 0 ? "good" : "bad", "why",
+				   mo_json_text(why)),
 		     NULL, 0);
 	mo_wire_free(&m);
 	json_decref(state);

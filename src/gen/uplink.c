@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
@@ -139,7 +140,7 @@ void mo_uplink_opening(void)
 void mo_uplink_refused(const char *why)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s, s:s}", "type", "refused", "why", why), NULL, 0);
+		tell(NULL, json_pack("{s:s, s:o}", "type", "refused", "why", mo_json_text(why)), NULL, 0);
 }
 
 void mo_uplink_stopping(void)

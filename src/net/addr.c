@@ -12,11 +12,20 @@
 
 #define PASSED "systemd:"
 
+/* It goes into messages, status and logs. */
+static bool is_text(molt_str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
+			return false;
+	return mo_str_is_utf8(s);
+}
+
 static int parse_unix(molt_str path, mo_addr *out)
 {
 	if (path.len > MO_ADDR_PATH_MAX)
 		return -ENAMETOOLONG;
-	if (path.len < 2 || path.ptr[0] != '/' || path.ptr[path.len - 1] == '/')
+	if (path.len < 2 || path.ptr[0] != '/' || path.ptr[path.len - 1] == '/' || !is_text(path))
 		return -EINVAL;
 	out->u.un.sun_family = AF_UNIX;
 	memcpy(out->u.un.sun_path, path.ptr, path.len); /* zeroed by the caller */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "web/admin.h"
@@ -79,20 +80,6 @@ static void send_result_page(molt_req *r, const mo_admin_result *x)
 	mo_buf_free(&page);
 }
 
-/* A path may be no UTF-8, which JSON has no form for. */
-static json_t *text_as_json(const char *text)
-{
-	json_t *plain = json_string(text);
-	mo_buf b = { 0 };
-
-	if (plain)
-		return plain;
-	mo_log_escape(&b, mo_str(text));
-	plain = json_string(mo_buf_cstr(&b));
-	mo_buf_free(&b);
-	return plain;
-}
-
 static void send_result_json(molt_req *r, const mo_admin_result *x)
 {
 	json_t *body = json_pack("{s:b}", "ok", !x->error);
@@ -102,7 +89,7 @@ static void send_result_json(molt_req *r, const mo_admin_result *x)
 		json_object_set_new(body, "error", json_string(x->error));
 	if (outcome)
 		json_object_set(body, "outcome", outcome);
-	json_object_set_new(body, x->error ? "reason" : "message", text_as_json(x->text));
+	json_object_set_new(body, x->error ? "reason" : "message", mo_json_text(x->text));
 	if (x->receipt)
 		json_object_set(body, "receipt", x->receipt);
 	mo_admin_send_json(r, x->status, body);

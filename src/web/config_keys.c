@@ -451,6 +451,8 @@ static int check_text(const mo_key *k, const char *text, char **why)
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
 			return wrong(why, mo_strdup("has control characters"));
+	if (!mo_str_is_utf8(mo_strn(text, n)))
+		return wrong(why, mo_strdup("is no UTF-8 text"));
 	if (k->flags & MO_KEY_SOCKET && n && !is_socket_path(text))
 		return wrong(why, mo_fmt("must be an absolute path of at most %d bytes",
 					 MO_ADDR_PATH_MAX));

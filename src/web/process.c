@@ -1,5 +1,6 @@
 /* The process as one service; see process.h. */
 #include "rt/pool.h"
+#include "base/json.h"
 #include "web/process.h"
 
 #include <errno.h>
@@ -563,10 +564,10 @@ json_t *mo_process_status(void)
 		draining = json_pack("{s:i, s:i}", "generation", (int)info.generation - 1, "pid",
 				     info.predecessor_pid);
 	status = json_pack(
-		"{s:i, s:i, s:i, s:i, s:i, s:s?, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o, s:o}",
+		"{s:i, s:i, s:i, s:i, s:i, s:o, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o, s:o}",
 		"pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
 		mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid, "successor_pid",
-		info.successor_pid, "exe", start->exe, "build", start->build, "version", MO_VERSION,
+		info.successor_pid, "exe", mo_json_text(start->exe), "build", start->build, "version", MO_VERSION,
 		"uptime_ms", (json_int_t)(mo_now() - info.since), "state",
 		mo_gen_state_name(info.state), "draining_generation", draining, "older_generations",
 		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",

@@ -7,13 +7,14 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import procs  # noqa: E402
-from case import SLOW, eventually, main  # noqa: E402
+from case import SLOW, eventually, main, program  # noqa: E402
 from release import RestartCase  # noqa: E402
 
 
@@ -312,6 +313,33 @@ class Floods(BadProgram):
         asker.join()
         self.assertEqual(self.srv.exit_code(30), 0)
         self.assertTrue(self.srv.wait_empty(30), "the flooding program is left behind")
+
+
+class Paths(RestartCase):
+    """JSON has no form for a path that is no UTF-8: a restart could tell nobody of it."""
+
+    def app_of_such_a_path(self):
+        os.mkdir(self.path("caf\udce9"))
+        return self.put("1", "caf\udce9/app")
+
+    def test_a_program_whose_path_is_no_utf8_serves_and_refuses_restarts_with_the_reason(self):
+        srv = self.server([self.app_of_such_a_path()])
+        self.assertEqual(self.status(srv)["exe"], self.path("caf\\xe9/app"))
+        self.put("2", "good")
+        for exe in (None, self.path("good")):
+            answer = self.restart_api(srv, exe)
+            self.assertEqual((answer.status, answer.json["error"]), (400, "EILSEQ"), answer)
+            self.assertIn("UTF-8", answer.json["reason"])
+        since = srv.mark()
+        os.kill(srv.pid, signal.SIGUSR1)
+        srv.wait_log("restart refused: the path of this program is no UTF-8 text", since=since)
+        self.assertEqual(self.serving_pid(srv), srv.pid)
+
+    def test_a_supervisor_does_not_begin_with_such_a_path(self):
+        done = subprocess.run([program("src/cli/molt"), "run", "--", self.app_of_such_a_path()],
+                              capture_output=True, timeout=20 * SLOW)
+        self.assertEqual(done.returncode, 126, done)
+        self.assertIn(b"is no UTF-8 text; rename it", done.stdout)
 
 
 class Function(BadProgram):

@@ -12,6 +12,17 @@ from case import SLOW, eventually, main  # noqa: E402
 from release import RestartCase, free_ports  # noqa: E402
 
 
+def whole_answer(s):
+    """With a body of one line; what ends is an error."""
+    data = b""
+    while b"\r\n\r\n" not in data or not data.endswith(b"\n") or data.endswith(b"\r\n\r\n"):
+        more = s.recv(4096)
+        if not more:
+            raise EOFError(data)
+        data += more
+    return data
+
+
 class Listeners(RestartCase):
     def listen(self, *addresses, more=""):
         self.write("c.yaml", "server:\n  address: '%s'\n%s" % (",".join(addresses), more))
@@ -127,6 +138,28 @@ class Listeners(RestartCase):
             self.assertEqual(self.fetch(path, "/build").body, b"1\n")
         srv.stop()
         self.assertFalse(os.path.exists(path))
+
+    def test_clients_of_a_unix_socket_move_whatever_their_own_sockets_are_named(self):
+        """The name of a client's socket is bytes that the client likes."""
+        path = self.path("app.sock")
+        srv = self.start("unix:" + path, "127.0.0.1:0")
+        clients = []
+        for name in (b"plain", b"caf\xe9", b"\x1b[31m\n", None):
+            s = socket.socket(socket.AF_UNIX)
+            self.addCleanup(s.close)
+            s.settimeout(10 * SLOW)
+            if name:
+                s.bind(os.fsencode(self.dir) + b"/" + name)
+            s.connect(path)
+            clients.append(s)
+
+        def pids():
+            for s in clients:
+                s.sendall(b"GET /pid HTTP/1.1\r\nHost: a\r\n\r\n")
+            return [int(whole_answer(s).rsplit(b"\r\n\r\n", 1)[1]) for s in clients]
+        self.assertEqual(pids(), [srv.pid] * len(clients))
+        new = srv.restart()
+        self.assertEqual(pids(), [new] * len(clients))
 
     def test_many_listeners_are_handed_over(self):
         # More than fit into one message (253 descriptors at most).

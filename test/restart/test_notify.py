@@ -69,6 +69,19 @@ class Notify(RestartCase):
             at, _ = peer.wait(at, pid=new, READY="1")
             old = new
 
+    def test_what_is_told_drives_no_terminal_and_forges_no_variable(self):
+        """`systemctl status` prints the status as it is."""
+        peer = self.peer()
+        odd = "\x1b[31mred\u202e\nMAINPID=1"
+        os.mkdir(self.path(odd))
+        srv = self.server([self.put("1", odd + "/app")], env={"NOTIFY_SOCKET": peer.path})
+        os.unlink(self.path(odd + "/app"))
+        os.kill(srv.pid, signal.SIGUSR1)
+        at, _ = peer.wait(pid=srv.pid, RELOADING="1")
+        _, ready = peer.wait(at, pid=srv.pid, READY="1")
+        self.assertIn("?[31mred??? MAINPID=1", ready["STATUS"])
+        self.assertNotIn("MAINPID", ready)
+
     def test_a_failed_restart_is_ready_again_and_says_why(self):
         peer = self.peer()
         srv = self.start(peer)

@@ -61,12 +61,26 @@ static void a_text_that_seems_to_end_hides_no_depth(void **state)
 	assert_false(loads(all));
 }
 
+/* NULL would take the message along whose part it is. */
+static void a_text_that_is_no_utf8_is_a_string_too(void **state)
+{
+	json_t *good = mo_json_text("caf\xc3\xa9 \"x\""), *bad = mo_json_text("caf\xe9 \x1b[31m");
+	json_t *none = mo_json_text(NULL);
+
+	assert_string_equal(json_string_value(good), "caf\xc3\xa9 \"x\"");
+	assert_string_equal(json_string_value(bad), "caf\\xe9 \\x1b[31m");
+	assert_true(json_is_null(none));
+	json_decref(good);
+	json_decref(bad);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_is_reached_and_not_passed),
 		cmocka_unit_test(brackets_beside_each_other_and_in_texts_do_not_count),
 		cmocka_unit_test(a_text_that_seems_to_end_hides_no_depth),
+		cmocka_unit_test(a_text_that_is_no_utf8_is_a_string_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

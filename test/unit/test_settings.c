@@ -233,6 +233,8 @@ static void control_characters_never_get_into_a_setting(void **state)
 {
 	refused("serverAgent", "a\r\nSet-Cookie: x", "control");
 	refused("serverAgent", "a\x7f", "control");
+	refused("serverRoot", "/srv/caf\xe9", "UTF-8");
+	put("serverRoot", "/srv/caf\xc3\xa9");
 	s.server_agent = mo_strdup("a\nb");
 	check_fails("serverAgent");
 }
