@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "gen/takeover.h"
 #include "gen/uplink.h"
 #include "gen/wire.h"
 
@@ -111,7 +113,7 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 	json_object_set_new(r->body, "errno", json_integer(code));
 	json_object_set_new(r->body, "ms", json_integer(mo_now() - r->begun));
 	if (reason)
-		json_object_set_new(r->body, "reason", json_string(reason));
+		json_object_set_new(r->body, "reason", mo_json_text(reason));
 	mo_receipt_phase(r, phase);
 	atomic_store(&running, -1);
 }
@@ -119,6 +121,7 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
 static struct {
 	pthread_mutex_t lock;
 	json_t *list; /* newest first */
+	json_t *held; /* the same; what the list has no place for and holds a program */
 	int follower; /* the channel to the successor; -1 */
 } ring = { .lock = PTHREAD_MUTEX_INITIALIZER, .follower = -1 };
 
@@ -142,12 +145,48 @@ static size_t how_many(const json_t *all)
 	return n;
 }
 
+/* What a hold needs of its receipt, and the receipt's place; new. */
+static json_t *hold_of(const json_t *one)
+{
+	static const char *const keys[] = { "id",      "generation", "begun",
+					    "target",  "outcome",    "reason",
+					    "started", "taken_back", "successor_generation" };
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		json_t *value = json_object_get(one, keys[i]);
+
+		if (value)
+			json_object_set(out, keys[i], value);
+	}
+	return out;
+}
+
+static void send_known(int channel, const json_t *all)
+{
+	size_t n = how_many(all);
+	molt_time now = mo_wall();
+
+	for (size_t i = json_array_size(all); i > 0; i--) {
+		const json_t *one = json_array_get(all, i - 1);
+		json_t *hold;
+
+		if (i <= n) {
+			send_receipt(channel, one);
+		} else if (mo_takeover_left(one, now) > 0) {
+			hold = hold_of(one);
+			send_receipt(channel, hold);
+			json_decref(hold);
+		}
+	}
+}
+
 void mo_receipts_follow(int channel)
 {
-	json_t *all = mo_receipts_all();
+	json_t *all = mo_receipts_kept();
 
-	for (size_t n = how_many(all); channel >= 0 && n > 0; n--)
-		send_receipt(channel, json_array_get(all, n - 1));
+	if (channel >= 0)
+		send_known(channel, all);
 	json_decref(all);
 	pthread_mutex_lock(&ring.lock);
 	ring.follower = channel;
@@ -166,20 +205,61 @@ static bool is_older(const json_t *a, const json_t *b)
 }
 
 /* A receipt can come later than a younger one. */
-static size_t place_of(const json_t *body)
+static size_t place_in(const json_t *list, const json_t *body)
 {
 	size_t i;
 	json_t *old;
 
-	json_array_foreach (ring.list, i, old)
+	json_array_foreach (list, i, old)
 		if (is_older(old, body))
 			break;
 	return i;
 }
 
+/* Puts it in the place of the one with its id; false: there is none. */
+static bool replace(json_t *list, const char *id, const json_t *body)
+{
+	json_t *old;
+	size_t i;
+
+	json_array_foreach (list, i, old)
+		if (strcmp(mo_json_str(old, "id"), id) == 0) {
+			json_array_set_new(list, i, json_deep_copy(body));
+			return true;
+		}
+	return false;
+}
+
+static bool replace_held(const char *id, const json_t *body)
+{
+	json_t *hold = hold_of(body);
+	bool there = replace(ring.held, id, hold);
+
+	json_decref(hold);
+	return there;
+}
+
+/* What has become too old is dropped; what it holds stays for its time. */
+static void make_room(void)
+{
+	molt_time now = mo_wall();
+
+	while (json_array_size(ring.list) > MO_RECEIPTS) {
+		const json_t *oldest = json_array_get(ring.list, MO_RECEIPTS);
+
+		if (mo_takeover_left(oldest, now) > 0)
+			json_array_insert_new(ring.held, place_in(ring.held, oldest),
+					      hold_of(oldest));
+		json_array_remove(ring.list, MO_RECEIPTS);
+	}
+	for (size_t i = json_array_size(ring.held); i > 0; i--)
+		if (i > MO_RECEIPTS_HELD ||
+		    mo_takeover_left(json_array_get(ring.held, i - 1), now) == 0)
+			json_array_remove(ring.held, i - 1);
+}
+
 void mo_receipts_put(const json_t *body)
 {
-	json_t *copy = json_deep_copy(body);
 	const char *id = mo_json_str(body, "id");
 	json_t *old;
 	size_t i;
@@ -188,19 +268,13 @@ void mo_receipts_put(const json_t *body)
 	pthread_mutex_lock(&ring.lock);
 	if (ring.follower >= 0)
 		send_receipt(ring.follower, body);
-	if (!ring.list)
+	if (!ring.list) {
 		ring.list = json_array();
-	json_array_foreach (ring.list, i, old) {
-		if (strcmp(mo_json_str(old, "id"), id) == 0) {
-			json_array_set_new(ring.list, i, copy);
-			copy = NULL;
-			break;
-		}
+		ring.held = json_array();
 	}
-	if (copy)
-		json_array_insert_new(ring.list, place_of(copy), copy);
-	while (json_array_size(ring.list) > MO_RECEIPTS)
-		json_array_remove(ring.list, MO_RECEIPTS);
+	if (!replace(ring.list, id, body) && !replace_held(id, body))
+		json_array_insert_new(ring.list, place_in(ring.list, body), json_deep_copy(body));
+	make_room();
 	/* What a program printed may be a secret: it stays until the next restart. */
 	json_array_foreach (ring.list, i, old)
 		if (i > 0)
@@ -231,6 +305,18 @@ json_t *mo_receipts_all(void)
 	pthread_mutex_lock(&ring.lock);
 	copy = ring.list ? json_deep_copy(ring.list) : json_array();
 	pthread_mutex_unlock(&ring.lock);
+	return copy;
+}
+
+json_t *mo_receipts_kept(void)
+{
+	json_t *copy = mo_receipts_all(), *held;
+
+	pthread_mutex_lock(&ring.lock);
+	held = ring.held ? json_deep_copy(ring.held) : json_array();
+	pthread_mutex_unlock(&ring.lock);
+	json_array_extend(copy, held);
+	json_decref(held);
 	return copy;
 }
 

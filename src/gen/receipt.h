@@ -1,7 +1,8 @@
 /* The record of one restart: what was asked, each phase with its time, what was
  * handed over and drained, how it ended and why.  The last MO_RECEIPTS are kept
  * for the status page and go on to the successor; the last lines of the program's output
- * in the newest one alone. */
+ * in the newest one alone.  Of older ones that hold a program (takeover.h), what the hold
+ * needs is kept behind them until its time is over. */
 #ifndef MO_GEN_RECEIPT_H
 #define MO_GEN_RECEIPT_H
 
@@ -10,6 +11,7 @@
 #include "molt.h"
 
 #define MO_RECEIPTS 32
+#define MO_RECEIPTS_HELD 64 /* besides those */
 
 enum mo_phase {
 	MO_PHASE_REQUEST, MO_PHASE_PREFLIGHT, MO_PHASE_SPAWN, MO_PHASE_OFFER, MO_PHASE_INIT,
@@ -47,6 +49,9 @@ void mo_receipts_follow(int channel);
 /* The highest number that a successor in them was given, whether it served or not. [any] */
 unsigned mo_receipts_newest(void);
 json_t *mo_receipts_all(void);	/* new reference: array, newest first. [any] */
+/* And behind them what is kept of older ones that hold a program: for who decides about a
+ * takeover, and for who keeps them in our place.  New reference. [any] */
+json_t *mo_receipts_kept(void);
 json_t *mo_receipts_last(void); /* new reference, or NULL. [any] */
 
 #endif

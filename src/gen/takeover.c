@@ -1,5 +1,4 @@
 /* The running generation's side of a takeover by path; see takeover.h. */
-#include "gen/request.h"
 #include "gen/takeover.h"
 
 #include <errno.h>
@@ -13,10 +12,12 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/receipt.h"
+#include "gen/request.h"
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
 #include "rt/park.h"
@@ -46,8 +47,8 @@ void mo_taker_refuse(mo_taker *k, int code, const char *why)
 {
 	mo_warn("takeover by %s (pid %d) refused: %s", k->exe, k->pid, why);
 	mo_wire_send(k->channel,
-		     json_pack("{s:s, s:i, s:s, s:i}", "type", "refused", "errno", code, "why", why,
-			       "pid", (int)getpid()),
+		     json_pack("{s:s, s:i, s:o, s:i}", "type", "refused", "errno", code, "why",
+			       mo_json_text(why), "pid", (int)getpid()),
 		     NULL, 0);
 	close(k->channel);
 	if (k->pidfd >= 0)
@@ -64,6 +65,17 @@ void mo_takeover_hold(json_t *receipt, const mo_taker *t)
 				      (json_int_t)mo_wall()));
 }
 
+molt_time mo_takeover_left(const json_t *receipt, molt_time at)
+{
+	const json_t *back = json_object_get(receipt, "taken_back");
+	molt_time since = mo_json_int(back, "at");
+
+	/* A clock that was set back must not refuse for longer. */
+	if (!back || since < 0 || since > at || at - since >= MO_TAKEOVER_HOLD)
+		return 0;
+	return MO_TAKEOVER_HOLD - (at - since);
+}
+
 molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build,
 			   molt_time at, const json_t **receipt)
 {
@@ -72,16 +84,13 @@ molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *
 
 	json_array_foreach (receipts, i, one) {
 		const json_t *back = json_object_get(one, "taken_back");
-		molt_time passed = at - mo_json_int(back, "at");
+		molt_time left = mo_takeover_left(one, at);
 
-		if (!back || strcmp(mo_json_str(one, "target"), exe) != 0 ||
+		if (left == 0 || strcmp(mo_json_str(one, "target"), exe) != 0 ||
 		    strcmp(mo_json_str(back, "build"), build) != 0)
 			continue;
-		/* A clock that was set back must not refuse for longer. */
-		if (passed < 0 || passed >= MO_TAKEOVER_HOLD)
-			continue;
 		*receipt = one;
-		return MO_TAKEOVER_HOLD - passed;
+		return left;
 	}
 	return 0;
 }
@@ -89,7 +98,7 @@ molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *
 /* Refuses it when it has just been taken back. */
 static bool is_held(mo_taker *k)
 {
-	json_t *all = mo_receipts_all();
+	json_t *all = mo_receipts_kept();
 	const json_t *why;
 	molt_time left = mo_takeover_held(all, k->exe, k->build, mo_wall(), &why);
 	char *text;

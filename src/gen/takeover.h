@@ -17,7 +17,8 @@
  * A program that was taken back, or rolled back by hand, is refused for
  * MO_TAKEOVER_HOLD: whoever starts it again and again (its supervisor, a container's
  * manager) would end its predecessor's service each time.  It is known by its path and
- * build, and by the receipts, which go on from generation to generation.
+ * build, and by the receipts, which go on from generation to generation: those that hold
+ * a program are kept for that time, however many come after them.
  *
  * Always: the path is in a directory where nobody else may write, its mode is 0600,
  * and both sides let in their own user and root only.  A generation that serves
@@ -47,6 +48,8 @@ void mo_taker_free(mo_taker *t); /* not its descriptors */
 
 /* Puts into the receipt of a takeover that it was taken back now. */
 void mo_takeover_hold(json_t *receipt, const mo_taker *t);
+/* How long that receipt holds its program, ms; 0: not.  at: wall clock. */
+molt_time mo_takeover_left(const json_t *receipt, molt_time at);
 /* How long that program is refused, ms; 0: not.  *receipt (borrowed): for what.  at:
  * wall clock. */
 molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build,

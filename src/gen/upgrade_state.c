@@ -83,7 +83,7 @@ json_t *mo_upgrade_state(int asker)
 			 "link", mo_sup.link, "link_theirs", mo_sup.link_theirs, "asker", asker,
 			 "program", "path", mo_sup.program.path, "fd", mo_sup.program.fd, "script",
 			 mo_sup.program.script, "watched", watched(), "kept", kept(), "receipts",
-			 mo_receipts_all());
+			 mo_receipts_kept());
 }
 
 int mo_upgrade_write(const json_t *state)

@@ -352,9 +352,9 @@ class Takeover(Base):
 
 
 class OtherSupervisors(Base):
-    def below(self, name, env=None):
+    def below(self, name, env=None, program="app"):
         """Below a supervisor of its own."""
-        srv = self.server([*self.run_argv(self.path("app"))][:1] + ["run", "--", self.path("app")],
+        srv = self.server([*self.run_argv(self.path("app"))][:1] + ["run", "--", self.path(program)],
                           address="127.0.0.1:%d" % self.port, env=self.environment(env))
         self.assertEqual(self.status(self.port)["supervisor_pid"], srv.proc.pid, name)
         return srv
@@ -409,8 +409,8 @@ class OtherSupervisors(Base):
         kill(self.now())
         self.assertTrue(eventually(lambda: self.now() == first, 20))
 
-    def forget_that_it_was_taken_back(self):
-        """By so many receipts that this one is not kept any more."""
+    def fill_the_history(self):
+        """So many receipts that the one of the takeover is not among them any more."""
         def outcomes():
             return [r["outcome"] for r in self.receipts()]
         self.assertTrue(eventually(lambda: "taken back" in outcomes()))
@@ -420,9 +420,10 @@ class OtherSupervisors(Base):
     def test_a_crash_below_the_new_supervisor_takes_no_listener_along(self):
         """What its supervisor has kept and what is offered to it are the same sockets."""
         one = self.first(env={"MOLT_SERVER_BAKETIME": "60s"})
-        two = self.below("two")
+        self.write("script", "#!/bin/sh\nexec %s\n" % self.path("app"), 0o755)
+        two = self.below("two", program="script")
         self.crash_in_the_bake(two, one.pid)
-        self.forget_that_it_was_taken_back()
+        self.put("2")  # another build may come again at once
         self.assertTrue(eventually(lambda: self.now() != one.pid, 20))
         self.crash_in_the_bake(two, one.pid)
         self.ours(one)
@@ -435,6 +436,10 @@ class OtherSupervisors(Base):
         two.wait_log("this program was taken back .* it may take over again in [0-9]+ s")
         two.wait_log("refuses the takeover: .*; it is started again in 200 ms")
         self.assertEqual([r["outcome"] for r in self.receipts()], ["taken back"])
+        self.assertEqual(self.now(), first)
+        self.fill_the_history()
+        since = two.mark()
+        two.wait_log("this program was taken back .* it may take over again", since=since)
         self.assertEqual(self.now(), first)
         self.put("2", "new")
         self.one(name="new")

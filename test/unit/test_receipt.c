@@ -1,7 +1,14 @@
 /* Receipts: phases with times, outcomes, the last ones kept (src/gen/receipt.c). */
 #include "unit.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "gen/receipt.h"
+#include "gen/takeover.h"
 #include "gen/wire.h"
 
 static void every_phase_is_listed_in_order_with_its_time(void **state)
@@ -59,6 +66,16 @@ static void a_receipt_put_again_replaces_its_former_state(void **state)
 	json_decref(b);
 }
 
+static void a_reason_that_is_no_utf8_is_told_escaped(void **state)
+{
+	mo_receipt *r = mo_receipt_new(1, "/srv/app");
+
+	mo_receipt_end(r, "failed", -ENOENT, "/srv/caf\xe9.pem: there is no such file");
+	assert_string_equal(mo_json_str(r->body, "reason"),
+			    "/srv/caf\\xe9.pem: there is no such file");
+	mo_receipt_free(r);
+}
+
 /* They may hold a secret. */
 static void last_lines_stay_until_the_next_receipt(void **state)
 {
@@ -79,13 +96,147 @@ static void last_lines_stay_until_the_next_receipt(void **state)
 	json_decref(b);
 }
 
+static json_t *held_receipt(int n, molt_time at)
+{
+	return json_pack("{s:o, s:i, s:s, s:s, s:s, s:[s], s:{s:s, s:I}}", "id",
+			 json_sprintf("held%d", n), "n", n, "target", "/app", "outcome",
+			 "taken back", "reason", "killed", "last_lines", "secret", "taken_back",
+			 "build", "b1", "at", (json_int_t)at);
+}
+
+static void put_many(int n)
+{
+	static int serial;
+
+	while (n-- > 0) {
+		json_t *b = json_pack("{s:o}", "id", json_sprintf("later%d", serial++));
+
+		mo_receipts_put(b);
+		json_decref(b);
+	}
+}
+
+static molt_time left(const json_t **why, json_t **all)
+{
+	*all = mo_receipts_kept();
+	return mo_takeover_held(*all, "/app", "b1", mo_wall(), why);
+}
+
+/* Of them, what the hold needs, and nothing that a program printed. */
+static void a_hold_outlives_any_number_of_later_receipts(void **state)
+{
+	json_t *body = held_receipt(1, mo_wall()), *all;
+	const json_t *why;
+
+	mo_receipts_put(body);
+	put_many(3 * MO_RECEIPTS);
+	assert_true(left(&why, &all) > 0);
+	assert_string_equal(mo_json_str(why, "reason"), "killed");
+	assert_null(json_object_get(why, "last_lines"));
+	json_decref(all);
+	all = mo_receipts_all(); /* the history is as long as ever */
+	assert_int_equal(json_array_size(all), MO_RECEIPTS);
+	json_decref(all);
+	/* Its end comes later: no second one. */
+	mo_receipts_put(body);
+	all = mo_receipts_kept();
+	assert_int_equal(json_array_size(all), MO_RECEIPTS + 1);
+	json_decref(all);
+	json_object_set_new(json_object_get(body, "taken_back"), "at", json_integer(1));
+	mo_receipts_put(body); /* long ago */
+	all = mo_receipts_kept();
+	assert_int_equal(json_array_size(all), MO_RECEIPTS);
+	json_decref(all);
+	json_decref(body);
+}
+
+static void a_successor_hears_of_holds_that_are_no_history_any_more(void **state)
+{
+	json_t *body = held_receipt(2, mo_wall());
+	int pair[2], n = 0;
+	mo_wire_msg m;
+
+	assert_int_equal(mo_wire_pair(&pair[0], &pair[1]), 0);
+	mo_receipts_put(body);
+	json_decref(body);
+	put_many(MO_RECEIPTS);
+	mo_receipts_follow(pair[0]);
+	mo_receipts_follow(-1);
+	while (mo_wire_recv(pair[1], &m) == 1) {
+		const json_t *r = json_object_get(m.body, "receipt");
+
+		if (n++ == 0)
+			assert_string_equal(mo_json_str(r, "id"), "held2");
+		mo_wire_free(&m);
+	}
+	assert_int_equal(n, MO_RECEIPTS + 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void holds_are_limited_too(void **state)
+{
+	json_t *all;
+
+	for (int i = 0; i < 3 * MO_RECEIPTS_HELD; i++) {
+		json_t *b = held_receipt(10 + i, mo_wall());
+
+		mo_receipts_put(b);
+		json_decref(b);
+	}
+	put_many(MO_RECEIPTS);
+	all = mo_receipts_kept();
+	assert_int_equal(json_array_size(all), MO_RECEIPTS + MO_RECEIPTS_HELD);
+	json_decref(all);
+}
+
+static void *put_all_the_time(void *stop)
+{
+	json_t *b = json_pack("{s:s}", "id", "beside");
+
+	while (!atomic_load((_Atomic bool *)stop))
+		mo_receipts_put(b);
+	json_decref(b);
+	return NULL;
+}
+
+/* A receipt may come on any thread; what it goes on to is the control thread's. */
+static void a_follower_may_change_while_receipts_are_put(void **state)
+{
+	_Atomic bool stop = false;
+	pthread_t thread;
+	mo_wire_msg m;
+	int pair[2];
+
+	assert_int_equal(mo_wire_pair(&pair[0], &pair[1]), 0);
+	assert_int_equal(pthread_create(&thread, NULL, put_all_the_time, &stop), 0);
+	for (int i = 0; i < 100; i++) {
+		mo_receipts_follow(pair[0]);
+		mo_receipts_follow(-1);
+		while (mo_wire_recv(pair[1], &m) == 1)
+			mo_wire_free(&m);
+	}
+	/* To nobody any more: this one would go to whatever has that number next. */
+	while (mo_wire_recv(pair[1], &m) == 1)
+		mo_wire_free(&m);
+	close(pair[0]);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_phase_is_listed_in_order_with_its_time),
 		cmocka_unit_test(the_newest_is_first_and_the_oldest_are_dropped),
 		cmocka_unit_test(a_receipt_put_again_replaces_its_former_state),
+		cmocka_unit_test(a_reason_that_is_no_utf8_is_told_escaped),
 		cmocka_unit_test(last_lines_stay_until_the_next_receipt),
+		cmocka_unit_test(a_hold_outlives_any_number_of_later_receipts),
+		cmocka_unit_test(a_successor_hears_of_holds_that_are_no_history_any_more),
+		cmocka_unit_test(holds_are_limited_too),
+		cmocka_unit_test(a_follower_may_change_while_receipts_are_put),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
