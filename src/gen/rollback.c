@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
@@ -165,7 +167,7 @@ static void record(mo_predecessor *p, double accepting)
 
 	json_object_set_new(body, "outcome",
 			    json_string(p->back.by_hand ? "rolled back" : "taken back"));
-	json_object_set_new(body, "reason", json_string(p->back.why));
+	json_object_set_new(body, "reason", mo_json_text(p->back.why));
 	json_object_set_new(body, "rollback", back);
 	mo_child_record_end(&p->child, body);
 	if (p->taker)
@@ -292,13 +294,31 @@ static void take_all(mo_predecessor *p)
 	}
 }
 
-static void reap(mo_child *c)
+/* It finishes what it runs, which has its deadline there. */
+static molt_time ends_by(const mo_gen_host *h)
 {
-	molt_time deadline = mo_deadline(GONE_TIME);
+	molt_time drain = h->drain_timeout(), stop = h->shutdown_timeout();
 
-	while (!mo_child_reap(c) && mo_left(deadline) > 0)
+	if (drain < 0 || stop < 0)
+		return mo_deadline(MOLT_FOREVER);
+	return mo_deadline((drain > stop ? drain : stop) + GONE_TIME);
+}
+
+/* Nothing more can be told on the channel.  When it was ours that failed, the other side
+ * learns it, and serves on what it has not given. */
+static void reap(mo_predecessor *p)
+{
+	molt_time deadline = ends_by(p->host);
+
+	shutdown(p->child.channel, SHUT_RDWR);
+	while (!mo_child_reap(&p->child)) {
 		if (mo_co_sleep(5) < 0)
 			return;
+		if (mo_left(deadline) == 0) {
+			mo_child_kill(&p->child);
+			return;
+		}
+	}
 }
 
 static void forget(mo_predecessor *p)
@@ -321,7 +341,7 @@ void mo_predecessor_receive(mo_predecessor *p)
 	receiving = p;
 	take_all(p);
 	mo_relay_up_close(p->child.channel);
-	reap(&p->child);
+	reap(p);
 	forget(p);
 	json_object_set_new(back, "given_back", json_integer(p->back.given));
 	mo_child_record_end(&p->child, p->receipt->body);

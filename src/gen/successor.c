@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/outlet.h"
 #include "gen/control.h"
@@ -50,13 +51,10 @@ bool mo_successor_is(void)
 static void report(const char *type, const char *key, const char *text)
 {
 	int fd = self->begun ? atomic_load(&self->channel) : mo_start_get()->handover_fd;
-	json_t *body;
 
-	if (fd < 0)
-		return;
-	body = json_pack("{s:s, s:s}", "type", type, key, text);
-	if (body)
-		mo_wire_send(fd, body, NULL, 0);
+	if (fd >= 0)
+		mo_wire_send(fd, json_pack("{s:s, s:o}", "type", type, key, mo_json_text(text)),
+			     NULL, 0);
 }
 
 static void on_log_line(const char *line)
@@ -111,8 +109,8 @@ void mo_successor_broken(const char *why)
 	int fd = atomic_load(&self->channel);
 
 	if (fd >= 0)
-		mo_wire_send(fd, json_pack("{s:s, s:s, s:b}", "type", "failed", "why", why,
-					   "protocol", 1), NULL, 0);
+		mo_wire_send(fd, json_pack("{s:s, s:o, s:b}", "type", "failed", "why",
+					   mo_json_text(why), "protocol", 1), NULL, 0);
 }
 
 void mo_successor_tell_receipt(const json_t *receipt)
@@ -423,8 +421,8 @@ bool mo_successor_listen(void)
 		if (rc < 0 && rc != -ETIMEDOUT)
 			break; /* we end */
 	}
-	if (rc >= 0 || rc == -ETIMEDOUT)
-		mo_withdraw_alone();
+	if ((rc >= 0 || rc == -ETIMEDOUT) && mo_withdraw_alone())
+		return true;
 	mo_successor_alone();
 	return false;
 }

@@ -23,6 +23,8 @@
 #include "gen/uplink.h"
 #include "rt/park.h"
 
+#define END_TIME MOLT_SECOND /* between the end of the channel and that of its owner */
+
 static struct {
 	enum { SERVES, WITHDRAWN, GIVES } state;
 	molt_time deadline; /* WITHDRAWN: until "back" */
@@ -118,6 +120,19 @@ void mo_withdraw_hear(int channel, const mo_wire_msg *m)
 
 /* ---- the predecessor does not go on ---------------------------------------------- */
 
+/* The end of the channel is not yet that of the process, which may serve: descriptors or
+ * memory can be short for a message of ours. */
+static bool predecessor_ended(void)
+{
+	bool ended = mo_parent_ended(END_TIME);
+
+	if (!ended)
+		mo_error("the channel to generation %u is broken, but it lives: this one finishes "
+			 "what runs and ends",
+			 mo_control_generation() - 1);
+	return ended;
+}
+
 static void serve_again(void)
 {
 	const mo_gen_host *host = mo_control_host();
@@ -136,13 +151,20 @@ static void serve_again(void)
 	mo_error("the predecessor is gone; generation %u serves on", mo_control_generation());
 }
 
-void mo_withdraw_alone(void)
+bool mo_withdraw_alone(void)
 {
 	w.asked = 0;
 	if (w.state != WITHDRAWN)
-		return;
+		return false;
+	if (!predecessor_ended()) { /* it goes on, or kills us: nobody serves beside it */
+		w.state = GIVES;
+		w.failed = w.let_go = true;
+		mo_request_rolled_back(-EPIPE);
+		return true;
+	}
 	serve_again();
 	mo_request_rolled_back(-ECHILD);
+	return false;
 }
 
 /* One that took "withdrawn" and does not go on holds the service: it must not wake
@@ -239,7 +261,9 @@ static enum mo_drain_say each(void *arg)
 	tell_counts(false);
 	if (rc != 0)
 		return MO_DRAIN_ON;
-	return w.let_go || mo_uplink_is() ? MO_DRAIN_ALONE : MO_DRAIN_BACK;
+	if (w.let_go || mo_uplink_is() || !predecessor_ended())
+		return MO_DRAIN_ALONE;
+	return MO_DRAIN_BACK;
 }
 
 bool mo_withdraw_drain(int channel)

@@ -7,11 +7,13 @@
  *   WITHDRAWN  "back": the predecessor accepts           GIVES
  *   WITHDRAWN  the predecessor is gone, or did not       SERVES again
  *              say so for 5 s and was killed
+ *   WITHDRAWN  the channel is broken, it lives           GIVES, without giving
  *   GIVES      last connection gone, or deadline         the end of this process
  *   GIVES      the predecessor was shut down, or died    the same, soon
  *              and its supervisor starts it again
  *   GIVES      the predecessor died, nobody starts it    SERVES again
  *              again
+ *   GIVES      the channel is broken, it lives           the end of this process
  *
  * Always: on the control thread.  Connections go the same way as in a restart
  * (move.h), with the sides changed; what was answered is never answered again. */
@@ -33,8 +35,9 @@ bool mo_withdraw_gives(void);
 
 /* Asks the predecessor to serve again.  0: mo_request_rolled_back() will tell. */
 int mo_withdraw_ask(int channel, const char *by);
-/* The predecessor is gone: this generation serves again when it had stopped. */
-void mo_withdraw_alone(void);
+/* The channel has ended: this generation serves again when it had stopped, and its
+ * predecessor is gone.  true: it lives, and this generation is to drain. */
+bool mo_withdraw_alone(void);
 void mo_withdraw_forget(void); /* this generation has ended */
 /* GIVES.  true: this generation has ended.  false: it serves again. */
 bool mo_withdraw_drain(int channel);

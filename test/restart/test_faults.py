@@ -4,7 +4,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from case import SHORT, main  # noqa: E402
+import procs  # noqa: E402
+from case import SHORT, SLOW, eventually, main  # noqa: E402
 from faultcase import FaultCase  # noqa: E402
 
 ALL = bool(os.environ.get("MOLT_FAULTS_ALL"))
@@ -111,6 +112,39 @@ def case(role, point, fault, supervised, crash):
         role, point.replace(".", "_"), fault,
         "_after_a_crash" if crash else "" if supervised else "_alone")
     return test
+
+
+class GivenBack(FaultCase):
+    """A generation that is taken back cannot give its connections."""
+
+    def given_back(self):
+        return self.status(self.srv)["receipts"][0].get("rollback", {}).get("given_back")
+
+    def one_serves(self, fault):
+        self.put("1")
+        self.srv = self.app(env={"MOLT_FAULT": self.path("fault"), "MOLT_SERVER_BAKETIME": "60s",
+                                 "MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT": "2s"})
+        first, self.overseer = self.srv.pid, None
+        idle = self.connect(self.srv)
+        self.assertEqual(int(idle.request("GET", "/pid").body), first)
+        second = self.restarted(self.srv)
+        self.assertEqual(int(idle.request("GET", "/pid").body), second)
+        self.arm(fault)
+        self.assertEqual(self.admin(self.srv, "rollback").status, 200)
+        self.assertTrue(procs.wait_gone(second, 10 * SLOW), self.srv.log())
+        self.assertTrue(self.fired())
+        self.assertNotIn("serves on", self.srv.log())
+        self.assertEqual(self.generations_now(), [first])
+        self.assertEqual(self.serving_pid(self.srv), first)
+        self.assertTrue(eventually(lambda: self.given_back() is not None, 10))
+        self.assertGreaterEqual(self.given_back(), 0)
+        self.assertNotEqual(self.restarted(self.srv), first)
+
+    def test_when_the_channel_breaks_only_the_predecessor_serves(self):
+        self.one_serves("predecessor:send.took:close")
+
+    def test_when_the_predecessor_has_no_descriptors_for_them_only_it_serves(self):
+        self.one_serves("predecessor:got.conns:emfile")
 
 
 class Grid(FaultCase):
