@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "base/str.h"
@@ -58,6 +59,41 @@ static void await_more(_Atomic unsigned *count)
 		sched_yield();
 }
 
+int __real_mo_loop_start(mo_loop *l, const char *name);
+int __wrap_mo_loop_start(mo_loop *l, const char *name);
+
+static int start_result; /* of the next one; 0: as it is */
+
+int __wrap_mo_loop_start(mo_loop *l, const char *name)
+{
+	int rc = start_result;
+
+	start_result = 0;
+	return rc ? rc : __real_mo_loop_start(l, name);
+}
+
+static void post_it(void *done)
+{
+	sem_post(done);
+}
+
+/* Threads can be scarce for a moment. */
+static void a_start_that_fails_leaves_nothing_and_the_next_one_works(void **state)
+{
+	sem_t done;
+
+	sem_init(&done, 0, 0);
+	start_result = -EAGAIN;
+	assert_int_equal(mo_control_start(&host), -EAGAIN);
+	assert_false(mo_control_post(post_it, &done));
+	assert_int_equal(mo_control_start(&host), 0);
+	assert_true(mo_control_post(post_it, &done));
+	while (sem_wait(&done) < 0)
+		continue;
+	mo_control_stop();
+	sem_destroy(&done);
+}
+
 static void any_thread_may_call_while_the_control_thread_ends(void **state)
 {
 	pthread_t callers[CALLERS];
@@ -87,6 +123,7 @@ static void afterwards_each_says_that_nobody_is_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_start_that_fails_leaves_nothing_and_the_next_one_works),
 		cmocka_unit_test(any_thread_may_call_while_the_control_thread_ends),
 		cmocka_unit_test(afterwards_each_says_that_nobody_is_there),
 	};

@@ -1,0 +1,74 @@
+/* What a program that starts says of an offer that it cannot take (gen/offered.c). */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "gen/start.h"
+#include "gen/successor.h"
+#include "gen/wire.h"
+
+static int theirs;
+
+static int setup(void **state)
+{
+	return mo_wire_pair(&mo_start_get()->handover_fd, &theirs);
+}
+
+static int teardown(void **state)
+{
+	mo_successor_forget();
+	close(theirs);
+	return 0;
+}
+
+static void offer(int protocol, int descriptors)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), fds[] = { fd, fd, fd };
+
+	assert_int_equal(mo_wire_send(theirs,
+				      json_pack("{s:s, s:i, s:i, s:i}", "type", "offer", "protocol",
+						protocol, "pid", (int)getpid(), "generation", 2),
+				      fds, descriptors),
+			 0);
+	close(fd);
+}
+
+static void expect(const char *sentence)
+{
+	char *why = NULL;
+
+	assert_int_equal(mo_successor_begin(&why), -EPROTO);
+	assert_string_equal(why, sentence);
+	free(why);
+}
+
+static void too_few_descriptors_are_called_so(void **state)
+{
+	offer(MO_WIRE_PROTOCOL, 1);
+	expect("the predecessor's offer came with 1 descriptors instead of 2");
+}
+
+static void another_protocol_is_called_so_whatever_came_along(void **state)
+{
+	char *text = mo_fmt("the predecessor speaks handover protocol %d, this program %d",
+			    MO_WIRE_PROTOCOL + 1, MO_WIRE_PROTOCOL);
+
+	offer(MO_WIRE_PROTOCOL + 1, 0);
+	expect(text);
+	free(text);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(too_few_descriptors_are_called_so),
+		TEST(another_protocol_is_called_so_whatever_came_along),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
