@@ -1,5 +1,6 @@
 """Listeners that a new configuration adds, removes and keeps at a restart."""
 import os
+import signal
 import socket
 import sys
 import time
@@ -170,6 +171,25 @@ class Listeners(RestartCase):
         self.assertEqual(len(before), 290)
         self.restarted(srv)
         self.assertEqual([line.address for line in srv.listening(since)], before)
+
+    def test_a_certificate_that_is_cut_short_refuses_the_restart_and_the_old_one_stays(self):
+        a, = free_ports(1)
+        crt, key = certs.make(self.dir)
+        srv = self.start("127.0.0.1:%d" % a,
+                         more="  httpsCertPath: '%s'\n  httpsKeyPath: '%s'\n" % (crt, key))
+        with open(crt, "rb") as f:
+            whole = f.read()
+        for name, bad in (("server.crt", whole[:len(whole) // 2]), ("server.key", b"rubbish\n")):
+            with open(self.path(name), "rb") as f:
+                before = f.read()
+            self.write(name, bad)
+            since = srv.mark()
+            os.kill(srv.pid, signal.SIGUSR1)
+            srv.wait_log("restart failed.*%s" % name.replace(".", r"\."), since=since)
+            self.assertEqual(self.fetch(a, "/pid", tls=True).body, b"%d\n" % srv.pid)
+            self.write(name, before, 0o600)
+        new = srv.restart()
+        self.assertEqual(self.fetch(a, "/pid", tls=True).body, b"%d\n" % new)
 
     def test_a_bad_new_configuration_refuses_the_restart(self):
         a, = free_ports(1)
