@@ -65,7 +65,8 @@ void mo_show_receipts(const json_t *receipts);
 /* The reason of a failure and the last lines of the program, to standard error. */
 void mo_show_failure(const json_t *answer);
 
-/* wait.c: waits until the restart of that receipt is over.  0 and its last version (a
+/* wait.c: waits until the restart of that receipt is over, and when the new generation
+ * stays, until the process of the old one has ended.  0 and its last version (a
  * new reference); -ENOENT: it is not known any more; or what mo_client_ask() gave. */
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last);
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/processes.h"
 
 #define EACH_LOOK (100 * 1000 * 1000) /* ns */
 #define PATIENCE (30 * MOLT_SECOND)
@@ -52,13 +53,14 @@ static bool is_cut(int rc)
 	return rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO;
 }
 
-int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
+/* Until the program says that the restart is over.  Forgets a process that has its
+ * number in another namespace. */
+static int wait_for_word(const mo_cli *c, const json_t *receipt, mo_processes *old, json_t **last)
 {
 	const char *id = text_of(receipt, "id");
 	molt_time begun = mo_now(), answered = begun;
 	bool over = false;
 
-	*last = NULL;
 	while (!over) {
 		mo_answer a;
 		int rc = mo_client_ask(c->socket, "GET", "status", NULL, PATIENCE, &a);
@@ -69,6 +71,8 @@ int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 		}
 		if (rc < 0)
 			return rc;
+		if (mo_processes_elsewhere(a.body))
+			mo_processes_forget(old);
 		answered = mo_now();
 		json_decref(*last);
 		*last = find_receipt(a.body, id);
@@ -82,6 +86,22 @@ int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 		if (!over)
 			nanosleep(&(struct timespec){ 0, EACH_LOOK }, NULL);
 	}
-	mo_progress_clear(c);
 	return *last ? 0 : -ENOENT;
+}
+
+/* The old process is held from the first moment on.  When it has drained it still has
+ * its end to go through (the program's own clean-up), and that is awaited too. */
+int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
+{
+	mo_processes old = { .n = 0 };
+	int rc;
+
+	mo_processes_add(&old, json_object_get(receipt, "pid"));
+	*last = NULL;
+	rc = wait_for_word(c, receipt, &old, last);
+	if (rc == 0 && strcmp(text_of(*last, "outcome"), "switched") == 0)
+		mo_processes_wait(&old);
+	mo_processes_forget(&old);
+	mo_progress_clear(c);
+	return rc;
 }

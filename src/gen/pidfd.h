@@ -9,7 +9,11 @@
 #define MO_GEN_PIDFD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+/* Numbers mean the same processes for who reads the same here; 0: not known. */
+uint64_t mo_pid_namespace(void);
 
 /* -1: there is no such process (ESRCH), or the kernel has none (ENOSYS). */
 int mo_pidfd_open(pid_t pid);

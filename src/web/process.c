@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/pidfd.h"
 #include "gen/preflight.h"
 #include "gen/previous.h"
 #include "gen/receipt.h"
@@ -572,6 +573,7 @@ json_t *mo_process_status(void)
 		mo_gen_state_name(info.state), "draining_generation", draining, "older_generations",
 		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",
 		mo_receipts_all(), "rollback", mo_previous_status());
+	json_object_set_new(status, "pid_namespace", json_integer((json_int_t)mo_pid_namespace()));
 	json_object_set_new(status, "restart", mo_receipt_running());
 	json_object_set_new(status, "memory",
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "budget",

@@ -102,6 +102,36 @@ class Command(SupervisedCase):
         self.assertEqual((answer["ok"], answer["receipt"]["outcome"]), (True, "switched"))
         self.assertIn("drained", answer["receipt"])
 
+    def test_wait_is_for_the_process_too_which_may_have_more_to_do_when_it_has_drained(self):
+        may_end = self.dir + "/may_end"
+        srv = self.start(env={"APP_ENDS_WHEN": may_end})
+        old = srv.pid
+        waiting = subprocess.Popen([program(MOLT), "restart", "--wait", "--socket", self.control],
+                                   stdout=subprocess.PIPE, text=True)
+        self.assertTrue(eventually(lambda: self.serving_pid(srv) != old))
+        self.assertTrue(eventually(lambda: "drained" in self.molt_json("history")[0]))
+        time.sleep(0.5)  # time enough to be wrong
+        self.assertIsNone(waiting.poll())
+        open(may_end, "w").close()
+        said = waiting.communicate(timeout=20)[0].splitlines()
+        self.assertFalse(procs.alive(old))
+        self.assertEqual((waiting.returncode, said[1:]), (0, ["The generation before has ended."]))
+
+    def test_pids_of_another_namespace_are_not_waited_for(self):
+        """There they are strangers' here: pid 1 of the other one never ends, say."""
+        inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+        if subprocess.run([*inside, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no pid namespaces here (unshare --pid)")
+        srv = self.start()
+        old = srv.pid
+        self.molt("restart", "--wait", before=inside)
+        self.assertTrue(eventually(lambda: not procs.alive(old)))
+        last = self.serving_pid(srv)
+        self.assertEqual(self.molt("shutdown", before=inside).stdout,
+                         "The program ends; from this pid namespace its end cannot be "
+                         "awaited.\n")
+        self.assertTrue(eventually(lambda: not procs.alive(last)))
+
     def test_wait_tells_that_the_new_program_was_taken_back(self):
         srv = self.start(env={"MOLT_SERVER_BAKETIME": "30s"})
         old = srv.pid

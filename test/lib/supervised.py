@@ -27,9 +27,9 @@ class SupervisedCase(RestartCase):
             self.put("1")
         return self.server(self.run_argv(self.path("app"), *argv), **kw)
 
-    def molt(self, *argv, code=0, env=None):
-        """Runs the command; returns the finished process, output as text."""
-        done = subprocess.run([program(MOLT), *argv], timeout=60 * SLOW, text=True,
+    def molt(self, *argv, code=0, env=None, before=()):
+        """Runs the command, behind others if need be; returns the finished process, output as text."""
+        done = subprocess.run([*before, program(MOLT), *argv], timeout=60 * SLOW, text=True,
                               env=base_env(**dict({"MOLT_CONTROL_SOCKET": self.control},
                                                   **(env or {}))),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

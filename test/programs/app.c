@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <string.h>
+#include <unistd.h>
 
 int app_number(molt_req *r, const char *name, int fallback)
 {
@@ -29,10 +30,18 @@ static void start_slowly(const char *ms)
 		continue;
 }
 
+/* What a program does after it has served: until that file is there. */
+static void end_slowly(const char *until)
+{
+	while (access(until, F_OK) != 0)
+		usleep(1000);
+}
+
 int main(int argc, char **argv)
 {
 	const char *config = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
 	molt_server *s;
+	int rc;
 
 	if (getenv("APP_SLOW_START"))
 		start_slowly(getenv("APP_SLOW_START"));
@@ -52,5 +61,8 @@ int main(int argc, char **argv)
 	molt_on(MOLT_ON_EXIT, say_event, app_text("exit"));
 	molt_server_set_graceful(s, true);
 	molt_server_enable_admin(s, NULL);
-	return molt_server_run(s);
+	rc = molt_server_run(s);
+	if (getenv("APP_ENDS_WHEN"))
+		end_slowly(getenv("APP_ENDS_WHEN"));
+	return rc;
 }
