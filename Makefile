@@ -76,9 +76,9 @@ bench-programs:
 	@test -f build-bench/build.ninja || meson setup build-bench -Dtests=false -Dbench=true
 	@ninja -C build-bench
 
-lint: ## style, layers, symbols, warnings of clang
+lint: ## style, layers, symbols
 	@tools/install-deps --test
-	@$(RUN) lint clang
+	@$(RUN) lint plain
 
 clean: ## remove all build folders
 	rm -rf build build-*/

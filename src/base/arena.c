@@ -7,17 +7,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_EACH_ALONE 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_EACH_ALONE 1
-#endif
-#endif
-#ifndef ARENA_EACH_ALONE
-#define ARENA_EACH_ALONE 0
-#endif
+#include "base/sanitizer.h"
 
 #define ALIGN _Alignof(max_align_t)
 #define MAX_SPARE 256u
@@ -62,7 +52,7 @@ static mo_chunk *chunk_get(mo_chunk_cache *cache, size_t size)
 
 static void chunk_put(mo_chunk_cache *cache, mo_chunk *k)
 {
-	if (!ARENA_EACH_ALONE && cache && k->size == MO_ARENA_CHUNK && cache->count < MAX_SPARE) {
+	if (!MO_ASAN && cache && k->size == MO_ARENA_CHUNK && cache->count < MAX_SPARE) {
 		k->next = cache->spare;
 		cache->spare = k;
 		cache->count++;
@@ -106,7 +96,7 @@ void *mo_arena_alloc_slow(mo_arena *a, size_t n)
 
 	MO_CHECK(n <= SIZE_MAX / 2);
 	n = (n + (n == 0) + (ALIGN - 1)) & ~(ALIGN - 1);
-	if (ARENA_EACH_ALONE || n > room / 2) {
+	if (MO_ASAN || n > room / 2) {
 		k = chunk_get(NULL, sizeof(mo_chunk) + n);
 		if (a->chunks) {
 			k->next = a->chunks->next;

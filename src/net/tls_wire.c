@@ -22,11 +22,12 @@
 /* Of the record that begins at at; 0: not known yet; RECORD_MAX + 1: it is none. */
 static size_t record_size(const mo_tls_wire *w)
 {
-	const uint8_t *head = w->in + w->at;
+	const uint8_t *head;
 	size_t size;
 
 	if (mo_tls_wire_unread(w) < MO_TLS_HEAD)
 		return 0;
+	head = w->in + w->at;
 	size = MO_TLS_HEAD + ((size_t)head[3] << 8 | head[4]);
 	return head[0] < MO_TLS_CCS || head[0] > MO_TLS_DATA || head[1] != 3 || size > RECORD_MAX
 		       ? RECORD_MAX + 1

@@ -1,31 +1,11 @@
-/* Which checker this is built for.  A coroutine switch must be announced to
+/* What a checker must be told.  A coroutine switch must be announced to
  * AddressSanitizer and ThreadSanitizer, a stack to valgrind; in an ordinary
  * build all of it is nothing.  Caches turn themselves off under
  * AddressSanitizer, so that late uses show. */
 #ifndef MO_RT_SANITIZE_H
 #define MO_RT_SANITIZE_H
 
-#if defined(__SANITIZE_ADDRESS__)
-#define MO_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MO_ASAN 1
-#endif
-#endif
-#ifndef MO_ASAN
-#define MO_ASAN 0
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-#define MO_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define MO_TSAN 1
-#endif
-#endif
-#ifndef MO_TSAN
-#define MO_TSAN 0
-#endif
+#include "base/sanitizer.h"
 
 /* Frames with red zones and shadow calls are several times larger, and the
  * checkers keep data of their own at the top of a thread's stack. */

@@ -41,7 +41,7 @@ static void pieces_of_all_sizes_never_overlap(void **state)
 
 static void a_large_piece_leaves_the_small_ones_their_chunk(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if MO_ASAN
 	skip_because("under AddressSanitizer each piece is its own allocation");
 #else
 	mo_arena a;
@@ -72,7 +72,7 @@ static void zalloc_gives_zeroes_even_from_a_used_chunk(void **state)
 
 static void chunks_go_back_to_the_cache_and_are_used_again(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if MO_ASAN
 	skip_because("under AddressSanitizer the cache is off");
 #else
 	mo_chunk_cache cache = { 0 };

@@ -24,22 +24,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitizer.h"
+
 /* How many times slower than usual code may run: bounds of time are multiplied
  * by it, never dropped. */
-#if defined(__SANITIZE_THREAD__)
-#define UNIT_SLOWDOWN 20
-#elif defined(__SANITIZE_ADDRESS__)
-#define UNIT_SLOWDOWN 5
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNIT_SLOWDOWN 20
-#elif __has_feature(address_sanitizer)
-#define UNIT_SLOWDOWN 5
-#endif
-#endif
-#ifndef UNIT_SLOWDOWN
-#define UNIT_SLOWDOWN 1
-#endif
+#define UNIT_SLOWDOWN (MO_TSAN ? 20 : MO_ASAN ? 5 : 1)
 
 /* cmocka 2 has ranges with a type, and calls those without one deprecated. */
 #ifndef assert_int_in_range
