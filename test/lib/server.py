@@ -241,9 +241,10 @@ class Server:
     # -- restarting by signal
 
     def restart(self, sig=signal.SIGUSR2, timeout=15, listeners=None):
-        """Sends sig to the serving generation, waits for its successor's lines,
-        and returns the successor's pid."""
+        """Sends sig to the serving generation, waits for its successor's lines and
+        until that one alone serves, and returns the successor's pid."""
         old, since = self.pid, self.mark()
         os.kill(old, sig)
         lines = self.wait_listening(listeners or self.listeners, timeout, since, not_pid=old)
+        self.wait_log(r"generation \d+ \(pid %d\) serves" % lines[0].pid, since=since)
         return lines[0].pid
