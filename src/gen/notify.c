@@ -1,6 +1,7 @@
 /* What the service manager is told; see notify.h. */
 #include "gen/notify.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "gen/control.h"
@@ -79,6 +81,8 @@ void mo_notify_hide(void)
 static void send_text(const char *text)
 {
 	struct timeval limit = { .tv_usec = SEND_TIMEOUT_USEC };
+	molt_time deadline = mo_deadline(SEND_TIMEOUT_USEC / 1000 * MOLT_MS);
+	ssize_t sent;
 	int fd;
 
 	if (n.to_len == 0)
@@ -87,8 +91,11 @@ static void send_text(const char *text)
 	if (fd < 0)
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n.to, n.to_len) <
-	    0)
+	do
+		sent = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n.to,
+			      n.to_len);
+	while (sent < 0 && errno == EINTR && mo_left(deadline) > 0);
+	if (sent < 0)
 		mo_debug("the service manager could not be told %.20s", text);
 	close(fd);
 }

@@ -1,7 +1,6 @@
 /* What the predecessor, or a supervisor, offers to this process: read before the
  * program's own start-up, taken by its servers; see successor.h for the steps. */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +32,6 @@ static mo_successor *const self = &mo_successor_self;
 static int next_message(int fd, molt_time deadline, mo_wire_msg *m)
 {
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
 		int rc;
 
 		if (mo_left(deadline) == 0)
@@ -41,7 +39,7 @@ static int next_message(int fd, molt_time deadline, mo_wire_msg *m)
 		rc = mo_wire_recv(fd, m);
 		if (rc != -EAGAIN)
 			return rc;
-		poll(&p, 1, (int)mo_left(deadline));
+		mo_wire_await(fd, mo_left(deadline));
 	}
 }
 
@@ -182,12 +180,12 @@ static int take_message(mo_wire_msg *m, char **why)
 /* A process that is killed closes one descriptor after the other. */
 static void await_end(int fd)
 {
-	struct pollfd p = { .fd = mo_wire_peer_pidfd(fd), .events = POLLIN };
+	int process = mo_wire_peer_pidfd(fd);
 
-	if (p.fd < 0)
+	if (process < 0)
 		return;
-	poll(&p, 1, (int)MOLT_SECOND);
-	close(p.fd);
+	mo_wire_await(process, MOLT_SECOND);
+	close(process);
 }
 
 /* The whole offer, once; it says why not. */

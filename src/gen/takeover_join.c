@@ -171,11 +171,10 @@ static int say_hello(int fd, char **why)
 /* Until the first message is there: 1; 0: the other side is gone. */
 static int await_word(int fd, char **why)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char byte;
 	ssize_t n;
 
-	if (poll(&p, 1, (int)ANSWER_TIME) == 0)
+	if (!mo_wire_await(fd, ANSWER_TIME))
 		return fail(why, -ETIMEDOUT, wanted, "the program there does not answer");
 	n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && errno == ECONNRESET) /* its word may be behind that, as in wire.c */

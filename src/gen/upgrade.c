@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,20 +269,20 @@ void mo_upgrade_look(void)
 /* Whether this program can go on where that supervisor is. */
 static int try_state(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
 	json_t *state = NULL;
 	char *why = NULL;
 	mo_wire_msg m;
 	int rc = -EPROTO;
 
-	poll(&p, 1, (int)TRIAL_TIME);
+	mo_wire_await(fd, TRIAL_TIME);
 	if (mo_wire_recv(fd, &m) != 1)
 		return 1;
 	if (strcmp(m.type, "try") == 0 && m.nfds == 1)
 		rc = mo_upgrade_read(m.fds[0], &state, &why);
-	mo_wire_send(fd, json_pack("{s:s, s:o}", "type", rc == 0 ? "good" : "bad", "why",
-				   mo_json_text(why)),
-		     NULL, 0);
+	mo_wire_send(
+		fd,
+		json_pack("{s:s, s:o}", "type", rc == 0 ? "good" : "bad", "why", mo_json_text(why)),
+		NULL, 0);
 	mo_wire_free(&m);
 	json_decref(state);
 	free(why);

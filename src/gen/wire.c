@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/json.h"
 #include "net/secret.h"
@@ -192,6 +193,18 @@ static ssize_t receive(int fd, struct msghdr *m)
 	}
 }
 
+int mo_wire_await(int fd, molt_time limit)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	molt_time deadline = mo_deadline(limit);
+	int n;
+
+	do
+		n = poll(&p, 1, (int)mo_left(deadline));
+	while (n < 0 && errno == EINTR);
+	return n != 0;
+}
+
 /* Room for a packet is mapped and wiped each time: not for a look at nothing. */
 static bool is_silent(int fd)
 {
@@ -234,8 +247,7 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 	if (fit && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		size_t head = strnlen(text, (size_t)n);
 
-		out->body = mo_json_load(text, head, MO_JSON_DEPTH_NEAR,
-					 JSON_REJECT_DUPLICATES);
+		out->body = mo_json_load(text, head, MO_JSON_DEPTH_NEAR, JSON_REJECT_DUPLICATES);
 		if (head < (size_t)n)
 			out->blob = (molt_str){ text + head + 1, (size_t)n - head - 1 };
 	}

@@ -96,6 +96,10 @@ void mo_wire_prepare(int fd);
 /* The descriptor of the process at the other end (who made it, for a pair), which is
  * readable when it has ended; -1: the kernel gives none. */
 int mo_wire_peer_pidfd(int fd);
+/* Until something is there to be read on fd, or what it stands for has ended: 1; 0: limit
+ * ms have passed.  An interrupted call is no end of the wait: signals come at any time, and
+ * an io_uring of libuv's has the kernel interrupt calls without one. */
+int mo_wire_await(int fd, molt_time limit);
 /* A pair for a restart; ours is non-blocking and learns the sender's pid. */
 int mo_wire_pair(int *ours, int *theirs);
 

@@ -3,8 +3,11 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
+#include "base/clock.h"
 #include "gen/wire.h"
 
 static void a_message_arrives_whole_with_the_senders_pid(void **state)
@@ -143,6 +146,31 @@ static void what_is_nested_too_deeply_is_refused_before_it_is_read(void **state)
 	close(b);
 }
 
+static void interrupt(int number)
+{
+}
+
+/* poll() ends at each signal, whatever sigaction() was told. */
+static void a_wait_goes_on_after_signals_until_its_time_or_a_word(void **state)
+{
+	struct sigaction sa = { .sa_handler = interrupt }, before;
+	struct itimerval each = { { 0, 2000 }, { 0, 2000 } }, none = { { 0, 0 }, { 0, 0 } };
+	molt_time begun = mo_now();
+	int a, b;
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	sigaction(SIGALRM, &sa, &before);
+	setitimer(ITIMER_REAL, &each, NULL);
+	assert_int_equal(mo_wire_await(a, 50 * MOLT_MS), 0);
+	assert_true(mo_now() - begun >= 50 * MOLT_MS);
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s}", "type", "x"), NULL, 0), 0);
+	assert_int_equal(mo_wire_await(a, MOLT_FOREVER), 1);
+	setitimer(ITIMER_REAL, &none, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	close(b);
+	close(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +181,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_the_other_side_is_told_from_silence),
 		cmocka_unit_test(
 			what_was_sent_before_a_death_is_read_though_our_words_lay_unread),
+		cmocka_unit_test(a_wait_goes_on_after_signals_until_its_time_or_a_word),
 		cmocka_unit_test(what_is_nested_too_deeply_is_refused_before_it_is_read),
 	};
 
