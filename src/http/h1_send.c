@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "http/h1.h"
+#include "rt/disk.h"
+#include "rt/loop.h"
 
 #define FILE_PIECE (512u * 1024)
 #define SMALL_BODY 8192u /* looked at before all else */
@@ -337,17 +339,31 @@ static int gather_file(mo_h1_req *q, int fd, off_t off, size_t n)
 	return 0;
 }
 
+static ssize_t send_piece(mo_stream *s, int fd, off_t *off, size_t n)
+{
+	ssize_t k;
+
+	mo_loop_inside("sends a file");
+	k = s->ops->sendfile(s, fd, off, n);
+	mo_loop_inside(NULL);
+	return k;
+}
+
 static int stream_file(mo_h1_req *q, int fd, off_t off, size_t n)
 {
 	mo_conn *c = mo_h1_conn(q);
+	off_t fetched = off; /* up to here it need not be looked at */
 	int rc = 0;
 
 	while (rc == 0 && n > 0) {
 		size_t piece = n < FILE_PIECE ? n : FILE_PIECE;
-		ssize_t k = mo_h1_of(c)->dead
-				    ? -EPIPE
-				    : c->stream->ops->sendfile(c->stream, fd, &off, piece);
+		ssize_t k;
 
+		if (off >= fetched) {
+			mo_disk_fetch(fd, off, n);
+			fetched = off + (off_t)MO_DISK_WINDOW;
+		}
+		k = mo_h1_of(c)->dead ? -EPIPE : send_piece(c->stream, fd, &off, piece);
 		if (k > 0) {
 			n -= (size_t)k;
 			mo_h1_spend(c, (size_t)k);
@@ -371,6 +387,12 @@ int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 
 	if (rc)
 		return rc;
+	if (n <= SMALL_FILE) { /* before anything is gathered, for the loop goes on */
+		mo_disk_fetch(fd, off, n);
+		rc = may_send(r);
+		if (rc)
+			return rc;
+	}
 	if (!r->head_sent)
 		begin(&p, n, last);
 	fit = clip(p.q, n);

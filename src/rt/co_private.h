@@ -6,6 +6,7 @@
 #ifndef MO_RT_CO_PRIVATE_H
 #define MO_RT_CO_PRIVATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -29,6 +30,7 @@ struct mo_co {
 	void (*fn)(void *);
 	void *arg;
 	const char *name;
+	bool stands_in; /* for a pool thread, which waits for it: pool.c */
 	mo_ctx ctx;
 	/* Waiting: */
 	mo_list ready;      /* in the loop's ready queue, or alone */

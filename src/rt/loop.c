@@ -33,6 +33,12 @@ mo_loop *mo_loop_self(void)
 	return self;
 }
 
+void mo_loop_inside(const char *what)
+{
+	if (self)
+		atomic_store_explicit(&self->p->inside, what, memory_order_relaxed);
+}
+
 molt_time mo_loop_now(mo_loop *l)
 {
 	return (molt_time)uv_now(&l->uv) + 1; /* mo_now() counts from 1 */

@@ -46,6 +46,10 @@ void mo_loop_stop(mo_loop *l);
 void mo_loop_free(mo_loop *l); /* joins the thread; NULL is accepted */
 
 mo_loop *mo_loop_self(void);       /* of this thread, or NULL */
+/* What the library itself does on this thread's loop and may wait in ("reads a file"), for
+ * the watchdog: a literal; NULL: it is over.  Nothing in it may park.  On other threads it
+ * does nothing. */
+void mo_loop_inside(const char *what);
 molt_time mo_loop_now(mo_loop *l); /* cached per turn of the loop, same clock as mo_now() */
 
 /* Runs fn(arg) on l's thread, later, in order of posting; not inside a

@@ -76,6 +76,7 @@ struct mo_loop_private {
 	/* For the watchdog; written by the loop's thread only. */
 	_Atomic unsigned long turn;  /* odd: in the poll phase */
 	_Atomic(const char *) doing; /* name of the running coroutine, or NULL */
+	_Atomic(const char *) inside; /* mo_loop_inside() */
 	_Atomic int tid;             /* 0: not running */
 
 	mo_watches watches;

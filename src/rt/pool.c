@@ -32,6 +32,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "rt/co_private.h"
 #include "rt/loop_private.h"
 
 #define THREAD_STACK (((size_t)1 << 20) * MO_STACK_SCALE)
@@ -386,7 +387,9 @@ int mo_pool_run(void (*fn)(void *arg), void *arg)
 		mo_park_wait(&j.park, MOLT_FOREVER);
 		if (!j.op)
 			break;
+		co->stands_in = true;
 		j.op(j.op_arg);
+		co->stands_in = false;
 		sem_post(&j.op_done);
 	}
 	sem_destroy(&j.op_done);
@@ -406,6 +409,13 @@ void mo_on_loop(void (*fn)(void *arg), void *arg)
 	mo_loop_answer(j->loop, wake_proxy, j);
 	while (sem_wait(&j->op_done) < 0)
 		MO_CHECK(errno == EINTR);
+}
+
+bool mo_pool_stands_in(void)
+{
+	const mo_co *co = mo_co_self();
+
+	return co && co->stands_in;
 }
 
 bool mo_on_pool_thread(void)

@@ -24,6 +24,9 @@ void mo_on_loop(void (*fn)(void *arg), void *arg);
 
 /* true on a pool thread inside mo_pool_run(). */
 bool mo_on_pool_thread(void);
+/* In a coroutine that does so for a pool thread: what it runs may park, but not wait for
+ * another thread of the pool, which may have none left. */
+bool mo_pool_stands_in(void);
 
 /* The pool has so many threads, and so many calls of each name may wait (64 and 1024
  * unless somebody asks); the largest of what was asked for counts. */

@@ -109,9 +109,14 @@ static bool in_callback(mo_loop *l, unsigned long turn)
 static void report(const watched *w, molt_time now)
 {
 	const char *doing = atomic_load_explicit(&w->loop->p->doing, memory_order_relaxed);
+	const char *inside = atomic_load_explicit(&w->loop->p->inside, memory_order_relaxed);
 
 	atomic_fetch_add(&incidents, 1);
-	if (doing)
+	if (inside)
+		mo_warn("loop %d blocked for %d ms: the library %s for route %s; the file system "
+			"is slow",
+			w->loop->index, (int)(now - w->since), inside, doing ? doing : "-");
+	else if (doing)
 		mo_warn("loop %d blocked for %d ms by route %s; use molt_block() or .blocking",
 			w->loop->index, (int)(now - w->since), doing);
 	else

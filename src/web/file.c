@@ -4,6 +4,7 @@
  * and small reads are done directly on the loop: names and small files that are
  * served often lie in the kernel's caches, where this costs a microsecond, less
  * than the way to a pool thread and back.  Bytes of larger files go by sendfile.
+ * Bytes that are in no cache are fetched by a pool thread first (rt/disk.h).
  *
  * Always: the body has the length that fstat() gave, or the connection is cut;
  * the file is never mapped, so that a file which shrinks can raise no SIGBUS. */
@@ -18,6 +19,8 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "rt/disk.h"
+#include "rt/loop.h"
 #include "rt/pool.h"
 #include "web/file_plan.h"
 #include "web/header.h"
@@ -127,7 +130,7 @@ static int read_all(int fd, uint64_t off, uint64_t n, mo_buf *out)
 {
 	mo_buf_reserve(out, n);
 	while (n > 0) {
-		ssize_t got = pread(fd, out->data + out->len, n, (off_t)off);
+		ssize_t got = mo_disk_read(fd, out->data + out->len, n, (off_t)off);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -293,6 +296,10 @@ int mo_file_answer(molt_req *r, int fd, const struct stat *st, const char *name,
 		a.type = mo_mime_type(mo_str(name));
 	a.now = (time_t)(mo_wall() / MOLT_SECOND);
 	mo_file_facts_from(st, a.now, &a.facts);
+	if (mo_on_pool_thread()) /* where it may wait, and the loop need not */
+		mo_disk_fetch(fd, 0,
+			      a.facts.size < MO_DISK_WINDOW ? (size_t)a.facts.size
+							    : MO_DISK_WINDOW);
 	mo_on_loop(answer_now, &a);
 	if (a.rc < 0)
 		web->failed = a.rc;
@@ -308,21 +315,35 @@ static int check_kind(const struct stat *st)
 	return S_ISREG(st->st_mode) ? 0 : -EACCES;
 }
 
+/* A descriptor, or -errno. */
+static int open_regular(const char *path, struct stat *st)
+{
+	int rc = stat(path, st) < 0 ? -errno : check_kind(st); /* opening may have effects */
+	int fd;
+
+	if (rc < 0)
+		return rc;
+	fd = open(path, MO_FILE_FLAGS | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, st) < 0 ? -errno : check_kind(st);
+	if (rc < 0)
+		close(fd);
+	return rc < 0 ? rc : fd;
+}
+
 int molt_res_file(molt_req *r, const char *path)
 {
 	struct stat st;
 	int fd, rc;
 
 	MO_MAGIC_OK(r, MO_REQ_MAGIC);
-	rc = stat(path, &st) < 0 ? -errno : check_kind(&st); /* opening may have effects */
-	if (rc < 0)
-		return rc;
-	fd = open(path, MO_FILE_FLAGS | O_CLOEXEC | O_NOCTTY);
+	mo_loop_inside("opens a file");
+	fd = open_regular(path, &st);
+	mo_loop_inside(NULL);
 	if (fd < 0)
-		return -errno;
-	rc = fstat(fd, &st) < 0 ? -errno : check_kind(&st);
-	if (rc == 0)
-		rc = mo_file_answer(r, fd, &st, path, 0);
+		return fd;
+	rc = mo_file_answer(r, fd, &st, path, 0);
 	close(fd);
 	return rc;
 }

@@ -9,7 +9,8 @@
  *   a directory              its first index file; else a listing, or 403
  *   anything else            404 (FIFOs, sockets, devices are never read)
  *
- * Files are opened and looked at on the loop (see file.c for why); a listing reads
+ * Files are opened and looked at on the loop (see file.c for why), and the watchdog is
+ * told that the library does; a listing reads
  * a whole directory and is made on a pool thread. */
 #include "web/static.h"
 
@@ -23,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "rt/loop.h"
 #include "rt/pool.h"
 #include "web/beneath.h"
 #include "web/file.h"
@@ -88,16 +90,18 @@ static bool may_share(const molt_req *r)
 /* Opens path and tells what it is; -errno. */
 static int open_file(molt_req *r, const static_root *root, const char *path, struct stat *st)
 {
-	int fd = may_share(r) ? mo_open_beneath_shared(root->dir, path, MO_FILE_FLAGS)
-			      : mo_open_beneath(root->dir, path, MO_FILE_FLAGS);
+	int fd, err = 0;
 
-	if (fd >= 0 && fstat(fd, st) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
+	mo_loop_inside("opens a file");
+	fd = may_share(r) ? mo_open_beneath_shared(root->dir, path, MO_FILE_FLAGS)
+			  : mo_open_beneath(root->dir, path, MO_FILE_FLAGS);
+	if (fd >= 0 && fstat(fd, st) < 0)
+		err = -errno;
+	mo_loop_inside(NULL);
+	if (err == 0)
+		return fd;
+	close(fd);
+	return err;
 }
 
 /* ---- directories ---- */

@@ -88,6 +88,23 @@ static void a_coroutine_that_blocks_is_named_once(void **state)
 	assert_true(logged(" by route GET /report; use molt_block() or .blocking"));
 }
 
+static void waits_in_the_library(void *arg)
+{
+	mo_co_set_name(mo_co_self(), "GET /static");
+	mo_loop_inside("reads a file");
+	block_ms(4 * LIMIT);
+	mo_loop_inside(NULL);
+}
+
+static void the_library_is_named_where_it_waits_itself(void **state)
+{
+	mo_loop_spawn(loop, waits_in_the_library, NULL);
+	assert_true(comes("loop 1 goes on after "));
+	assert_true(logged(": the library reads a file for route GET /static; the file system is "
+			   "slow"));
+	assert_false(logged("molt_block()"));
+}
+
 static void blocks_callback(void *arg)
 {
 	block_ms(4 * LIMIT);
@@ -174,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_coroutine_that_blocks_is_named_once, start, end),
+		cmocka_unit_test_setup_teardown(the_library_is_named_where_it_waits_itself, start, end),
 		cmocka_unit_test_setup_teardown(a_callback_that_blocks_is_found, start, end),
 		cmocka_unit_test_setup_teardown(a_callback_that_computes_is_found, start, end),
 		cmocka_unit_test_setup_teardown(a_loop_that_sleeps_is_not_blocked, start, end),
