@@ -1,7 +1,10 @@
 """Configuration: the file, the environment over it, and what is said about
 mistakes in either.  The demo is the program."""
 import os
+import pwd
 import re
+import shutil
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -210,6 +213,51 @@ class Environment(Config):
         self.assertEqual(srv.exit_code(), 1, srv.log())
         self.assertNotIn("tooshort", srv.log())
         self.assertIsNotNone(re.search("(?i)admin_?token", srv.log()))
+
+
+class MoreRights(Config):
+    """A program with more rights than who started it (set-uid): who started it made the
+    environment, and may decide nothing by it."""
+
+    def set_uid_demo(self):
+        directory = self.directory()
+        if os.geteuid() != 0:
+            self.skipTest("only root can make a set-uid program of another user")
+        if os.statvfs(directory).f_flag & os.ST_NOSUID:
+            self.skipTest("%s is mounted nosuid" % directory)
+        os.chmod(directory, 0o755)
+        path = os.path.join(directory, "demo")
+        shutil.copyfile(program("examples/demo"), path)
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+        os.chmod(path, 0o4755)
+        return path
+
+    def test_the_environment_of_who_started_it_decides_nothing(self):
+        path = self.set_uid_demo()
+        listen = self.file("server:\n  address: '127.0.0.1:0'\n")
+        os.chmod(os.path.dirname(listen), 0o755)
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(os.path.join(os.path.dirname(path), "notify"))
+        os.chmod(manager.getsockname(), 0o777)
+        srv = self.server([path, listen], address="no address at all",
+                          env={"MOLT_SERVER_NAME": "stranger", "MOLT_NO_SUCH_KEY": "1",
+                               "NOTIFY_SOCKET": manager.getsockname()})
+        with open("/proc/%d/status" % srv.pid) as f:
+            ids = re.search(r"Uid:\s+(\d+)\s+(\d+)", f.read()).groups()
+        self.assertEqual(ids, ("0", str(pwd.getpwnam("nobody").pw_uid)))
+        self.assertEqual(self.text(srv), "Hello!\n")
+        self.assertNotIn("stranger", srv.log())
+        with self.assertRaises(BlockingIOError):  # READY=1 would be there: it serves
+            manager.recv(100, socket.MSG_DONTWAIT)
+
+    def test_the_same_program_obeys_it_without_them(self):
+        path = self.set_uid_demo()
+        os.chmod(path, 0o755)
+        srv = self.spawned([path, self.file("server:\n  address: '127.0.0.1:0'\n")],
+                           address="no address at all")
+        self.assertEqual(srv.exit_code(), 1)
+        self.assertIn("no address at all", srv.log())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shutil
 import socket
 
 from case import Case, eventually, program
+from server import Server
 
 BUILDS = {"1": "test/programs/app", "2": "test/programs/app2"}
 
@@ -115,4 +116,6 @@ class RestartCase(Case):
         self.assertEqual(answer.json["receipt"]["outcome"], "switched", answer.json)
         pid = self.serving_pid(srv)
         self.assertEqual(pid, answer.json["receipt"]["successor_pid"])
+        if isinstance(srv, Server) and srv.generations():  # srv.pid goes by the log, which is written in its own time
+            self.assertTrue(eventually(lambda: pid in srv.generations(), 10))
         return pid

@@ -361,7 +361,7 @@ class Events(StepCase):
     def test_one_that_always_has_an_event_moves_with_those_that_wait(self):
         """Each part finds the next event there already: no wait is ever quiet."""
         srv = self.app()
-        conn = self.begin(srv, "/step/tail?topic=t&ms=100", 0)
+        conn = self.begin(srv, "/step/tail?topic=t&ms=100")
         conn.head()
         self.assertEqual(self.row(conn), ["begun"])
         events = 100  # 10 s of work
