@@ -118,12 +118,14 @@ static void run_restart(void *taker)
 		mo_predecessor_free(p);
 		if (mo_control_shutdown_asked()) {
 			mo_control_set_state(MO_GEN_STOPPING);
+			finish_list(&g.rollbacks, -EBUSY);
 			finish_calls(rc);
 			mo_control_run_stop(NULL);
 			return;
 		}
 		mo_control_set_state(MO_GEN_SERVING);
 		notify_failed();
+		finish_list(&g.rollbacks, 0); /* the successor has gone after the switch */
 		finish_calls(rc);
 		return;
 	}
@@ -344,7 +346,7 @@ static void on_rollback_asked(void *arg)
 
 	if (s == MO_GEN_SERVING)
 		rc = mo_successor_ask_back(c->target);
-	else if (s == MO_GEN_DRAINING && mo_predecessor_stands_by())
+	else if ((s == MO_GEN_RESTARTING || s == MO_GEN_DRAINING) && mo_predecessor_stands_by())
 		rc = 0;
 	if (rc == -ENOENT && (rc = start_previous(c)) == 0)
 		return;

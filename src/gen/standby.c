@@ -97,8 +97,17 @@ static void tell_end(mo_predecessor *p, const char *when)
 	p->child.why = mo_child_end(&p->child, when);
 }
 
+/* From the switch on: whoever asks to go back has seen the successor serve. */
+static bool stands_by;
+
+bool mo_predecessor_stands_by(void)
+{
+	return stands_by;
+}
+
 int mo_standby_hand_over(mo_predecessor *p)
 {
+	stands_by = true;
 	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
 	p->left = true;
 	p->switched = mo_fine_now();
@@ -117,6 +126,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 	move_connections(p);
 	if (mo_child_reap(&p->child)) {
 		tell_end(p, "while connections were given to it");
+		stands_by = false;
 		return -ECHILD;
 	}
 	drop_listeners(p);
@@ -134,13 +144,6 @@ void mo_standby_serve_again(const mo_predecessor *p)
 }
 
 /* ---- BAKE, DRAIN ---------------------------------------------------------------- */
-
-static bool stands_by;
-
-bool mo_predecessor_stands_by(void)
-{
-	return stands_by;
-}
 
 /* The successor's process has ended: was that wanted? */
 static enum mo_drain_say successor_ended(mo_predecessor *p)
@@ -187,7 +190,9 @@ static enum mo_drain_say while_draining(void *arg)
 	if (p->child.stops && !p->child.replaced)
 		return MO_DRAIN_ALONE;
 	stands_by = !p->child.replaced;
-	if (stands_by && mo_rollback_look(p) == MO_DRAIN_BACK)
+	if (!stands_by)
+		mo_request_rolled_back(-EBUSY); /* asked before we knew */
+	else if (mo_rollback_look(p) == MO_DRAIN_BACK)
 		return MO_DRAIN_BACK;
 	mo_control_info(&info);
 	if (info.predecessor_alive || mo_predecessor_receives() ||

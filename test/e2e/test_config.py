@@ -8,7 +8,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from case import Case, main, program  # noqa: E402
+from case import Case, eventually, main, program  # noqa: E402
 
 
 class Config(Case):
@@ -111,7 +111,10 @@ logger:
         srv = self.demo("server:\n  address: '127.0.0.1:0'\nlogger:\n  path: '%s'\n"
                         "  file: molt.log\n" % directory)
         with open(os.path.join(directory, "molt.log"), encoding="utf-8") as f:
-            self.assertIn("http server started listening on", f.read())
+            seen = []  # a line is written soon after what it tells
+            self.assertTrue(eventually(
+                lambda: seen.append(f.read()) or "http server started listening on" in
+                "".join(seen)), seen)
         self.assertEqual(self.text(srv), "Hello!\n")
 
 

@@ -128,7 +128,7 @@ class Names(Case):
                     continue
                 if not re.match(r"static ", piece):
                     piece = "static void piece(molt_server *s, molt_group *g)\n{\n(void)s, (void)g;\n%s}\n" % piece
-                head = "#include <molt.h>\nstatic molt_handler report, require_login, not_found, user;\n"
+                head = "#include <molt.h>\n#include <string.h>\nstatic molt_handler report, require_login, not_found, user;\n"
                 done = subprocess.run(
                     ["cc", "-std=gnu11", "-fsyntax-only", "-x", "c", "-I" + os.path.join(SOURCE, "include"), "-"],
                     input=(head + piece).encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -46,9 +46,10 @@ class Signals(Case):
 
     def test_an_answer_in_the_shutdown_announces_the_close(self):
         srv = self.app()
-        running = self.held(srv)
+        running, idle = self.held(srv), self.connect(srv)
+        idle.request("GET", "/pid")
         os.kill(srv.pid, signal.SIGTERM)
-        srv.wait_log("server shutting down")
+        self.assertTrue(idle.closed())  # after all loops know of the close
         answer = running.answer()
         self.assertTrue(answer.closes, answer)
         self.assertTrue(running.conn.closed())

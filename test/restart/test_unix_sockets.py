@@ -35,11 +35,11 @@ class Sockets(RestartCase):
         keys = {"address": "unix:" + self.sock, "controlSocket": self.control,
                 "takeover": self.meeting, **more}
         self.configure(**keys)
-        return self.app(self.path("c.yaml"), address=None)
+        return self.app(self.path("c.yaml"), address=None, env={"MOLT_SERVER_BAKETIME": "1m"})
 
     def configure(self, **keys):
         self.keys = keys
-        self.write("c.yaml", "server:\n  graceful: true\n  bakeTime: 1m\n" + "".join(
+        self.write("c.yaml", "server:\n  graceful: true\n" + "".join(
             "  %s: '%s'\n" % (k, v) for k, v in keys.items()))
 
     def over(self, action):
@@ -139,7 +139,7 @@ class Modes(Sockets):
         self.put("1")
         srv = self.spawned([self.path("app"), self.path("c.yaml")], address=None)
         self.assertEqual(srv.exit_code(), 1, srv.log())
-        self.assertRegex(srv.log(), r"c\.yaml:5: .*unixMode.*must be octal digits such as 0660")
+        self.assertRegex(srv.log(), r"c\.yaml:4: .*unixMode.*must be octal digits such as 0660")
 
 
 class Paths(Sockets):
