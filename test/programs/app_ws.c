@@ -13,6 +13,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct counter {
 	unsigned long count;
 };
 
-static molt_ws *newest;
+static _Atomic(molt_ws *) newest;
 
 static void say(molt_ws *w, const char *text)
 {
@@ -91,7 +92,9 @@ static void close_newest(molt_req *r)
 
 static void count_close(molt_ws *w, int code)
 {
-	newest = w == newest ? NULL : newest;
+	molt_ws *mine = w;
+
+	atomic_compare_exchange_strong(&newest, &mine, NULL);
 	if (code != MOLT_WS_MOVED)
 		molt_log(MOLT_INFO, "ws closed %d", code);
 	free(molt_ws_get(w));

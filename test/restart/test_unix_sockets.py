@@ -178,7 +178,7 @@ class Paths(Sockets):
                                stdout=subprocess.PIPE).stdout
         self.assertIn(b"its file is gone: nobody can connect; a restart makes it again", shown)
         self.over("restart")
-        self.assertRegex(srv.log(), "app.sock was removed or replaced; it is made again")
+        srv.wait_log("app.sock was removed or replaced; it is made again")
         self.assertEqual(lost(), [False])
         self.assertNotEqual(self.pid(), old)
 
