@@ -40,11 +40,11 @@ test-restart: ## restart tests only
 	@tools/install-deps --test
 	@$(RUN) restart
 
-test-asan: ## AddressSanitizer and UBSan: unit, e2e and short restart tests
+test-asan: ## AddressSanitizer and UBSan: unit, e2e and all restart tests, short (12 minutes)
 	@tools/install-deps --test
 	@$(RUN) asan
 
-test-tsan: ## ThreadSanitizer: unit and short restart tests
+test-tsan: ## ThreadSanitizer: unit and all restart tests, short (15 minutes)
 	@tools/install-deps --test
 	@$(RUN) tsan
 
