@@ -35,7 +35,10 @@ class Sockets(RestartCase):
         keys = {"address": "unix:" + self.sock, "controlSocket": self.control,
                 "takeover": self.meeting, **more}
         self.configure(**keys)
-        return self.app(self.path("c.yaml"), address=None, env={"MOLT_SERVER_BAKETIME": "1m"})
+        srv = self.app(self.path("c.yaml"), address=None, env={"MOLT_SERVER_BAKETIME": "1m"})
+        # The meeting point is made a moment after the program serves.
+        self.assertTrue(eventually(lambda: os.path.exists(self.meeting), 30))
+        return srv
 
     def configure(self, **keys):
         self.keys = keys
@@ -58,7 +61,8 @@ class Names(Sockets):
     def has_its_names(self):
         for path in (self.sock, self.control, self.meeting):
             self.assertTrue(eventually(lambda: path in listening()), path)
-        self.assertEqual([n for n in os.listdir(self.dir) if ".sock." in n], [])
+        self.assertTrue(eventually(
+            lambda: not [n for n in os.listdir(self.dir) if ".sock." in n]), os.listdir(self.dir))
 
     def test_each_socket_listens_at_the_name_of_its_file(self):
         self.started()
