@@ -257,7 +257,7 @@ static void ten_thousand_cookies_cost_little(void **state)
 {
 	fake *f = fake_get(*state, "/");
 	char *line = mo_malloc(10000 * 8 + 20), *at = line;
-	molt_time start = mo_now();
+	clock_t start = clock(); /* of the CPU: what others do does not count */
 
 	at += sprintf(at, "Cookie: ");
 	for (int i = 0; i < 10000; i++)
@@ -267,7 +267,7 @@ static void ten_thousand_cookies_cost_little(void **state)
 	assert_string_equal(molt_req_cookie(&f->r, "c7"), "1");
 	for (int i = 0; i < 1000; i++)
 		assert_null(molt_req_cookie(&f->r, "none"));
-	assert_true(mo_now() - start < 1000);
+	assert_true(clock() - start < CLOCKS_PER_SEC);
 	free(line);
 	fake_free(f);
 }
