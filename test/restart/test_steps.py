@@ -199,8 +199,9 @@ class Moves(StepCase):
         most = time.monotonic() - begun
         found = srv.wait_log(r'gen (\d) 200 "GET http a /step/pids\S* HTTP/1.1" ([\d.]+),')
         self.assertEqual(found.group(1), "2")
-        # The client has seen less than the whole of it, and more.
-        self.assertGreaterEqual(float(found.group(2)), least - 0.001)
+        # The client has seen less than the whole of it, and more.  A loop's clock is that
+        # of its turn, so it may lag; the successor's part alone would be next to nothing.
+        self.assertGreaterEqual(float(found.group(2)), least / 2)
         self.assertLessEqual(float(found.group(2)), most + 0.001)
         self.assertEqual(len(re.findall(r"GET http a /step/pids", srv.log())), 1)
 
