@@ -352,7 +352,7 @@ class Command(SupervisedCase):
             except FileNotFoundError:
                 return False
         self.assertTrue(eventually(lambda: written("access.log", "/build")))
-        self.assertTrue(written("app.log", "log files reopened"))
+        self.assertTrue(eventually(lambda: written("app.log", "log files reopened")))
         self.assertFalse(written("access.log.1", "/build"))
 
     def test_a_programs_escape_sequences_do_not_reach_the_terminal(self):

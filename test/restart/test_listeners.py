@@ -170,6 +170,7 @@ class Listeners(RestartCase):
         since = srv.mark()
         self.assertEqual(len(before), 290)
         self.restarted(srv)
+        self.assertTrue(eventually(lambda: len(srv.listening(since)) >= len(before)))
         self.assertEqual([line.address for line in srv.listening(since)], before)
 
     def test_a_certificate_that_is_cut_short_refuses_the_restart_and_the_old_one_stays(self):

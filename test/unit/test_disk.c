@@ -81,6 +81,7 @@ static size_t body_of(int fd)
 	char *all = hear_all(fd, NULL), *body = strstr(all, "\r\n\r\n");
 	size_t n = body ? strlen(body + 4) : 0;
 
+	free(all);
 	close(fd);
 	return n;
 }
