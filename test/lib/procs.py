@@ -6,6 +6,7 @@ exit status of every generation can be read, and nothing is left unnoticed.
 """
 import ctypes
 import os
+import signal
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -54,6 +55,15 @@ def alive(pid):
         reap(pid)
         return False
     return s is not None
+
+
+def pause(pid):
+    """Stops pid, and returns when it has stopped: until one of its threads has been given a
+    processor to hear of the signal, the others run on."""
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 30
+    while state(pid) not in ("T", "Z", None) and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def wait_gone(pid, timeout):

@@ -282,7 +282,7 @@ class Mute(RestartCase):
         srv = self.app(env=self.ENV)
         first = srv.pid
         second = self.restarted(srv)
-        os.kill(second, signal.SIGSTOP)
+        procs.pause(second)
         # The connection of who asked for the restart may be on its way to it; then it has
         # longer, and being stopped may be what ends it.
         self.taken_back(srv, first, "it has said nothing for|it did not answer for|"
@@ -311,7 +311,7 @@ class Mute(RestartCase):
         self.assertTrue(eventually(lambda: all(len(c.statuses) > 50 for c in busy), 10))
         os.kill(first, signal.SIGUSR2)
         line = srv.wait_listening(1, 10, 0, not_pid=first)[0]
-        os.kill(line.pid, signal.SIGSTOP)
+        procs.pause(line.pid)
         self.assertTrue(eventually(
             lambda: re.search("serves again|restart failed", srv.log()), 15), srv.log()[-3000:])
         self.assertEqual(self.serving_pid(srv), first)

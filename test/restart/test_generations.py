@@ -158,7 +158,7 @@ class Generations(RestartCase):
         srv = self.generation_app(maxgenerations="2")
         _, pid = self.hold(srv)
         self.restarted(srv)
-        os.kill(pid, signal.SIGSTOP)
+        procs.pause(pid)
         answer = self.restart_api(srv, timeout=60 * SLOW)
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.json["receipt"]["ended"],

@@ -5,6 +5,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import procs  # noqa: E402
 from case import eventually, main  # noqa: E402
 from release import RestartCase  # noqa: E402
 from supervised import SupervisedCase  # noqa: E402
@@ -82,7 +83,7 @@ class Supervised(SupervisedCase):
         self.assertIn(second, left)
         self.assertEqual(len(left), 2)
         for pid in left:
-            os.kill(pid, signal.SIGSTOP)  # nobody takes back what is killed first
+            procs.pause(pid)  # nobody takes back what is killed first
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         self.assertTrue(eventually(lambda: self.serving_pid(srv) not in left, 10))

@@ -5,6 +5,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import procs  # noqa: E402
 from case import eventually, main  # noqa: E402
 from supervised import SupervisedCase  # noqa: E402
 
@@ -130,7 +131,7 @@ class Reopen(SupervisedCase):
         srv = self.start()
         _, pid = self.hold(srv)
         self.restarted(srv)
-        os.kill(pid, signal.SIGSTOP)
+        procs.pause(pid)
         self.addCleanup(os.kill, pid, signal.SIGCONT)
         self.rotate()
         said = self.molt("reopen", code=1).stderr

@@ -328,7 +328,7 @@ class ByHand(RollbackCase):
         srv = self.app(env=BAKE)
         first = srv.pid
         second = self.restarted(srv)
-        os.kill(first, signal.SIGSTOP)
+        procs.pause(first)
         try:
             answer = self.admin(srv, "rollback", timeout=15 * SLOW)
             self.assertEqual((answer.status, answer.json["error"]), (504, "ETIMEDOUT"))
@@ -370,7 +370,7 @@ class ByHand(RollbackCase):
             srv = self.app(env=BAKE)
             pids = [srv.pid, self.restarted(srv)]
             asking = self.connect(srv)
-            os.kill(pids[victim], signal.SIGSTOP)
+            procs.pause(pids[victim])
             if victim == 1:
                 os.kill(pids[victim], signal.SIGKILL)
                 self.assertEqual(self.serving_pid(srv), pids[0])

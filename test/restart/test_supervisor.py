@@ -408,7 +408,7 @@ class Ends(Base):
     def test_a_restart_that_is_asked_for_while_nobody_serves_waits(self):
         srv = self.supervised()
         old = srv.pid
-        kill(srv.proc.pid, signal.SIGSTOP)
+        procs.pause(srv.proc.pid)
         self.kill_gone(old)
         kill(srv.proc.pid, signal.SIGUSR1)  # it reads this before it knows of the end, or after
         kill(srv.proc.pid, signal.SIGCONT)

@@ -346,7 +346,7 @@ class Takeover(Base):
 
     def test_a_program_that_hangs_is_not_taken_over(self):
         old = self.first()
-        kill(old.pid, signal.SIGSTOP)
+        procs.pause(old.pid)
         try:
             new = self.one(wait=False)
             self.assertEqual(new.exit_code(20), 1)
