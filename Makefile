@@ -24,7 +24,7 @@ install: all ## install header, library, pkg-config file and manual (PREFIX, LIB
 	@meson install -C $(BUILD)
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
-test: ## every test, with gcc, clang and the sanitizers (about 15 minutes)
+test: ## every test, with gcc, clang and the sanitizers (about 20 minutes)
 	@tools/install-deps --test
 	@$(RUN)
 
