@@ -2,11 +2,11 @@
 #include "cli/processes.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gen/pidfd.h"
+#include "gen/wire.h"
 
 #define LOOK_AGAIN (20 * 1000 * 1000) /* ns */
 
@@ -41,10 +41,8 @@ void mo_processes_add(mo_processes *p, const json_t *number)
 
 static void wait_for(int pid, int fd)
 {
-	struct pollfd f = { .fd = fd, .events = POLLIN };
-
-	while (fd >= 0 && poll(&f, 1, -1) < 0 && errno == EINTR)
-		continue;
+	if (fd >= 0)
+		mo_wire_await(fd, MOLT_FOREVER);
 	while (fd < 0 && !mo_pidfd_ended(fd, pid))
 		nanosleep(&(struct timespec){ 0, LOOK_AGAIN }, NULL);
 }

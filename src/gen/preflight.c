@@ -166,7 +166,10 @@ static uint64_t own_size(const mo_preflight *c)
 static uint64_t room_of_system(const mo_preflight *c)
 {
 	char text[TEXT_ROOM];
-	uint64_t kib = mo_read_small_in(c->proc, "meminfo", text, sizeof(text)) ? number_after(text, "MemAvailable:") : 0;
+	uint64_t kib = 0;
+
+	if (mo_read_small_in(c->proc, "meminfo", text, sizeof(text)))
+		kib = number_after(text, "MemAvailable:");
 
 	return kib ? 1024 * kib : NO_LIMIT;
 }
@@ -177,12 +180,13 @@ static uint64_t room_of_group(const char *dir, const char *limit_file, const cha
 			      const char *cache_word)
 {
 	char text[TEXT_ROOM];
-	uint64_t limit, used, cache;
+	uint64_t limit, used, cache = 0;
 
 	if (!mo_read_small_in(dir, limit_file, text, sizeof(text)) || !read_number(text, &limit) ||
 	    !mo_read_small_in(dir, usage_file, text, sizeof(text)) || !read_number(text, &used))
 		return NO_LIMIT;
-	cache = mo_read_small_in(dir, "memory.stat", text, sizeof(text)) ? number_after(text, cache_word) : 0;
+	if (mo_read_small_in(dir, "memory.stat", text, sizeof(text)))
+		cache = number_after(text, cache_word);
 	used -= cache < used ? cache : used;
 	return limit > used ? limit - used : 0;
 }

@@ -118,14 +118,12 @@ static void run_restart(void *taker)
 		mo_predecessor_free(p);
 		if (mo_control_shutdown_asked()) {
 			mo_control_set_state(MO_GEN_STOPPING);
-			finish_list(&g.rollbacks, -EBUSY);
 			finish_calls(rc);
 			mo_control_run_stop(NULL);
 			return;
 		}
 		mo_control_set_state(MO_GEN_SERVING);
 		notify_failed();
-		finish_list(&g.rollbacks, 0); /* the successor has gone after the switch */
 		finish_calls(rc);
 		return;
 	}

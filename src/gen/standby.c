@@ -127,6 +127,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 	if (mo_child_reap(&p->child)) {
 		tell_end(p, "while connections were given to it");
 		stands_by = false;
+		mo_request_rolled_back(0); /* what was asked since the switch is so */
 		return -ECHILD;
 	}
 	drop_listeners(p);

@@ -279,10 +279,9 @@ static int try_state(int fd)
 		return 1;
 	if (strcmp(m.type, "try") == 0 && m.nfds == 1)
 		rc = mo_upgrade_read(m.fds[0], &state, &why);
-	mo_wire_send(
-		fd,
-		json_pack("{s:s, s:o}", "type", rc == 0 ? "good" : "bad", "why", mo_json_text(why)),
-		NULL, 0);
+	mo_wire_send(fd, json_pack("{s:s, s:o}", "type", rc == 0 ? "good" : "bad", "why",
+				   mo_json_text(why)),
+		     NULL, 0);
 	mo_wire_free(&m);
 	json_decref(state);
 	free(why);

@@ -140,7 +140,8 @@ void mo_uplink_opening(void)
 void mo_uplink_refused(const char *why)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s, s:o}", "type", "refused", "why", mo_json_text(why)), NULL, 0);
+		tell(NULL, json_pack("{s:s, s:o}", "type", "refused", "why", mo_json_text(why)),
+		     NULL, 0);
 }
 
 void mo_uplink_stopping(void)

@@ -294,8 +294,7 @@ static void put_numbers(mo_buf *b, const char *label, json_t *o)
 		}
 		put_value(b, v);
 		mo_buf_puts(b, strcmp(key, "ms") != 0 ? "" : " ms");
-		json_array_foreach(v, i, item)
-	{
+		json_array_foreach (v, i, item) {
 			mo_buf_puts(b, i ? " " : "");
 			put_value(b, item);
 		}

@@ -231,10 +231,10 @@ class Moves(WsCase):
             self.assertEqual(w.recv(), "%d %s" % (i, "y" * 500))
             self.restarted(srv)
 
-
-    def test_one_that_is_closed_while_it_moves_does_not_stay_open(self):
-        # Its state is with the successor for a second, and nobody knows who will have it.
-        srv = self.app(env={"APP_RESTORE_MS": "1000", "MOLT_SERVER_LOOPS": "1"})
+    def closed_while_it_moves(self, restore_ms):
+        """Its state is with the successor for a second, and nobody knows who will have it.
+        Less than 0: the restore fails behind that."""
+        srv = self.app(env={"APP_RESTORE_MS": str(restore_ms), "MOLT_SERVER_LOOPS": "1"})
         w = self.socket(srv, "/ws/count")
         w.send("x")
         self.assertEqual(w.recv(), "1 x")
@@ -242,19 +242,15 @@ class Moves(WsCase):
         closer.send("GET /ws/close HTTP/1.1\r\nHost: a\r\n\r\n")
         self.restarted(srv)
         self.assertEqual(closer.answer().body, b"0\n")
+        return srv, w
+
+    def test_one_that_is_closed_while_it_moves_does_not_stay_open(self):
+        srv, w = self.closed_while_it_moves(1000)
         self.assertIn(w.closed(10 * SLOW), (1006, 3000))
         self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10))
 
     def test_one_that_is_closed_and_then_refused_is_closed_properly(self):
-        # The restore fails, after a second.
-        srv = self.app(env={"APP_RESTORE_MS": "-1000", "MOLT_SERVER_LOOPS": "1"})
-        w = self.socket(srv, "/ws/count")
-        w.send("x")
-        self.assertEqual(w.recv(), "1 x")
-        closer = self.connect(srv, timeout=20 * SLOW)
-        closer.send("GET /ws/close HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.restarted(srv)
-        self.assertEqual(closer.answer().body, b"0\n")
+        _, w = self.closed_while_it_moves(-1000)
         self.assertEqual(w.closed(10 * SLOW), 3000)
 
 
