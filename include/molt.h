@@ -50,6 +50,14 @@ extern "C" {
 #define MOLT_API
 #endif
 
+/* The version of this header; molt_version() tells the library's, which may be another:
+ * doc/interface.md says which may meet.  To compare: "#if MOLT_VERSION_NUMBER >= 100". */
+#define MOLT_VERSION_MAJOR 0
+#define MOLT_VERSION_MINOR 1
+#define MOLT_VERSION_PATCH 0
+#define MOLT_VERSION_NUMBER \
+	(MOLT_VERSION_MAJOR * 10000 + MOLT_VERSION_MINOR * 100 + MOLT_VERSION_PATCH)
+
 typedef struct molt_server molt_server; /* a named set of listeners + routes   */
 typedef struct molt_group molt_group;	/* a route prefix with shared middleware */
 typedef struct molt_req molt_req;	/* one request and its response          */
@@ -733,7 +741,7 @@ MOLT_API void molt_log_set_sink(void (*fn)(void *arg, enum molt_level l, const c
 				void *arg);
 
 MOLT_API const char *molt_strerror(int err); /* static text for a negative errno */
-MOLT_API const char *molt_version(void);     /* "0.1.0" */
+MOLT_API const char *molt_version(void);     /* of the library: "0.1.0" */
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Names: the shared library exports molt_ symbols only, and every one that molt.h
-# declares; the static one defines no global symbol without molt_ or mo_; and nothing of
+# declares, each with the version of the interface that it came with; the static one defines no global symbol without molt_ or mo_; and nothing of
 # the fault switch is in a build without it.
 # Usage: tools/check-symbols.sh BUILD-FOLDER
 set -euo pipefail
@@ -9,7 +9,9 @@ build=$1
 header=$(dirname "$0")/../include/molt.h
 bad=0
 
-exported=$(nm -D --defined-only "$build/libmolt.so" | awk '{ print $3 }' | sed 's/@.*//' | sort -u)
+versioned=$(nm -D --defined-only "$build/libmolt.so" | awk '$2 != "A" { print $3 }')
+versions=$(awk '/^MOLT_[0-9.]+ / { print $1 }' "$(dirname "$0")/../src/libmolt.map")
+exported=$(nm -D --defined-only "$build/libmolt.so" | awk '$2 != "A" { print $3 }' | sed 's/@.*//' | sort -u)
 declared=$(grep -oE '\bmolt_[a-z0-9_]+\(' <(grep -A3 'MOLT_API' "$header" | grep -v '^ \*') |
 	tr -d '(' | sort -u)
 
@@ -23,6 +25,8 @@ complain() { # text, names on standard input
 complain "exported without molt_" < <(grep -v '^molt_' <<<"$exported" || true)
 complain "exported but not in molt.h" < <(comm -23 <(grep '^molt_' <<<"$exported") <(echo "$declared"))
 complain "in molt.h but not exported" < <(comm -13 <(echo "$exported") <(echo "$declared"))
+complain "without a version of src/libmolt.map" < <(
+	grep -vxE "[^@]+@@($(sed 's/\./\\./g' <<<"$versions" | paste -sd'|'))" <<<"$versioned" || true)
 complain "global without molt_ or mo_" < <(
 	nm -g --defined-only "$build/libmolt.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u |
 		grep -vE '^(molt_|mo_|__asan|__odr_asan|DW\.ref\.)' || true)

@@ -34,6 +34,8 @@
 #ifndef MO_VERSION
 #error "the build defines MO_VERSION"
 #endif
+_Static_assert(MOLT_VERSION_NUMBER == MO_VERSION_NUMBER,
+	       "molt.h and meson.build name different versions");
 
 #define START_GRACE (5 * MOLT_SECOND)
 #define EACH_SERVER(s) for (molt_server *s = mo_servers(); s; s = s->next)
