@@ -81,11 +81,9 @@ static void events(molt_req *r)
 
 int main(void)
 {
-	static const molt_ws_endpoint chat = { .on_open = joined,
-					       .on_message = said,
-					       .on_close = left,
-					       .save = save,
-					       .restore = restore };
+	static const molt_ws_endpoint chat =
+		MOLT_WS_ENDPOINT(.on_open = joined, .on_message = said, .on_close = left,
+				 .save = save, .restore = restore);
 	molt_server *s = molt_server_get(NULL);
 
 	molt_ws_bind(molt_routes(s), "/ws/{room}", &chat, NULL);

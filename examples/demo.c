@@ -109,7 +109,8 @@ static void bind_static(molt_group *g)
 
 int main(int argc, char **argv)
 {
-	static const molt_ws_endpoint ws = { .on_message = repeat, .save = save, .restore = restore };
+	static const molt_ws_endpoint ws = MOLT_WS_ENDPOINT(.on_message = repeat, .save = save,
+							    .restore = restore);
 	molt_server *s;
 	molt_group *g;
 

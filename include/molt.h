@@ -27,6 +27,13 @@
  *              called after MOLT_ON_EXIT.
  *   parking    functions marked [parks] suspend the calling handler, never the
  *              event loop; other requests keep running.
+ *   structs    those that a program fills, or has filled, begin with their size: make
+ *              them with the macro of their name, MOLT_ROUTE_OPTS(.blocking = true),
+ *              or write .size = sizeof(...).  So they can grow: a program goes on to
+ *              work with a newer library, whose new members have their defaults for it.
+ *              A size that nobody has set is -EINVAL or -E2BIG; a member that is set and
+ *              that an older library does not know is -E2BIG.  Results are filled up to
+ *              the size.  The sentence is molt_server_error(), or logged.
  *   memory     out of memory ends the program with a message: sizes that come
  *              from the network are limited before anything is allocated.
  */
@@ -67,6 +74,14 @@ typedef int64_t molt_time;
 enum { MOLT_MS = 1, MOLT_SECOND = 1000, MOLT_MINUTE = 60000 };
 enum { MOLT_FOREVER = -1 };
 
+/* For the macros below.  In C they may stand wherever a value may, and behind an '&'. */
+#ifdef __cplusplus
+#define MOLT_SIZED(type, ...) type { .size = sizeof(type), __VA_ARGS__ }
+#else
+#define MOLT_SIZED(type, ...) (type) { .size = sizeof(type), __VA_ARGS__ }
+#endif
+
+/* By value; it never changes, and has no size of its own. */
 typedef struct molt_str {
 	const char *ptr;
 	size_t len;
@@ -86,6 +101,7 @@ MOLT_API molt_server *molt_server_get(const char *name);
 
 /* Zero means the default written here; MOLT_FOREVER means no limit of time. */
 typedef struct molt_server_opts {
+	size_t size;
 	int workers;	   /* event loops of the process (the largest that any server
 			      asks for that is set up before the first one starts); 0,
 			      when none asks: as many as the CPUs that the process may
@@ -133,7 +149,6 @@ typedef struct molt_server_opts {
 				    answer go on without it: small and cheap      */
 	int tls_key_limit;	 /* records of TLS 1.3 that are sent with one key, 16 to
 				    16777216; 0: 8388608 (RFC 8446 section 5.5)   */
-	/* New members come below; see molt_server_configure_sized(). */
 	size_t memory_budget;	 /* bytes of the whole process for what clients make it
 				    keep (the least that any server asks for); 0: half of
 				    what the process may use; doc/http.md            */
@@ -144,24 +159,18 @@ typedef struct molt_server_opts {
 				    molt_server_start(): -EINVAL for an unknown one, -EPERM
 				    where this process may not give a file to them */
 } molt_server_opts;
+#define MOLT_SERVER_OPTS(...) MOLT_SIZED(molt_server_opts, __VA_ARGS__)
 
-/* Replaces every option; zero members mean their defaults.  -EINVAL for a value
- * out of range, -EBUSY once started. */
+/* Replaces every option; zero members mean their defaults, o NULL all of them.  -EINVAL
+ * for a value out of range, -EBUSY once started. */
 MOLT_API int molt_server_configure(molt_server *s, const molt_server_opts *o);
-/* The same with the size of *o in bytes, which the macro fills in: a program that was
- * compiled when the struct had fewer members goes on to work with a newer library, and
- * the members that it does not know have their defaults.  The plain function (of a program
- * from before the macro, by dlsym(), of another language) has the members up to
- * tls_key_limit.  -EINVAL for a size that is less, or for members that this library does
- * not know and that are not zero. */
-MOLT_API int molt_server_configure_sized(molt_server *s, const molt_server_opts *o, size_t size);
-#define molt_server_configure(s, o) \
-	molt_server_configure_sized((s), (o), sizeof(molt_server_opts))
 
 typedef struct molt_listen_opts {
-	const char *cert, *key; /* PEM paths; both or neither; both: HTTPS      */
+	size_t size;
 	int backlog;		/* 0: net.core.somaxconn                        */
+	const char *cert, *key; /* PEM paths; both or neither; both: HTTPS      */
 } molt_listen_opts;
+#define MOLT_LISTEN_OPTS(...) MOLT_SIZED(molt_listen_opts, __VA_ARGS__)
 
 /* Adds a listener: ":8080", "127.0.0.1:80", "[::1]:80", ":0" (any free port),
  * "unix:/run/a.sock", "systemd:NAME" (a socket that the service manager passes,
@@ -288,12 +297,15 @@ MOLT_API int molt_shutdown(void);
 MOLT_API int molt_wait(void);
 
 typedef struct molt_process_info {
+	size_t size;
 	int pid, parent_generation_pid; /* 0: first generation                 */
 	unsigned generation;		/* 1, 2, 3 ...                         */
 	bool draining;
 	size_t connections, requests; /* now open / in progress                */
 } molt_process_info;
-MOLT_API void molt_process_get(molt_process_info *out); /* [any] */
+#define MOLT_PROCESS_INFO(...) MOLT_SIZED(molt_process_info, __VA_ARGS__)
+/* out->size is set before: molt_process_info i = MOLT_PROCESS_INFO();  0, -EINVAL.  [any] */
+MOLT_API int molt_process_get(molt_process_info *out);
 
 enum molt_event {
 	MOLT_ON_READY,	 /* this process serves now                              */
@@ -360,6 +372,7 @@ MOLT_API int molt_state_refuse(const char *key, const char *why);
 MOLT_API int molt_bind(molt_group *g, const char *pattern, molt_handler *h, void *arg);
 
 typedef struct molt_route_opts {
+	size_t size;
 	bool blocking;	    /* run on a pool thread: plain blocking calls are fine */
 	size_t stack_size;  /* 0: the server's; 16 KiB to 64 MiB                 */
 	size_t max_body;    /* 0: the server's                                   */
@@ -368,6 +381,7 @@ typedef struct molt_route_opts {
 	molt_time timeout;  /* writes fail with -ETIMEDOUT after it, and the client gets
 			       503, or a cut answer when it has begun; 0: none */
 } molt_route_opts;
+#define MOLT_ROUTE_OPTS(...) MOLT_SIZED(molt_route_opts, __VA_ARGS__)
 MOLT_API int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *arg,
 			    const molt_route_opts *o);
 
@@ -394,10 +408,12 @@ MOLT_API int molt_group_on_status(molt_group *g, int status, molt_handler *h);
 MOLT_API void molt_next(molt_req *r);
 
 typedef struct molt_static_opts {
+	size_t size;
 	const char *index; /* comma list; NULL: "index.html,index.htm"           */
 	bool list;	   /* directory listings; off: 403                       */
 	molt_time max_age; /* Cache-Control; 0: no field                         */
 } molt_static_opts;
+#define MOLT_STATIC_OPTS(...) MOLT_SIZED(molt_static_opts, __VA_ARGS__)
 /* Serves the files below dir at prefix: GET and HEAD, index files, one or more
  * byte ranges, ETag and Last-Modified with 304 and 412, content types, never
  * anything outside dir (a symbolic link that leads out is refused), no dot
@@ -432,12 +448,14 @@ MOLT_API molt_str molt_req_query_str(const molt_req *r, const char *name);
 MOLT_API const char *molt_req_form(molt_req *r, const char *name);
 MOLT_API molt_str molt_req_form_str(molt_req *r, const char *name);
 typedef struct molt_file {
+	size_t size;
 	const char *name;     /* base name only; ""    */
 	const char *type;     /* Content-Type or ""    */
 	molt_str data;	      /* not copied; a NUL follows it */
 } molt_file;
-/* A file of a multipart form, the first one; borrowed, for as long as r.  -ENOENT when there
- * is none.  [parks] */
+#define MOLT_FILE(...) MOLT_SIZED(molt_file, __VA_ARGS__)
+/* A file of a multipart form, the first one; borrowed, for as long as r.  out->size is set
+ * before: molt_file f = MOLT_FILE();  -ENOENT when there is none.  [parks] */
 MOLT_API int molt_req_file(molt_req *r, const char *name, molt_file *out);
 /* A field of the head, any case; fields that were sent several times come
  * joined with ", " (Cookie with "; ").  NULL.  RFC 9110 section 5.3. */
@@ -525,10 +543,12 @@ MOLT_API int molt_res_length(molt_req *r, size_t n);
 MOLT_API int molt_res_flush(molt_req *r);
 
 typedef struct molt_cookie {
+	size_t size;
 	const char *name, *value, *path, *domain, *same_site; /* "Lax", "Strict", "None" */
-	molt_time max_age; /* 0: session; <0: delete it now */
 	bool secure, http_only;
+	molt_time max_age; /* 0: session; <0: delete it now */
 } molt_cookie;
+#define MOLT_COOKIE(...) MOLT_SIZED(molt_cookie, __VA_ARGS__)
 /* RFC 6265 section 4.1.  -EINVAL for what browsers would drop or misread: bytes
  * that do not belong, over 4096 bytes, SameSite=None or __Secure- without secure,
  * __Host- without secure and path "/" or with a domain. */
@@ -576,9 +596,11 @@ MOLT_API int molt_sse_send(molt_req *r, const char *event, const char *id, const
 
 enum molt_ws_type { MOLT_WS_TEXT = 1, MOLT_WS_BINARY = 2 };
 typedef struct molt_ws_msg {
+	size_t size;
 	enum molt_ws_type type;
 	molt_str data; /* borrowed: until the callback returns, or the next molt_ws_recv() */
 } molt_ws_msg;
+#define MOLT_WS_MSG(...) MOLT_SIZED(molt_ws_msg, __VA_ARGS__)
 
 /* on_close() with it: the socket lives on in the next generation. */
 enum { MOLT_WS_MOVED = 0 };
@@ -598,6 +620,7 @@ enum { MOLT_WS_MOVED = 0 };
  * endpoint the next generation lacks (server and pattern must be the same), is closed
  * with 1012 instead. */
 typedef struct molt_ws_endpoint {
+	size_t size;
 	int (*on_open)(molt_ws *w, molt_req *r);
 	void (*on_message)(molt_ws *w, const molt_ws_msg *m);
 	void (*on_close)(molt_ws *w, int code);
@@ -605,6 +628,7 @@ typedef struct molt_ws_endpoint {
 	int (*restore)(molt_ws *w, const void *buf, size_t len);
 	const char *subprotocol; /* named to clients that offer it; NULL: none */
 } molt_ws_endpoint;
+#define MOLT_WS_ENDPOINT(...) MOLT_SIZED(molt_ws_endpoint, __VA_ARGS__)
 /* Binds an endpoint, like molt_bind() with GET; middleware runs for its handshake.
  * The pattern has no other method. */
 MOLT_API int molt_ws_bind(molt_group *g, const char *pattern, const molt_ws_endpoint *e,
@@ -632,7 +656,7 @@ MOLT_API int molt_ws_code(const molt_ws *w); /* the close code; 0: open */
  * the handler returns, with 1012 by a restart.  subprotocol as above.  [parks] */
 MOLT_API molt_ws *molt_ws_accept(molt_req *r, const char *subprotocol);
 /* 1: a message; 0: closed, see molt_ws_code(); -ETIMEDOUT; -EPERM in the movable
- * form.  [parks] */
+ * form.  m->size is set before: molt_ws_msg m = MOLT_WS_MSG();  [parks] */
 MOLT_API int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout);
 
 /* ---- requests that wait without a stack ------------------------------ */
@@ -689,6 +713,7 @@ MOLT_API int molt_continue_on(molt_req *r, const char *name, const char *topic, 
 
 /* Inside a step, borrowed: the state it was given ("" and 0 when none). */
 MOLT_API const void *molt_req_state(const molt_req *r, size_t *len);
+/* The library makes it, and later members come at its end: it needs no size. */
 typedef struct molt_news {
 	const char *topic, *event, *id; /* as published; "" */
 	molt_str data;

@@ -39,7 +39,7 @@ static int bind_all(molt_group *g)
 		{ "POST /reopen", mo_admin_on_reopen },
 		{ "POST /upgrade", mo_admin_on_upgrade },
 	};
-	molt_route_opts opts = { .stack_size = STACK_SIZE, .max_body = 64 * 1024 };
+	molt_route_opts opts = MOLT_ROUTE_OPTS(.stack_size = STACK_SIZE, .max_body = 64 * 1024);
 	int err = 0;
 
 	for (size_t i = 0; !err && i < MO_COUNTOF(routes); i++)

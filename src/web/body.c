@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/sized.h"
 #include "base/str.h"
 #include "http/memory.h"
 #include "rt/park.h"
@@ -384,15 +385,17 @@ const char *molt_req_form(molt_req *r, const char *name)
 int molt_req_file(molt_req *r, const char *name, molt_file *out)
 {
 	const mo_part *part;
+	molt_file file;
+	int err = MO_SIZED_CHECK(molt_file, out, NULL);
 
+	if (err < 0)
+		return err;
 	if (!name)
 		return -ENOENT;
 	read_form(r);
 	part = part_find(mo_web_of(r), name, true);
 	if (!part)
 		return -ENOENT;
-	*out = (molt_file){ .name = part->filename.ptr,
-			    .type = part->type.ptr,
-			    .data = part->data };
-	return 0;
+	file = MOLT_FILE(.name = part->filename.ptr, .type = part->type.ptr, .data = part->data);
+	return MO_SIZED_OUT(molt_file, out, &file, NULL);
 }

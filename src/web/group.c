@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sized.h"
 #include "base/str.h"
 #include "web/pattern.h"
 
@@ -86,14 +87,6 @@ static int check_new(molt_group *g)
 	return mo_server_check_new(g->server);
 }
 
-/* Remembers what the router or the pattern said; frees why. */
-static int fail_why(molt_group *g, int err, char *why)
-{
-	mo_server_fail(g->server, err, "%s", why);
-	free(why);
-	return err;
-}
-
 /* ---- groups ---- */
 
 static int check_prefix(molt_group *parent, const char *prefix)
@@ -104,9 +97,9 @@ static int check_prefix(molt_group *parent, const char *prefix)
 	int err;
 
 	if (!prefix || prefix[0] != '/')
-		return fail_why(parent, -EINVAL,
-				mo_fmt("group prefix \"%s\" does not begin with '/'",
-				       prefix ? prefix : ""));
+		return mo_server_fail_why(parent->server, -EINVAL,
+					  mo_fmt("group prefix \"%s\" does not begin with '/'",
+						 prefix ? prefix : ""));
 	mo_arena_init(&scratch, NULL);
 	err = mo_pattern_parse(&scratch, parent->prefix, prefix, &p, &why);
 	if (!err && p.segments[p.nsegments - 1].kind == MO_SEG_REST) {
@@ -114,7 +107,7 @@ static int check_prefix(molt_group *parent, const char *prefix)
 		why = mo_fmt("group prefix \"%s\" takes the rest of the path", prefix);
 	}
 	mo_arena_fini(&scratch);
-	return err ? fail_why(parent, err, why) : 0;
+	return err ? mo_server_fail_why(parent->server, err, why) : 0;
 }
 
 molt_group *molt_group_new(molt_group *parent, const char *prefix)
@@ -175,17 +168,29 @@ int molt_group_on_status(molt_group *g, int status, molt_handler *h)
 
 /* ---- routes ---- */
 
-static int check_opts(const molt_route_opts *o)
+/* Into known, which has the defaults when o is NULL. */
+static int read_opts(molt_group *g, const char *pattern, const molt_route_opts *o,
+		     molt_route_opts *known)
 {
-	if (o->stack_size && (o->stack_size < MIN_STACK || o->stack_size > MAX_STACK))
-		return -EINVAL;
-	return o->timeout < 0 && o->timeout != MOLT_FOREVER ? -EINVAL : 0;
+	char *why = NULL;
+	int err = MO_SIZED_IN(molt_route_opts, known, o, &why);
+	size_t stack = known->stack_size;
+
+	if (err < 0)
+		return mo_server_fail_why(g->server, err, why);
+	if ((stack && (stack < MIN_STACK || stack > MAX_STACK)) ||
+	    (known->timeout < 0 && known->timeout != MOLT_FOREVER))
+		return mo_server_fail(g->server, -EINVAL,
+				      "pattern \"%s\": stack_size or timeout out of range",
+				      pattern);
+	return 0;
 }
 
 static int bind_route(molt_group *g, const char *pattern, molt_handler *h, void *arg,
 		      const molt_route_opts *o, const struct mo_ws_route *ws)
 {
 	int err = check_new(g);
+	molt_route_opts known;
 	mo_route *route;
 	char *why = NULL;
 
@@ -194,16 +199,13 @@ static int bind_route(molt_group *g, const char *pattern, molt_handler *h, void 
 	if (!pattern || !h)
 		return mo_server_fail(g->server, -EINVAL, "pattern \"%s\" without a handler",
 				      pattern ? pattern : "");
-	if (o && check_opts(o))
-		return mo_server_fail(g->server, -EINVAL,
-				      "pattern \"%s\": stack_size or timeout out of range",
-				      pattern);
+	err = read_opts(g, pattern, o, &known);
+	if (err < 0)
+		return err;
 	route = mo_arena_alloc(mo_group_arena(g), sizeof(*route));
-	*route = (mo_route){ .group = g, .handler = h, .arg = arg, .ws = ws };
-	if (o)
-		route->opts = *o;
+	*route = (mo_route){ .group = g, .handler = h, .arg = arg, .opts = known, .ws = ws };
 	err = mo_router_add(g->server->router, g->prefix, pattern, route, &why);
-	return err ? fail_why(g, err, why) : 0;
+	return err ? mo_server_fail_why(g->server, err, why) : 0;
 }
 
 int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h, void *arg,
@@ -265,7 +267,7 @@ int mo_groups_compile(molt_server *s)
 		int err = mo_router_add(root->by_path, g->prefix, "/{...}", g, &why);
 
 		if (err && err != -EEXIST)
-			return fail_why(g, err, why);
+			return mo_server_fail_why(g->server, err, why);
 		free(why);
 		compile_chain(&root->arena, g);
 	}

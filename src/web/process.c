@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sized.h"
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/pidfd.h"
@@ -434,8 +435,9 @@ char *molt_receipt(void)
 	return text;
 }
 
-void molt_process_get(molt_process_info *out)
+int molt_process_get(molt_process_info *out)
 {
+	molt_process_info found;
 	mo_gen_info info;
 	mo_gen_load now;
 
@@ -443,13 +445,13 @@ void molt_process_get(molt_process_info *out)
 	now = load();
 	mo_servers_unlock();
 	mo_control_info(&info);
-	*out = (molt_process_info){ .pid = (int)getpid(),
-				    .parent_generation_pid = info.predecessor_pid,
-				    .generation = info.generation,
-				    .draining = info.state == MO_GEN_DRAINING ||
-						info.state == MO_GEN_STOPPING,
-				    .connections = now.connections,
-				    .requests = now.requests };
+	found = MOLT_PROCESS_INFO(.pid = (int)getpid(),
+				  .parent_generation_pid = info.predecessor_pid,
+				  .generation = info.generation,
+				  .draining = info.state == MO_GEN_DRAINING ||
+					      info.state == MO_GEN_STOPPING,
+				  .connections = now.connections, .requests = now.requests);
+	return MO_SIZED_OUT(molt_process_info, out, &found, NULL);
 }
 
 const char *molt_version(void)

@@ -1,5 +1,6 @@
 /* Set-Cookie (RFC 6265 section 4.1).  A cookie that a browser would drop or read
  * as something else is refused here, where the program can see it. */
+#include "base/sized.h"
 #include "web/request.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static bool keeps_promises(const molt_cookie *c)
 
 static bool is_good(const molt_cookie *c)
 {
-	return c && c->name && mo_is_token(c->name) && (!c->value || is_cookie_value(c->value)) &&
+	return c->name && mo_is_token(c->name) && (!c->value || is_cookie_value(c->value)) &&
 	       (!c->path || is_path(c->path)) && (!c->domain || is_domain(c->domain)) &&
 	       (!c->same_site || is_same_site(c->same_site)) && keeps_promises(c);
 }
@@ -91,13 +92,18 @@ static void put_cookie(mo_buf *b, const molt_cookie *c)
 
 int molt_res_cookie(molt_req *r, const molt_cookie *c)
 {
+	molt_cookie known;
 	mo_buf b = { 0 };
-	int err = -EINVAL;
+	int err;
 
 	(void)mo_web_of(r);
-	if (!is_good(c))
+	err = MO_SIZED_IN(molt_cookie, &known, c, NULL);
+	if (err < 0)
+		return err;
+	if (!is_good(&known))
 		return -EINVAL;
-	put_cookie(&b, c);
+	put_cookie(&b, &known);
+	err = -EINVAL;
 	if (b.len <= MAX_COOKIE)
 		err = molt_res_header_add(r, "Set-Cookie", mo_buf_cstr(&b));
 	mo_buf_free(&b);

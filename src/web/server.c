@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sized.h"
 #include "net/addr.h"
 #include "web/config.h"
 #include "web/server_start.h"
@@ -135,6 +136,13 @@ int mo_server_fail(molt_server *s, int code, const char *fmt, ...)
 	return code;
 }
 
+int mo_server_fail_why(molt_server *s, int code, char *why)
+{
+	mo_server_fail(s, code, "%s", why);
+	free(why);
+	return code;
+}
+
 const char *molt_server_error(molt_server *s)
 {
 	MO_MAGIC_OK(s, MO_SERVER_MAGIC);
@@ -212,38 +220,16 @@ static int configure(molt_server *s, const molt_server_opts *o)
 	return rc;
 }
 
-#undef molt_server_configure
-
-/* What the struct was when programs did not say its size. */
-#define FIRST_SIZE offsetof(molt_server_opts, memory_budget)
-
-static bool all_zero(const char *p, size_t n)
-{
-	while (n > 0 && *p == 0)
-		p++, n--;
-	return n == 0;
-}
-
 int molt_server_configure(molt_server *s, const molt_server_opts *o)
 {
-	return molt_server_configure_sized(s, o, FIRST_SIZE);
-}
-
-/* A program may know fewer members than this library, or more. */
-int molt_server_configure_sized(molt_server *s, const molt_server_opts *o, size_t size)
-{
-	molt_server_opts known = { 0 };
-	size_t both = size < sizeof(known) ? size : sizeof(known);
+	molt_server_opts known;
+	char *why = NULL;
 	int rc = mo_server_check_new(s);
 
 	if (rc < 0)
 		return rc;
-	if (size < FIRST_SIZE || !all_zero((const char *)o + both, size - both))
-		return mo_server_fail(s, -EINVAL,
-				      "molt_server_configure() was given options that this library "
-				      "does not know: the program was built for another one");
-	memcpy(&known, o, both);
-	return configure(s, &known);
+	rc = MO_SIZED_IN(molt_server_opts, &known, o, &why);
+	return rc < 0 ? mo_server_fail_why(s, rc, why) : configure(s, &known);
 }
 
 int molt_server_set_graceful(molt_server *s, bool on)
@@ -301,11 +287,16 @@ int mo_server_add_endpoint(molt_server *s, const char *text, const molt_listen_o
 
 int molt_server_listen(molt_server *s, const char *addr, const molt_listen_opts *o)
 {
+	molt_listen_opts known;
+	char *why = NULL;
 	int rc = mo_server_check_new(s);
 
-	if (rc == 0 && !addr)
-		rc = mo_server_fail(s, -EINVAL, "molt_server_listen: no address");
-	return rc < 0 ? rc : mo_server_add_endpoint(s, addr, o);
+	if (rc < 0)
+		return rc;
+	if (!addr)
+		return mo_server_fail(s, -EINVAL, "molt_server_listen: no address");
+	rc = MO_SIZED_IN(molt_listen_opts, &known, o, &why);
+	return rc < 0 ? mo_server_fail_why(s, rc, why) : mo_server_add_endpoint(s, addr, &known);
 }
 
 int molt_server_set_port(molt_server *s, int port)

@@ -52,6 +52,8 @@ struct molt_server {
 
 /* Remembers the first failure; returns code.  The sentence is formatted. */
 int mo_server_fail(molt_server *s, int code, const char *fmt, ...) MOLT_PRINTF(3, 4);
+/* The same with a sentence that somebody else has made; why is freed. */
+int mo_server_fail_why(molt_server *s, int code, char *why);
 /* -EBUSY (and remembered) when s has been started. */
 int mo_server_check_new(molt_server *s);
 

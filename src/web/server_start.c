@@ -259,8 +259,8 @@ static int prepare_routes(molt_server *s)
 
 	if (s->set.server_root)
 		rc = molt_static(s->root, "/", s->set.server_root,
-				 &(molt_static_opts){ .index = s->set.index_files,
-						      .list = s->set.index_folder });
+				 &MOLT_STATIC_OPTS(.index = s->set.index_files,
+						   .list = s->set.index_folder));
 	if (rc == 0)
 		rc = mo_admin_mount(s);
 	if (rc == 0)

@@ -23,6 +23,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sized.h"
 #include "base/str.h"
 #include "rt/loop.h"
 #include "rt/pool.h"
@@ -263,11 +264,12 @@ static int check_directory(const char *dir)
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
-/* Checks the arguments; remembers the first that is wrong. */
+/* Checks the arguments, o into known; remembers the first that is wrong. */
 static int check_arguments(molt_group *g, const char *prefix, const char *dir,
-			   const molt_static_opts *o)
+			   const molt_static_opts *o, molt_static_opts *known)
 {
 	molt_server *s;
+	char *why = NULL;
 	int rc;
 
 	if (!g)
@@ -284,31 +286,32 @@ static int check_arguments(molt_group *g, const char *prefix, const char *dir,
 	if (rc < 0)
 		return mo_server_fail(s, rc, "molt_static: directory %s: %s", dir,
 				      molt_strerror(rc));
-	if (o && o->max_age < 0)
+	rc = MO_SIZED_IN(molt_static_opts, known, o, &why);
+	if (rc < 0)
+		return mo_server_fail_why(s, rc, why);
+	if (known->max_age < 0)
 		return mo_server_fail(s, -EINVAL, "molt_static: max_age of %s is negative", prefix);
 	return 0;
 }
 
 int molt_static(molt_group *g, const char *prefix, const char *dir, const molt_static_opts *o)
 {
-	static const molt_static_opts defaults;
-	int rc = check_arguments(g, prefix, dir, o);
+	molt_static_opts known;
+	int rc = check_arguments(g, prefix, dir, o, &known);
 	static_root *root;
 	char *pattern;
 	size_t n;
 
 	if (rc < 0)
 		return rc;
-	if (!o)
-		o = &defaults;
 	root = mo_arena_zalloc(mo_group_arena(g), sizeof(*root));
 	root->dir = absolute(mo_group_arena(g), dir);
-	root->list = o->list;
-	root->max_age = o->max_age;
-	if (read_index(mo_group_arena(g), o->index ? o->index : DEFAULT_INDEX, root) < 0)
+	root->list = known.list;
+	root->max_age = known.max_age;
+	if (read_index(mo_group_arena(g), known.index ? known.index : DEFAULT_INDEX, root) < 0)
 		return mo_server_fail(g->server, -EINVAL,
 				      "molt_static: index \"%s\" has a '/' or over %d names",
-				      o->index, MAX_INDEX);
+				      known.index, MAX_INDEX);
 	n = strlen(prefix);
 	while (n > 0 && prefix[n - 1] == '/')
 		n--;

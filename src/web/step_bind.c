@@ -1,6 +1,7 @@
 /* Named steps of a server: bound before the start, read-only afterwards. */
 #include <errno.h>
 
+#include "base/sized.h"
 #include "base/str.h"
 #include "web/step.h"
 
@@ -31,10 +32,15 @@ int molt_step_bind_opts(molt_server *s, const char *name, molt_handler *h, void 
 			const molt_route_opts *o)
 {
 	int err = mo_server_check_new(s);
+	molt_route_opts known;
 	mo_bound_step *b;
+	char *why = NULL;
 
 	if (err < 0)
 		return err;
+	err = MO_SIZED_IN(molt_route_opts, &known, o, &why);
+	if (err < 0)
+		return mo_server_fail_why(s, err, why);
 	if (!name || !good_name(name) || !h)
 		return mo_server_fail(s, -EINVAL,
 				      "a step has a function, and a name of 1 to %u printable "
@@ -47,10 +53,8 @@ int molt_step_bind_opts(molt_server *s, const char *name, molt_handler *h, void 
 	b->label = mo_arena_fmt(mo_group_arena(s->root), "step %s", name);
 	b->route.handler = h;
 	b->route.arg = arg;
-	if (o) {
-		b->route.opts.blocking = o->blocking;
-		b->route.opts.stack_size = o->stack_size;
-	}
+	b->route.opts.blocking = known.blocking;
+	b->route.opts.stack_size = known.stack_size;
 	b->next = s->steps;
 	s->steps = b;
 	return 0;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sized.h"
 #include "gen/control.h"
 #include "base/str.h"
 #include "http/conn_internal.h"
@@ -42,7 +43,7 @@ static void end(molt_ws *w)
 
 static void give_message(molt_ws *w, int type, molt_str data)
 {
-	molt_ws_msg m = { .type = (enum molt_ws_type)type, .data = data };
+	molt_ws_msg m = MOLT_WS_MSG(.type = (enum molt_ws_type)type, .data = data);
 
 	if (w->route->calls.on_message)
 		w->route->calls.on_message(w, &m);
@@ -272,7 +273,9 @@ static char *with_method(molt_group *g, const char *pattern)
 
 int molt_ws_bind(molt_group *g, const char *pattern, const molt_ws_endpoint *e, void *arg)
 {
+	molt_ws_endpoint known;
 	mo_ws_route *route;
+	char *why = NULL;
 	int err;
 
 	if (!g || !pattern || !e)
@@ -280,12 +283,15 @@ int molt_ws_bind(molt_group *g, const char *pattern, const molt_ws_endpoint *e, 
 	err = mo_server_check_new(g->server);
 	if (err < 0)
 		return err;
+	err = MO_SIZED_IN(molt_ws_endpoint, &known, e, &why);
+	if (err < 0)
+		return mo_server_fail_why(g->server, err, why);
 	route = mo_arena_zalloc(mo_group_arena(g), sizeof(*route));
-	route->calls = *e;
+	route->calls = known;
 	route->arg = arg;
-	if (e->subprotocol)
-		route->calls.subprotocol =
-			mo_arena_strndup(mo_group_arena(g), e->subprotocol, strlen(e->subprotocol));
+	if (known.subprotocol)
+		route->calls.subprotocol = mo_arena_strndup(mo_group_arena(g), known.subprotocol,
+							    strlen(known.subprotocol));
 	pattern = with_method(g, pattern);
 	route->key = mo_arena_fmt(mo_group_arena(g), "%s %s", g->prefix, pattern);
 	err = mo_group_bind_ws(g, pattern, open_endpoint, arg, route);

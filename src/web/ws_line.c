@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/sized.h"
 #include "rt/pool.h"
 #include "web/request.h"
 #include "web/ws.h"
@@ -26,7 +27,7 @@ molt_ws *molt_ws_accept(molt_req *r, const char *subprotocol)
 
 struct receiving {
 	molt_ws *w;
-	molt_ws_msg *m;
+	molt_ws_msg m;
 	molt_time timeout;
 	int result;
 };
@@ -37,11 +38,11 @@ static void receive_on_loop(void *arg)
 	int type;
 
 	for (;;) {
-		int rc = mo_ws_next(c->w->s, &type, &c->m->data);
+		int rc = mo_ws_next(c->w->s, &type, &c->m.data);
 
 		c->result = rc > 0;
 		if (rc > 0)
-			c->m->type = (enum molt_ws_type)type;
+			c->m.type = (enum molt_ws_type)type;
 		if (rc != 0)
 			return;
 		c->result = mo_web_ws_wait(c->w, c->timeout);
@@ -52,11 +53,16 @@ static void receive_on_loop(void *arg)
 
 int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout)
 {
-	struct receiving c = { .w = w, .m = m, .timeout = timeout };
+	struct receiving c = { .w = w, .timeout = timeout };
+	int err = MO_SIZED_CHECK(molt_ws_msg, m, NULL);
 
 	MO_MAGIC_OK(w, MO_WEB_WS_MAGIC);
+	if (err < 0)
+		return err;
 	if (w->route)
 		return -EPERM;
 	mo_on_loop(receive_on_loop, &c);
+	if (c.result == 1)
+		MO_SIZED_OUT(molt_ws_msg, m, &c.m, NULL);
 	return c.result;
 }

@@ -82,7 +82,7 @@ static void ignore(molt_req *r)
 
 static void id(molt_req *r)
 {
-	molt_process_info info;
+	molt_process_info info = MOLT_PROCESS_INFO();
 	int ms = app_number(r, "ms", 0);
 
 	app_hold_sleep(app_hold(r));
@@ -127,7 +127,7 @@ static void form(molt_req *r)
 
 static void upload(molt_req *r)
 {
-	molt_file f;
+	molt_file f = MOLT_FILE();
 	int err = molt_req_file(r, "file", &f);
 
 	if (err) {
@@ -282,8 +282,8 @@ static void groups(molt_group *g)
 void app_http_routes(molt_server *s)
 {
 	molt_group *g = molt_routes(s);
-	molt_route_opts small = { .max_body = 1000 };
-	molt_route_opts streamed = { .stream_body = true };
+	molt_route_opts small = MOLT_ROUTE_OPTS(.max_body = 1000);
+	molt_route_opts streamed = MOLT_ROUTE_OPTS(.stream_body = true);
 
 	molt_bind(g, "/id", id, NULL);
 	molt_bind(g, "/show", show, NULL);

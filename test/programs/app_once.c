@@ -83,5 +83,5 @@ static void once(molt_req *r)
 void app_once_routes(molt_server *s)
 {
 	molt_bind_opts(molt_routes(s), "POST /once", once, NULL,
-		       &(molt_route_opts){ .stream_body = true });
+		       &MOLT_ROUTE_OPTS(.stream_body = true));
 }

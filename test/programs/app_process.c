@@ -19,7 +19,7 @@ static void pid(molt_req *r)
 
 static void info(molt_req *r)
 {
-	molt_process_info i;
+	molt_process_info i = MOLT_PROCESS_INFO();
 
 	molt_process_get(&i);
 	molt_res_header(r, "Content-Type", "application/json");

@@ -339,7 +339,7 @@ static void ws(molt_req *r)
 static void ws_step(molt_req *r)
 {
 	molt_ws *w = molt_ws_accept(r, NULL);
-	molt_ws_msg m;
+	molt_ws_msg m = MOLT_WS_MSG();
 
 	while (w && molt_ws_recv(w, &m, MOLT_FOREVER) == 1)
 		molt_ws_send(w, m.type, m.data.ptr, m.data.len);
@@ -368,7 +368,8 @@ static void unread(molt_req *r)
 void app_step_routes(molt_server *s)
 {
 	molt_group *g = molt_routes(s), *lost_group = molt_group_new(g, "/step/lost");
-	molt_route_opts pool = { .blocking = true }, streamed = { .stream_body = true };
+	molt_route_opts pool = MOLT_ROUTE_OPTS(.blocking = true),
+			streamed = MOLT_ROUTE_OPTS(.stream_body = true);
 
 	molt_bind(g, "/step/pids", pids, NULL);
 	molt_bind(g, "/step/zero", zero, NULL);

@@ -141,7 +141,7 @@ void app_wait_routes(molt_server *s)
 	molt_bind(g, "/stream", stream, NULL);
 	molt_bind(g, "/pour", pour, NULL);
 	molt_bind(g, "/block", block, NULL);
-	molt_bind_opts(g, "/blocking", blocking, NULL, &(molt_route_opts){ .blocking = true });
+	molt_bind_opts(g, "/blocking", blocking, NULL, &MOLT_ROUTE_OPTS(.blocking = true));
 	molt_bind(g, "/hog", hog, NULL);
 	molt_bind(g, "/wait-fd", wait_fd, NULL);
 	molt_bind(g, "/until-gone", until_gone, NULL);

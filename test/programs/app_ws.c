@@ -157,7 +157,7 @@ static void echo_message(molt_ws *w, const molt_ws_msg *m)
 static void line(molt_req *r)
 {
 	molt_ws *w = molt_ws_accept(r, "chat");
-	molt_ws_msg m;
+	molt_ws_msg m = MOLT_WS_MSG();
 
 	if (!w)
 		return;
@@ -207,19 +207,17 @@ static void publish(molt_req *r)
 
 void app_ws_routes(molt_server *s)
 {
-	static const molt_ws_endpoint count = { .on_open = count_open,
-						.on_message = count_message,
-						.on_close = count_close,
-						.save = count_save,
-						.restore = count_restore,
-						.subprotocol = "count" };
-	static const molt_ws_endpoint topic = { .on_open = topic_open,
-						.save = nothing_save,
-						.restore = nothing_restore };
-	static const molt_ws_endpoint stays = { .on_message = echo_message };
-	static const molt_ws_endpoint broken = { .on_message = echo_message,
-						 .save = failing_save,
-						 .restore = nothing_restore };
+	static const molt_ws_endpoint count =
+		MOLT_WS_ENDPOINT(.on_open = count_open, .on_message = count_message,
+				 .on_close = count_close, .save = count_save,
+				 .restore = count_restore, .subprotocol = "count");
+	static const molt_ws_endpoint topic =
+		MOLT_WS_ENDPOINT(.on_open = topic_open, .save = nothing_save,
+				 .restore = nothing_restore);
+	static const molt_ws_endpoint stays = MOLT_WS_ENDPOINT(.on_message = echo_message);
+	static const molt_ws_endpoint broken =
+		MOLT_WS_ENDPOINT(.on_message = echo_message, .save = failing_save,
+				 .restore = nothing_restore);
 	molt_group *g = molt_routes(s);
 
 	molt_ws_bind(g, "/ws/count", &count, NULL);

@@ -1,4 +1,4 @@
-/* molt_server_configure(): programs that were compiled with another molt.h. */
+/* Public structs that begin with their size: programs that were compiled with another molt.h. */
 #include "unit.h"
 
 #include <errno.h>
@@ -6,19 +6,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/sized.h"
+#include "web/group.h"
 #include "web/server.h"
 
-#define FIRST_SIZE offsetof(molt_server_opts, memory_budget)
+#define OLD_SIZE offsetof(molt_server_opts, memory_budget)
 
 /* A struct of size bytes right before memory that nobody may read. */
-static molt_server_opts *before_the_end(size_t size)
+static void *before_the_end(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_ptr_not_equal(p, MAP_FAILED);
 	assert_int_equal(mprotect(p + page, page, PROT_NONE), 0);
-	return (molt_server_opts *)(void *)(p + page - size);
+	memcpy(p + page - size, &size, sizeof(size));
+	return p + page - size;
 }
 
 static molt_server *fresh(void)
@@ -33,21 +36,23 @@ static molt_server *fresh(void)
 static void the_macro_passes_every_member(void **state)
 {
 	molt_server *s = fresh();
-	molt_server_opts o = { .tls_key_limit = 100, .memory_budget = 12345 };
+	molt_server_opts o = MOLT_SERVER_OPTS(.tls_key_limit = 100, .memory_budget = 12345);
 
 	assert_int_equal(molt_server_configure(s, &o), 0);
 	assert_int_equal(s->set.tls_key_limit, 100);
 	assert_int_equal(s->set.memory_budget, 12345);
+	assert_int_equal(molt_server_configure(s, NULL), 0);
+	assert_int_equal(s->set.memory_budget, 0);
 }
 
-static void a_program_from_before_the_size_is_read_up_to_its_end(void **state)
+static void a_program_that_knows_fewer_options_is_read_up_to_its_end(void **state)
 {
-	molt_server_opts *o = before_the_end(FIRST_SIZE);
+	molt_server_opts *o = before_the_end(OLD_SIZE);
 	molt_server *s = fresh();
 
 	o->max_connections = 7;
 	o->tls_key_limit = 200;
-	assert_int_equal((molt_server_configure)(s, o), 0);
+	assert_int_equal(molt_server_configure(s, o), 0);
 	assert_int_equal(s->set.max_connections, 7);
 	assert_int_equal(s->set.tls_key_limit, 200);
 	assert_int_equal(s->set.memory_budget, 0);
@@ -58,30 +63,97 @@ static void members_of_a_newer_header_may_be_there_when_they_are_zero(void **sta
 	struct {
 		molt_server_opts known;
 		long later;
-	} o = { .known = { .memory_budget = 1 << 20 } };
+	} o = { .known = { .size = sizeof(o), .memory_budget = 1 << 20 } };
 	molt_server *s = fresh();
 
-	assert_int_equal(molt_server_configure_sized(s, &o.known, sizeof(o)), 0);
+	assert_int_equal(molt_server_configure(s, &o.known), 0);
 	assert_int_equal(s->set.memory_budget, 1 << 20);
 	o.later = 1;
-	assert_int_equal(molt_server_configure_sized(s, &o.known, sizeof(o)), -EINVAL);
-	assert_non_null(strstr(molt_server_error(s), "does not know"));
+	assert_int_equal(molt_server_configure(s, &o.known), -E2BIG);
+	assert_non_null(strstr(molt_server_error(s), "built for a newer one"));
 }
 
-static void a_size_that_never_was_is_refused(void **state)
+static void is_refused(int err, molt_server *s, int wanted, const char *macro)
 {
-	molt_server_opts o = { 0 };
+	assert_int_equal(err, wanted);
+	assert_non_null(strstr(molt_server_error(s), macro));
+}
 
-	assert_int_equal(molt_server_configure_sized(fresh(), &o, FIRST_SIZE - 1), -EINVAL);
+/* Every call of set-up that takes one; nothing but the size is read. */
+static void all_refuse(size_t size, int wanted)
+{
+	molt_server *s[6];
+	void *p = before_the_end(sizeof(size));
+
+	memcpy(p, &size, sizeof(size));
+	for (int i = 0; i < 6; i++)
+		s[i] = fresh();
+	is_refused(molt_server_configure(s[0], p), s[0], wanted, "MOLT_SERVER_OPTS(");
+	is_refused(molt_server_listen(s[1], ":0", p), s[1], wanted, "MOLT_LISTEN_OPTS(");
+	is_refused(molt_bind_opts(molt_routes(s[2]), "/", (molt_handler *)abort, NULL, p), s[2],
+		   wanted, "MOLT_ROUTE_OPTS(");
+	is_refused(molt_step_bind_opts(s[3], "x", (molt_handler *)abort, NULL, p), s[3], wanted,
+		   "MOLT_ROUTE_OPTS(");
+	is_refused(molt_static(molt_routes(s[4]), "/", "/", p), s[4], wanted, "MOLT_STATIC_OPTS(");
+	is_refused(molt_ws_bind(molt_routes(s[5]), "/", p, NULL), s[5], wanted,
+		   "MOLT_WS_ENDPOINT(");
+}
+
+static void a_size_that_nobody_has_set_is_refused_with_what_to_do(void **state)
+{
+	all_refuse(0, -EINVAL);
+	all_refuse(sizeof(size_t), -EINVAL);
+	all_refuse(5000, -E2BIG);
+	all_refuse((size_t)0x5a5a5a5a5a5a5a5a, -E2BIG);
+}
+
+/* ---- results ---- */
+
+static char said[300];
+
+static void note(void *arg, enum molt_level l, const char *line)
+{
+	snprintf(said, sizeof(said), "%s", line);
+}
+
+static void results_are_filled_up_to_the_programs_size(void **state)
+{
+	size_t size = offsetof(molt_process_info, draining);
+	molt_process_info *older = before_the_end(size);
+	struct {
+		molt_process_info known;
+		long later;
+	} newer = { .known.size = sizeof(newer), .later = -1 };
+
+	assert_int_equal(molt_process_get(older), 0);
+	assert_int_equal(older->pid, getpid());
+	assert_int_equal(older->size, size);
+	assert_int_equal(molt_process_get(&newer.known), 0);
+	assert_int_equal(newer.known.pid, getpid());
+	assert_int_equal(newer.known.size, sizeof(newer));
+	assert_int_equal(newer.later, 0);
+}
+
+static void a_result_without_a_size_stays_as_it_was_and_is_logged(void **state)
+{
+	molt_process_info none = { .pid = -7 };
+
+	molt_log_set_sink(note, NULL);
+	assert_int_equal(molt_process_get(&none), -EINVAL);
+	molt_log_set_sink(NULL, NULL);
+	assert_int_equal(none.pid, -7);
+	assert_non_null(strstr(said, "MOLT_PROCESS_INFO("));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_macro_passes_every_member),
-		cmocka_unit_test(a_program_from_before_the_size_is_read_up_to_its_end),
+		cmocka_unit_test(a_program_that_knows_fewer_options_is_read_up_to_its_end),
 		cmocka_unit_test(members_of_a_newer_header_may_be_there_when_they_are_zero),
-		cmocka_unit_test(a_size_that_never_was_is_refused),
+		cmocka_unit_test(a_size_that_nobody_has_set_is_refused_with_what_to_do),
+		cmocka_unit_test(results_are_filled_up_to_the_programs_size),
+		cmocka_unit_test(a_result_without_a_size_stays_as_it_was_and_is_logged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,7 @@ static void is_all_v(molt_str s, size_t n)
 
 static void a_file_takes_its_body_once_however_often_it_is_asked_for(void **state)
 {
-	molt_file file;
+	molt_file file = MOLT_FILE();
 	molt_req *r;
 
 	add("f", FILE_HEAD, LARGE);
@@ -146,7 +146,7 @@ static void fields_take_their_body_once(void **state)
 
 static void a_body_of_unknown_length_is_kept_in_its_own_size(void **state)
 {
-	molt_file file;
+	molt_file file = MOLT_FILE();
 	molt_req *r;
 
 	add("f", FILE_HEAD, LARGE);
@@ -159,7 +159,7 @@ static void a_body_of_unknown_length_is_kept_in_its_own_size(void **state)
 static void many_tiny_parts_take_the_bytes_that_are_promised_for_each(void **state)
 {
 	char name[16];
-	molt_file file;
+	molt_file file = MOLT_FILE();
 	molt_req *r;
 
 	for (unsigned i = 0; i < MO_MAX_PARTS; i++) {
@@ -195,7 +195,7 @@ static void a_body_that_came_with_a_request_takes_its_size(void **state)
 static void both_are_whole(molt_str body)
 {
 	molt_req *r = &the.f->r;
-	molt_file file;
+	molt_file file = MOLT_FILE();
 	char piece[64];
 	size_t at = 0;
 	long got;

@@ -169,7 +169,7 @@ static void failures_are_remembered_and_null_groups_are_harmless(void **state)
 	assert_int_equal(molt_bind(molt_routes(s), "/x", hello, NULL), -EEXIST);
 	assert_int_equal(molt_group_on_status(molt_routes(s), 200, a), -EINVAL);
 	assert_int_equal(molt_bind_opts(molt_routes(s), "/y", hello, NULL,
-					&(molt_route_opts){ .stack_size = 100 }),
+					&MOLT_ROUTE_OPTS(.stack_size = 100)),
 			 -EINVAL);
 }
 
@@ -206,12 +206,12 @@ static void the_arg_of_the_bind_reaches_the_handler(void **state)
 static void limits_of_a_route_reach_the_protocol(void **state)
 {
 	molt_server *s = *state;
-	molt_route_opts o = { .stack_size = 1 << 20, .max_body = 5, .timeout = 1000 };
+	molt_route_opts o = MOLT_ROUTE_OPTS(.stack_size = 1 << 20, .max_body = 5, .timeout = 1000);
 	fake *f;
 
 	molt_bind_opts(molt_routes(s), "/limits", silent, NULL, &o);
 	molt_bind_opts(molt_routes(s), "/stream", silent, NULL,
-		       &(molt_route_opts){ .stream_body = true });
+		       &MOLT_ROUTE_OPTS(.stream_body = true));
 	f = fake_get(s, "/limits");
 	f->r.started = 77;
 	fake_run(f);
@@ -559,7 +559,7 @@ static void writes_after_the_timeout_fail_and_the_client_gets_503(void **state)
 	fake *f;
 
 	molt_bind_opts(molt_routes(s), "/slow", slow_writer, NULL,
-		       &(molt_route_opts){ .timeout = 1 });
+		       &MOLT_ROUTE_OPTS(.timeout = 1));
 	molt_bind(molt_routes(s), "/stream", slow_streamer, NULL);
 	f = fake_get(s, "/slow");
 	fake_run(f);
@@ -633,7 +633,7 @@ static void a_blocking_route_runs_on_a_pool_thread_with_the_same_calls(void **st
 
 	molt_group_use(molt_routes(s), pool_middleware);
 	molt_bind_opts(molt_routes(s), "POST /x/{id}", blocking_handler, NULL,
-		       &(molt_route_opts){ .blocking = true });
+		       &MOLT_ROUTE_OPTS(.blocking = true));
 	sem_init(&j.done, 0, 0);
 	j.f = fake_new(s, "POST", "/x/7?q=1");
 	fake_set_body(j.f, "text/plain", "body", 4);

@@ -126,7 +126,7 @@ static molt_server *with_loops(const char *name, int n)
 	molt_server *s = molt_server_get(name);
 
 	molt_server_set_port(s, 0);
-	assert_int_equal(molt_server_configure(s, &(molt_server_opts){ .workers = n }), 0);
+	assert_int_equal(molt_server_configure(s, &MOLT_SERVER_OPTS(.workers = n)), 0);
 	return s;
 }
 

@@ -418,7 +418,7 @@ static void an_urlencoded_form_gives_its_fields(void **state)
 	static const char body[] = "a=1+2&b=%26&a=3";
 	fake *f = post(*state, "application/x-www-form-urlencoded; charset=utf-8", body,
 		       sizeof(body) - 1);
-	molt_file file;
+	molt_file file = MOLT_FILE();
 
 	assert_string_equal(molt_req_form(&f->r, "a"), "1 2");
 	assert_string_equal(molt_req_form(&f->r, "b"), "&");
@@ -436,7 +436,7 @@ static void a_multipart_form_gives_fields_and_files(void **state)
 		"filename=\"../../etc/x.txt\"\r\nContent-Type: text/css\r\n\r\n"
 		"da\0ta\r\n--B--\r\n";
 	fake *f = post(*state, "multipart/form-data; boundary=B", body, sizeof(body) - 1);
-	molt_file file;
+	molt_file file = MOLT_FILE();
 
 	assert_string_equal(molt_req_form(&f->r, "t"), "text");
 	assert_null(molt_req_form(&f->r, "f"));

@@ -280,15 +280,15 @@ static void bytes_that_are_no_utf8_become_the_replacement(void **state)
 static void a_cookie_is_written_as_the_rfc_says(void **state)
 {
 	fake *f = *state;
-	molt_cookie all = { .name = "id",
+	molt_cookie all = MOLT_COOKIE(.name = "id",
 			    .value = "v1",
 			    .path = "/a",
 			    .domain = "a.com",
 			    .same_site = "None",
 			    .max_age = 1500,
 			    .secure = true,
-			    .http_only = true };
-	molt_cookie gone = { .name = "id", .max_age = -1 };
+			    .http_only = true);
+	molt_cookie gone = MOLT_COOKIE(.name = "id", .max_age = -1);
 
 	assert_int_equal(molt_res_cookie(&f->r, &all), 0);
 	assert_string_equal(fake_header(f, "Set-Cookie"),
@@ -302,7 +302,7 @@ static void a_cookie_is_written_as_the_rfc_says(void **state)
 
 static void cookies_that_browsers_would_misread_are_refused(void **state)
 {
-	static const molt_cookie bad[] = {
+	static molt_cookie bad[] = {
 		{ .name = NULL },
 		{ .name = "" },
 		{ .name = "a b" },
@@ -324,10 +324,12 @@ static void cookies_that_browsers_would_misread_are_refused(void **state)
 	};
 	fake *f = *state;
 	char *big = mo_calloc(1, 5000);
-	molt_cookie c = { .name = "__Host-a", .secure = true, .path = "/" };
+	molt_cookie c = MOLT_COOKIE(.name = "__Host-a", .secure = true, .path = "/");
 
-	for (size_t i = 0; i < MO_COUNTOF(bad); i++)
+	for (size_t i = 0; i < MO_COUNTOF(bad); i++) {
+		bad[i].size = sizeof(bad[i]);
 		assert_int_equal(molt_res_cookie(&f->r, &bad[i]), -EINVAL);
+	}
 	assert_int_equal(molt_res_cookie(&f->r, NULL), -EINVAL);
 	assert_int_equal(count_fields(f), 0);
 	assert_int_equal(molt_res_cookie(&f->r, &c), 0);
@@ -350,7 +352,7 @@ static void flushing_sends_what_there_is_and_fixes_the_head(void **state)
 	assert_int_equal(molt_res_status(&f->r, 404), -EALREADY);
 	assert_int_equal(molt_res_header(&f->r, "X", "1"), -EALREADY);
 	assert_int_equal(molt_res_header_add(&f->r, "X", "1"), -EALREADY);
-	assert_int_equal(molt_res_cookie(&f->r, &(molt_cookie){ .name = "a" }), -EALREADY);
+	assert_int_equal(molt_res_cookie(&f->r, &MOLT_COOKIE(.name = "a")), -EALREADY);
 	assert_int_equal(molt_res_redirect(&f->r, 302, "/x"), -EALREADY);
 	assert_int_equal(molt_res_error(&f->r, 500, NULL), -EALREADY);
 	assert_int_equal(molt_res_text(&f->r, 200, "x"), -EALREADY);

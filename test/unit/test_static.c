@@ -49,7 +49,7 @@ static int set_up(void **state)
 	put_big();
 	server = fake_server();
 	assert_int_equal(molt_static(molt_routes(server), "/s/", root,
-				     &(molt_static_opts){ .max_age = 90 * MOLT_SECOND }),
+				     &MOLT_STATIC_OPTS(.max_age = 90 * MOLT_SECOND)),
 			 0);
 	return 0;
 }
@@ -148,8 +148,8 @@ static void wrong_arguments_are_remembered_by_the_server(void **state)
 	binding_is(-EINVAL, "/", "", NULL);
 	binding_is(-ENOENT, "/", "/no/such/directory", NULL);
 	binding_is(-ENOTDIR, "/", "a.txt", NULL);
-	binding_is(-EINVAL, "/", root, &(molt_static_opts){ .index = "a,../b" });
-	binding_is(-EINVAL, "/", root, &(molt_static_opts){ .max_age = -1 });
+	binding_is(-EINVAL, "/", root, &MOLT_STATIC_OPTS(.index = "a,../b"));
+	binding_is(-EINVAL, "/", root, &MOLT_STATIC_OPTS(.max_age = -1));
 	assert_int_equal(molt_static(NULL, "/", root, NULL), -EINVAL);
 }
 
@@ -326,7 +326,7 @@ static void the_first_index_that_is_a_file_is_taken(void **state)
 	fake *f;
 
 	assert_int_equal(molt_static(molt_routes(s), "/", root,
-				     &(molt_static_opts){ .index = "none, sub ,a.txt,big.bin" }),
+				     &MOLT_STATIC_OPTS(.index = "none, sub ,a.txt,big.bin")),
 			 0);
 	f = fake_get(s, "/");
 	fake_run(f);

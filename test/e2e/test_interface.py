@@ -1,0 +1,126 @@
+"""The public interface can grow: programs that were compiled with an older and with a newer
+molt.h run with this library.  Both headers are made from this one: each struct that goes by
+pointer has a member fewer, or one more."""
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import case  # noqa: E402
+from case import SLOW, SOURCE, Case, main  # noqa: E402
+from ws import WebSocket  # noqa: E402
+
+HEADER = os.path.join(SOURCE, "include", "molt.h")
+PROGRAM = os.path.join(SOURCE, "test", "programs", "interface.c")
+STRUCT = re.compile(r"typedef struct (molt_\w+) \{\n(.*?)\n\} \1;", re.S)
+SIZE = "\tsize_t size;\n"
+# By value and complete for ever; made by the library, read by the program.
+SIZELESS = {"molt_str", "molt_news"}
+FORM = (b"--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.css\"\r\n"
+        b"Content-Type: text/css\r\n\r\ndata\r\n--B--\r\n")
+
+
+def header():
+    with open(HEADER, encoding="utf-8") as f:
+        return f.read()
+
+
+def without_last_member(body):
+    """The last name of the last declaration, or all of that."""
+    code = re.sub(r"/\*.*?\*/", "", body, flags=re.S).rstrip()
+    before, last = re.fullmatch(r"(.*;)\s*([^;]+);", code, re.S).groups()
+    first, comma, _ = last.rpartition(",")
+    return before + (first + ";" if comma and "(" not in last else "")
+
+
+def older(match):
+    name, body = match.groups()
+    if not body.startswith(SIZE.rstrip("\n")):
+        return match.group()
+    return "typedef struct %s {\n%s\n} %s;" % (name, without_last_member(body), name)
+
+
+def newer(match):
+    name, body = match.groups()
+    if not body.startswith(SIZE.rstrip("\n")):
+        return match.group()
+    return "typedef struct %s {\n%s\n\tlong newer;\n} %s;" % (name, body, name)
+
+
+class Header(unittest.TestCase):
+    def test_every_struct_begins_with_its_size_or_needs_none(self):
+        found = STRUCT.findall(header())
+        self.assertGreaterEqual(len(found), 11)
+        # None is written in a form that STRUCT does not find.
+        self.assertEqual(len(found), len(re.findall(r"^(?:typedef )?struct \w+ \{", header(), re.M)))
+        self.assertEqual({name for name, body in found if not (body + "\n").startswith(SIZE)}, SIZELESS)
+
+
+class Interface(Case):
+    @classmethod
+    def setUpClass(cls):
+        if case.sanitized():
+            raise unittest.SkipTest("a program of its own has no sanitizer")
+
+    def compiled(self, how, change):
+        directory, build = self.directory(), os.path.abspath(case.BUILD)
+        with open(os.path.join(directory, "molt.h"), "w", encoding="utf-8") as f:
+            changed, count = STRUCT.subn(change, header())
+            f.write(changed)
+        self.assertGreaterEqual(count, 11)
+        with open(os.path.join(directory, "a.css"), "w") as f:
+            f.write("x")
+        out = os.path.join(directory, "program")
+        done = subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Werror",
+                               "-D" + how, "-I" + directory, PROGRAM, "-o", out,
+                               os.path.join(build, "libmolt.so"), "-Wl,-rpath," + build],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOW)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        return out
+
+    def all_works(self, srv):
+        """Each struct once."""
+        self.assertEqual(self.text(srv, "/info"), "0 generation 1 whole\n")
+        self.assertEqual(self.text(srv, "/steps"), "stepped\n")
+        self.assertIn("a.css", self.text(srv, "/files/"))
+        self.assertEqual(self.fetch(srv, "/files/a.css").all("cache-control"), [])
+        uploaded = self.fetch(srv, "/upload", "POST", {"Content-Type": "multipart/form-data; boundary=B"}, FORM)
+        self.assertEqual(uploaded.body, b"0 x.css text/css whole\n")
+        self.assertEqual(self.fetch(srv, "/cookie").all("set-cookie"), ["a=b; HttpOnly"])
+        self.assertEqual(self.exchanged(srv, "/ws", 1), ["heard"])
+        self.assertEqual(self.exchanged(srv, "/line", 2), ["text", "whole"])
+
+    def exchanged(self, srv, path, n):
+        ws = WebSocket(("127.0.0.1", srv.port), path)
+        self.addCleanup(ws.close_socket)
+        ws.send("hello")
+        return [ws.recv() for _ in range(n)]
+
+    def test_a_program_that_knows_fewer_members_works(self):
+        program = self.compiled("OLDER", older)
+        self.all_works(self.server(program, cwd=os.path.dirname(program)))
+
+    def test_a_program_that_knows_more_members_works_as_long_as_it_sets_none(self):
+        program = self.compiled("NEWER", newer)
+        self.all_works(self.server(program, cwd=os.path.dirname(program)))
+
+    def test_a_member_that_the_library_does_not_know_is_refused_with_a_sentence(self):
+        program = self.compiled("NEWER", newer)
+        for name in ("server_opts", "listen_opts", "route_opts", "static_opts", "ws_endpoint"):
+            with self.subTest(name):
+                done = subprocess.run([program, "molt_" + name], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, timeout=60 * SLOW,
+                                      cwd=os.path.dirname(program))
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stdout.decode(), "a molt_%s has members set that libmolt [0-9.]+ "
+                                 "does not know: the program was built for a newer one" % name)
+        srv = self.server([program, "molt_cookie"], cwd=os.path.dirname(program))
+        answer = self.fetch(srv, "/cookie")
+        self.assertEqual((answer.body, answer.all("set-cookie")), (b"Argument list too long\n", []))
+        self.assertIn("a molt_cookie has members set", srv.log())
+
+
+if __name__ == "__main__":
+    main()
