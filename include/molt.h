@@ -296,6 +296,7 @@ MOLT_API int molt_shutdown(void);
  * failed for any server; main() is to return then. */
 MOLT_API int molt_wait(void);
 
+/* What this process is. */
 typedef struct molt_process_info {
 	size_t size;
 	int pid, parent_generation_pid; /* 0: first generation                 */
@@ -319,7 +320,8 @@ enum molt_event {
  * most 32 in all (-ENOSPC).  fn must not block and must not call molt_restart(). */
 MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
 
-/* State for the next generation, by name: bytes and a descriptor.
+/* ---- state for the next generation ----------------------------------- */
+/* By name: bytes and a descriptor.
  *
  * A program gives what its successor should begin with, any time before a restart or
  * in MOLT_ON_OFFER, and takes it first of all in its own start-up.  What it means, and
@@ -437,7 +439,8 @@ MOLT_API const char *molt_req_host(const molt_req *r);	 /* without port, lower c
  * "%2F", and so is the text that was sent as "%252F": decode nothing again. */
 MOLT_API const char *molt_req_param(const molt_req *r, const char *name);
 MOLT_API molt_str molt_req_param_str(const molt_req *r, const char *name);
-MOLT_API const char *molt_req_query(const molt_req *r, const char *name); /* first one; NULL */
+/* Of the query, decoded once, the first one of that name; NULL. */
+MOLT_API const char *molt_req_query(const molt_req *r, const char *name);
 MOLT_API molt_str molt_req_query_str(const molt_req *r, const char *name);
 /* A field of an urlencoded or multipart form, the first one; reads the body
  * when needed; NULL when there is none or the body cannot be read.
@@ -461,8 +464,10 @@ MOLT_API int molt_req_file(molt_req *r, const char *name, molt_file *out);
  * joined with ", " (Cookie with "; ").  NULL.  RFC 9110 section 5.3. */
 MOLT_API const char *molt_req_header(const molt_req *r, const char *name);
 MOLT_API molt_str molt_req_header_str(const molt_req *r, const char *name);
+/* A cookie of the request, as it was sent; NULL. */
 MOLT_API const char *molt_req_cookie(const molt_req *r, const char *name);
 MOLT_API molt_str molt_req_cookie_str(const molt_req *r, const char *name);
+
 MOLT_API const char *molt_req_client_ip(const molt_req *r); /* of the socket; "unix" */
 MOLT_API const char *molt_req_id(const molt_req *r);	    /* 16 hex digits      */
 MOLT_API bool molt_req_is_tls(const molt_req *r);
@@ -479,6 +484,7 @@ typedef enum molt_tls_fact {
 } molt_tls_fact;
 /* "" when it told nothing of that kind; NULL: no TLS.  Borrowed, for as long as r. [any] */
 MOLT_API const char *molt_req_tls(const molt_req *r, molt_tls_fact what);
+
 MOLT_API bool molt_req_gone(const molt_req *r);	    /* the client has disconnected */
 MOLT_API bool molt_req_draining(const molt_req *r); /* a restart or shutdown is waiting */
 MOLT_API void *molt_req_arg(const molt_req *r);	    /* arg given to molt_bind() */
@@ -742,7 +748,7 @@ MOLT_API char *molt_fmt(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
 /* Runs fn(arg) when the request has ended; last in, first run.  fn must not park. */
 MOLT_API void molt_defer(molt_req *r, void (*fn)(void *), void *arg);
 
-/* ---- configuration and logging --------------------------------------- */
+/* ---- configuration --------------------------------------------------- */
 
 /* Reads YAML; section "server" configures servers by name, "logger" the log;
  * doc/configuration.md has the keys.  Call it before molt_server_get() or right
@@ -755,18 +761,23 @@ MOLT_API int molt_config_load(const char *path);
 MOLT_API const char *molt_config_str(const char *dotted_key, const char *fallback);
 MOLT_API int64_t molt_config_int(const char *dotted_key, int64_t fallback);
 
+/* ---- logging --------------------------------------------------------- */
+
 enum molt_level { MOLT_DEBUG, MOLT_INFO, MOLT_WARN, MOLT_ERROR };
 /* Never waits for who reads the log, or for a disk: a line that finds 4 MiB waiting is
  * dropped and counted (doc/restart.md, "Logs and standard error"). */
 MOLT_API void molt_log(enum molt_level l, const char *fmt, ...) MOLT_PRINTF(2, 3); /* [any] */
+/* Lines below l are not written.  [any] */
 MOLT_API void molt_log_set_level(enum molt_level l);
 /* fn gets one finished line without '\n'; NULL: stdout.  Called with no lock
- * held by the library, from any thread, loops too: it must not wait. */
+ * held by the library, from any thread, loops too: it must not wait.  [any] */
 MOLT_API void molt_log_set_sink(void (*fn)(void *arg, enum molt_level l, const char *line),
 				void *arg);
 
-MOLT_API const char *molt_strerror(int err); /* static text for a negative errno */
-MOLT_API const char *molt_version(void);     /* of the library: "0.1.0" */
+/* ---- errors and versions --------------------------------------------- */
+
+MOLT_API const char *molt_strerror(int err); /* static text for a negative errno [any] */
+MOLT_API const char *molt_version(void);     /* of the library: "0.1.0" [any] */
 
 #ifdef __cplusplus
 }

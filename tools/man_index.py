@@ -6,6 +6,8 @@ Usage: tools/man_index.py >man/libmolt.3
 import os
 import re
 
+import man3
+
 HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "include", "molt.h")
 TOP = r""".\" Made by tools/man_index.py from include/molt.h.
 .Dd November 22, 2026
@@ -23,9 +25,12 @@ or with what
 .Ql pkg-config --cflags --libs molt
 prints.
 .Sh DESCRIPTION
-This is the index; the header
-.In molt.h
-documents each function with its units, ownership, errors and rules for threads.
+This is the index by groups.
+Each group has a page, made from the comments of
+.In molt.h ,
+that tells of each function the units, ownership, errors and rules for threads;
+each function leads there by its name, as
+.Ql man molt_req_param .
 .Pp
 Functions that return
 .Vt int
@@ -59,22 +64,14 @@ int main(void)
 """
 
 
-def groups(text):
-    """(title, [names]) of each "---- title ---" part that declares functions."""
-    parts = re.split(r"/\* -{4,} (.+?) -+ \*/", text)
-    for title, body in zip(parts[1::2], parts[2::2]):
-        names = re.findall(r"^MOLT_API [^;]*?\b(molt_\w+)\(", body, re.M)
-        if names:
-            yield title, names
-
-
 def main():
     with open(HEADER) as f:
         text = f.read()
     out = TOP
-    for title, names in groups(text):
-        out += ".Ss %s\n" % (title[0].upper() + title[1:])
-        out += " ,\n".join(".Fn %s" % n for n in names) + "\n"
+    for page, title, items in man3.sections(text):
+        names = [name for item in items for _, name, _, _ in item.functions]
+        out += ".Ss %s\n.Xr %s 3 :\n" % (title[0].upper() + title[1:], page)
+        out += man3.listed(names or man3.types(items), "Fn" if names else "Vt")
     print(out + BOTTOM, end="")
 
 

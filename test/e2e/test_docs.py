@@ -26,6 +26,10 @@ def pages():
     return {os.path.relpath(path, SOURCE): read(path) for path in sorted(found)}
 
 
+def functions():
+    return re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", read("include/molt.h"))
+
+
 def blocks(text, language):
     """The contents of the ```language blocks."""
     return re.findall(r"^```%s\n(.*?)^```$" % language, text, re.M | re.S)
@@ -159,13 +163,76 @@ class Manual(Case):
         made = subprocess.check_output([sys.executable, os.path.join(SOURCE, "tools", "man_index.py")])
         self.assertEqual(made.decode(), read("man/libmolt.3"), "run tools/man_index.py >man/libmolt.3")
 
+    def made(self):
+        """{file name: text} of the pages of section 3, made from the header now."""
+        place = self.directory()
+        subprocess.check_call([sys.executable, os.path.join(SOURCE, "tools", "man3.py"),
+                               os.path.join(SOURCE, "include", "molt.h"), place])
+        found = {}
+        for name in os.listdir(place):
+            with open(os.path.join(place, name), encoding="ascii") as f:
+                found[name] = f.read()
+        return place, found
+
     def test_the_index_has_every_function(self):
         text = read("man/libmolt.3")
-        for name in re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", read("include/molt.h")):
+        for name in functions():
             self.assertRegex(text, r"(?m)^\.Fn %s\b" % name)
 
+    def test_every_function_and_type_leads_to_a_page_that_declares_it(self):
+        _, made = self.made()
+        header = read("include/molt.h")
+        types = re.findall(r"(?m)^(?:\} |enum |typedef (?:struct )?\w+ )(molt_\w+)(?:;| \{|\()", header)
+        self.assertGreater((len(functions()), len(types)), (100, 15))
+        for name in functions() + types:
+            page = made[name + ".3"]
+            if page.startswith(".so "):
+                page = made[re.match(r"\.so man3/(\w+\.3)\n$", page).group(1)]
+            if name in types:
+                self.assertIn(".It Vt %s\n" % name, "".join(made.values()))
+                continue
+            synopsis, description = page.split(".Sh DESCRIPTION")[:2]
+            for pattern, text in ((r"\.Nm %s\b", synopsis), (r"(?:\.F[no] )?%s\b", synopsis),
+                                  (r"\.It Fn %s$", description)):
+                self.assertTrue(re.search("(?m)^" + pattern % name, text), (pattern, name))
+
+    def test_the_words_of_the_header_are_on_the_pages(self):
+        """Every comment at the beginning of a line, but for marks, which THREADS tells."""
+        lines = "".join(self.made()[1].values()).split("\n")
+        pages_text = " ".join(" ".join(line for line in lines if not line.startswith(".")).split())
+        pages_text = pages_text.replace("\\-", "-").replace("\\&", "").replace("\\e", "\\")
+        header, seen = read("include/molt.h"), 0
+        for comment in re.findall(r"(?ms)^/\*(?! --)(.*?)\*/", header[header.index("---- servers"):]):
+            words = " ".join(re.sub(r"(?m)^ \*", " ", comment).split())
+            words = re.sub(r"( \[\w+\])+$", "", words)
+            seen += 1
+            self.assertTrue("[" in words or words in pages_text, words)
+        self.assertGreater(seen, 80)
+
+    def test_the_marks_of_the_header_are_in_threads(self):
+        _, made = self.made()
+        for name, anywhere, parks in (("molt_publish", True, False), ("molt_res_file", False, True),
+                                      ("molt_restart", True, True), ("molt_log", True, False),
+                                      ("molt_res_status", False, False)):
+            page = made.get(name + ".3")
+            page = made[page.split("/")[1].strip()] if page.startswith(".so") else page
+            threads = page[page.index(".Sh THREADS"):page.index(".Sh SEE ALSO")]
+            for words, wanted in (("may be called from any thread", anywhere), ("may suspend", parks)):
+                said = [part for part in threads.split(".Pp\n") if words in part]
+                self.assertEqual(any(re.search(r"\.Fn %s\b" % name, part) for part in said), wanted,
+                                 (name, threads))
+
+    def test_the_pages_of_the_build_are_those_of_the_header(self):
+        for name, text in self.made()[1].items():
+            with open(os.path.join(case.BUILD, "man", name), encoding="ascii") as f:
+                self.assertEqual(f.read(), text, name)
+
     def test_pages_have_no_mistakes(self):
-        for path in glob.glob(os.path.join(SOURCE, "man", "*.[1-8]")):
+        place, made = self.made()
+        paths = glob.glob(os.path.join(SOURCE, "man", "*.[1-8]"))
+        paths += [os.path.join(place, name) for name in made if not made[name].startswith(".so")]
+        self.assertGreater(len(paths), 12)
+        for path in paths:
             try:
                 done = subprocess.run(["groff", "-man", "-mdoc", "-ww", "-z", path],
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

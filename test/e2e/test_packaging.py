@@ -87,6 +87,37 @@ class Installed(Case):
         self.assertEqual((done.returncode, done.stdout), (0, b""))
         return os.path.join(self.place, "hello")
 
+    def installed(self, *path):
+        """The one installed file whose path ends so."""
+        found = glob.glob(os.path.join(self.place, "**", *path), recursive=True)
+        self.assertEqual(len(found), 1, path)
+        return found[0]
+
+    def test_every_function_has_its_manual_page(self):
+        with open(os.path.join(SOURCE, "include", "molt.h")) as f:
+            names = re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", f.read())
+        self.assertGreater(len(names), 100)
+        for name in names + ["libmolt", "molt_websocket"]:
+            with open(self.installed("man", "man3", name + ".3")) as f:
+                text = f.read()
+            if text.startswith(".so "):
+                self.installed("man", text.split()[1])
+        for page in ("man1/molt.1", "man7/molt.7"):
+            self.installed("man", page)
+
+    @unittest.skipUnless(shutil.which("man"), "no man here")
+    def test_man_finds_the_page_of_a_function(self):
+        manual = os.path.dirname(os.path.dirname(self.installed("man", "man3", "libmolt.3")))
+        done = subprocess.run(["man", "-M", manual, "-P", "cat", "3", "molt_req_param"],
+                              env=dict(os.environ, LC_ALL="C", MANWIDTH="100"),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOW)
+        said = done.stdout.decode(errors="replace")
+        if "minimized" in said:
+            self.skipTest("man is a stand-in here: " + said.strip())
+        self.assertEqual(done.returncode, 0, said)
+        self.assertIn("molt_req_param(const molt_req *r, const char *name)",
+                      re.sub(r".\x08", "", said))
+
     def test_the_smallest_program_finds_its_library_and_restarts(self):
         srv = self.server(self.hello(), env={"LD_LIBRARY_PATH": None})
         old = srv.pid
