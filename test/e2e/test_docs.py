@@ -159,6 +159,34 @@ class Names(Case):
                     self.assertLessEqual(len(line), 140, "%s:%d" % (name, number))
 
 
+class Map(Case):
+    """doc/map.md names every file of src, and no other."""
+
+    def named(self):
+        """{folder: [file]} of the tables."""
+        found = {}
+        for folder, rest in re.findall(r"(?ms)^## src/(\w+)$(.*?)(?=^## |\Z)", read("doc/map.md")):
+            found[folder] = re.findall(r"(?m)^\| `([\w.]+)` \|", rest)
+        return found
+
+    def test_every_folder_of_src_has_its_table(self):
+        folders = {os.path.basename(os.path.dirname(d)) for d in glob.glob(os.path.join(SOURCE, "src", "*", ""))}
+        self.assertEqual(set(self.named()), folders)
+
+    def test_every_file_is_named_once_and_none_that_is_gone(self):
+        for folder, names in self.named().items():
+            files = {n for n in os.listdir(os.path.join(SOURCE, "src", folder)) if n != "meson.build"}
+            units = {n for n in files if not (n.endswith(".h") and n[:-2] + ".c" in files)}
+            self.assertEqual(sorted(names), sorted(units), "src/" + folder)
+
+    def test_the_files_of_the_glossary_exist(self):
+        rows = re.findall(r"(?m)^\|.*\|$", read("doc/glossary.md"))
+        named = {f for row in rows for f in re.findall(r"`(src/[\w/.]+)`", row)}
+        self.assertGreater(len(named), 30)
+        for name in named:
+            self.assertTrue(os.path.exists(os.path.join(SOURCE, name)), name)
+
+
 class Manual(Case):
     def test_the_index_is_made_from_the_header(self):
         made = subprocess.check_output([sys.executable, os.path.join(SOURCE, "tools", "man_index.py")])
