@@ -2,7 +2,7 @@
  * says there and on its standard error.  Used by predecessor.c, standby.c and rollback.c,
  * on the control thread.
  *
- * Always: pid is 0 as soon as the process has ended, and it is asked after, killed and
+ * Always: pid is 0 as soon as the process has ended; the process is polled, killed and
  * reaped by its descriptor (pidfd.h), never by a number that may be another one's.  The
  * first failure's sentence (why) counts, for later ones follow from it; what the
  * successor itself said is better than ours.

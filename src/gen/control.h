@@ -91,7 +91,7 @@ void mo_control_fire(enum molt_event e);
  * shut down or the next poke; one that came since the last nap ends it at once. */
 void mo_control_nap(molt_time ms);
 void mo_control_wake(void); /* ends a nap, or the next one */
-/* There may be something to do for who naps: a connection can move.  [any] */
+/* Wakes the napping coroutine: a connection became movable.  [any] */
 void mo_control_poke(void);
 
 #endif

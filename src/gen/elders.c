@@ -41,7 +41,7 @@ static struct {
 	long reopens;  /* how often all shall have reopened */
 	bool resigned; /* another one serves, or is about to */
 
-	bool watching; /* it is wanted that */
+	bool watching; /* the watch coroutine should run */
 	bool running;  /* the coroutine of run_watch() is there */
 	mo_co *co;     /* it, once it runs */
 	int own;       /* our end of the line to who follows us; -1 */

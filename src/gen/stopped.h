@@ -2,8 +2,8 @@
  * others waiting, so that after a time (MO_STOPPED_TIME) whoever waits for one kills
  * it.  One that a debugger has stopped is left alone.
  *
- * Always: the time is counted in looks, each worth a second at most, so that somebody
- * who was stopped along with it (Ctrl-Z in a shell) does not find it overdue. */
+ * Always: the time is added up per look, at most one second each, so that an observer that
+ * was suspended too (Ctrl-Z in a shell) does not count its own suspension. */
 #ifndef MO_GEN_STOPPED_H
 #define MO_GEN_STOPPED_H
 

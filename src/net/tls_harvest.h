@@ -1,5 +1,5 @@
-/* What goes on with a connection's records needs, taken from OpenSSL by its public
- * callbacks while it works: the two traffic secrets (keylog), the two numbers of
+/* The state needed to continue a connection's record layer without OpenSSL, captured
+ * through OpenSSL's public callbacks: the two traffic secrets (keylog), the two numbers of
  * records (message callback), and for TLS 1.2 the nonce of the last record.
  *
  * The keylog callback belongs to the context, and OpenSSL makes a line of text of each

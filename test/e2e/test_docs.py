@@ -179,6 +179,19 @@ class Map(Case):
             units = {n for n in files if not (n.endswith(".h") and n[:-2] + ".c" in files)}
             self.assertEqual(sorted(names), sorted(units), "src/" + folder)
 
+    def test_every_message_between_processes_is_in_the_table(self):
+        """Those that the code compares or sends, by their literal; and none that is gone."""
+        text = "".join(read(os.path.relpath(f, SOURCE)) for f in glob.glob(os.path.join(SOURCE, "src", "gen", "*.c")))
+        known = set(re.findall(r'strcmp\(\w+(?:->|\.)type, "(\w+)"\)', text))
+        sent = set(re.findall(r'"type",\s*"(\w+)"', text))
+        sent |= set(re.findall(r'mo_(?:successor|predecessor)_say\("(\w+)"\)', text))
+        self.assertGreater(len(known), 35)
+        table = read("doc/sequence.md").split("## Messages")[1].split("## ")[0]
+        rows = set(re.findall(r"(?m)^\| `(\w+)` \|", table))
+        self.assertEqual(known | sent, {r for r in rows if r in known | sent})
+        for row in rows:
+            self.assertIn('"%s"' % row, text)
+
     def test_the_files_of_the_glossary_exist(self):
         rows = re.findall(r"(?m)^\|.*\|$", read("doc/glossary.md"))
         named = {f for row in rows for f in re.findall(r"`(src/[\w/.]+)`", row)}
