@@ -454,6 +454,20 @@ static bool wait_for(const mark *m, molt_time until, molt_time still)
 	return true;
 }
 
+/* A lock that others have for moments only; but that of a thread that met a fault inside
+ * may be this thread's own. */
+static bool lock_by(pthread_mutex_t *lock, molt_time until)
+{
+	static const struct timespec moment = { .tv_nsec = 200000 };
+
+	while (pthread_mutex_trylock(lock) != 0) {
+		if (mo_now() >= until)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
 bool mo_outlet_flush(mo_outlet *o, molt_time most, molt_time still)
 {
 	mark m = { .outlet = o };
@@ -466,15 +480,16 @@ bool mo_outlet_flush(mo_outlet *o, molt_time most, molt_time still)
 
 void mo_outlets_flush(molt_time most, molt_time still)
 {
-	molt_time until = mo_now() + most;
+	molt_time begun = mo_now(), until = begun + most;
+	molt_time locked = begun + (still < most ? still : most);
 	mark marks[64];
 	size_t n = 0;
 
-	if (pthread_mutex_trylock(&outlets.lock) != 0)
+	if (!lock_by(&outlets.lock, locked))
 		return;
 	EACH_OUTLET(o)
 	{
-		if (n == 64 || pthread_mutex_trylock(&o->lock) != 0)
+		if (n == 64 || !lock_by(&o->lock, locked))
 			continue;
 		if (o->done < o->added)
 			marks[n++] = (mark){ o, o->added };

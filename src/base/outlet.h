@@ -48,8 +48,8 @@ bool mo_outlet_flush(mo_outlet *o, molt_time most, molt_time still);
 /* At once; what is queued is still written, then the descriptor is closed. */
 void mo_outlet_free(mo_outlet *o);
 
-/* mo_outlet_flush() of all.  Waits for no lock: also for a process that ends with a
- * fault. */
+/* mo_outlet_flush() of all.  Waits for a lock, too, no longer than `still`: also for a
+ * process that ends with a fault, which may have met it with the lock held. */
 void mo_outlets_flush(molt_time most, molt_time still);
 #define MO_LAST_LINES 100 /* what a fault or an exec() allows, ms */
 /* _exit() behind the last lines, as exit() has it by itself. */

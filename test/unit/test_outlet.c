@@ -50,6 +50,36 @@ static void read_some(mo_buf *got)
 	got->len += (size_t)n;
 }
 
+static _Atomic bool locks;
+
+static void *lock_for_moments(void *arg)
+{
+	while (locks)
+		mo_outlet_flush(outlet, 0, 0);
+	return NULL;
+}
+
+/* Others have an outlet's lock for moments, as its writer does: a flush of all in such a
+ * moment must not leave the outlet out. */
+static void a_flush_of_all_leaves_nothing_behind(void **state)
+{
+	pthread_t t;
+
+	locks = true;
+	assert_int_equal(pthread_create(&t, NULL, lock_for_moments, NULL), 0);
+	for (int i = 0; i < 500; i++) {
+		struct pollfd p = { .fd = ends[0], .events = POLLIN };
+		char line[256];
+
+		add_line(i);
+		mo_outlets_flush(MINUTE, MINUTE);
+		assert_int_equal(poll(&p, 1, 0), 1);
+		assert_true(read(ends[0], line, sizeof(line)) > 0);
+	}
+	locks = false;
+	pthread_join(t, NULL);
+}
+
 /* Reads up to the text, which must come. */
 static void read_up_to(mo_buf *got, const char *text)
 {
@@ -334,6 +364,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, on_a_pipe, close_pipe)
 	const struct CMUnitTest tests[] = {
 		T(lines_come_in_their_order),
+		T(a_flush_of_all_leaves_nothing_behind),
 		T(a_stalled_reader_holds_up_nobody_and_learns_how_many_are_missing),
 		T(lines_of_two_that_share_a_pipe_never_mix),
 		T(a_pipe_that_somebody_made_non_blocking_loses_nothing),
