@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "gen/budget.h"
+#include "gen/forms.h"
 #include "gen/spawn.h"
 #include "gen/stopped.h"
 #include "gen/tail.h"
@@ -53,7 +54,7 @@ typedef struct mo_child {
 	char *asks_back; /* it asks us to serve again: who does; owned */
 	/* What it reports about itself. */
 	bool reports;
-	bool takes_tls;	 /* TLS state in the form that we write */
+	mo_forms forms;	 /* what it reads */
 	mo_rate answered;
 	molt_time heard; /* when it last said anything */
 	molt_time stuck; /* so long a loop of it had been blocked then */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/versions.h"
 #include "gen/budget.h"
 #include "molt.h"
 #include "net/listener.h"
@@ -32,6 +33,13 @@ typedef struct mo_gen_probe {
 	const char *server; /* name */
 	molt_str text;
 } mo_gen_probe;
+
+/* How a connection's state is written, and in which versions: name is the protocol's. */
+#define MO_GEN_FORMS 16
+typedef struct mo_gen_form {
+	const char *name; /* a literal */
+	mo_versions versions;
+} mo_gen_form;
 
 struct mo_event;
 struct mo_preflight;
@@ -99,6 +107,8 @@ typedef struct mo_gen_host {
 	mo_gen_batch *(*give)(bool (*go_on)(void *arg), void *arg);
 	/* The answer for one batch: taken ones are freed, the rest is served on. */
 	void (*gave)(mo_gen_batch *b);
+	/* The forms of state that this program writes and reads; how many, <= room. */
+	size_t (*forms)(mo_gen_form *out, size_t room);
 	/* In the successor: would take() serve a connection of that server?  tls: it
 	 * speaks TLS. */
 	bool (*takes)(const char *server, bool tls);

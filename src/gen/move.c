@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "gen/forms.h"
 #include "gen/relay.h"
 #include "rt/park.h"
 
@@ -20,13 +21,19 @@ _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
 
 /* ---- the giver ------------------------------------------------------------- */
 
+static bool is_understood(const mo_forms *f, const mo_gen_conn *c)
+{
+	return (c->stream.len == 0 || mo_forms_version(f, MO_FORM_TLS)) &&
+	       (c->state.len == 0 || mo_forms_version(f, c->protocol));
+}
+
 /* Which of the batch the other side understands; how many. */
 static size_t choose(const mo_move_link *link, mo_gen_batch *b, mo_gen_conn **out)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->n; i++)
-		if (link->tls || b->conns[i].stream.len == 0)
+		if (is_understood(link->forms, &b->conns[i]))
 			out[n++] = &b->conns[i];
 	return n;
 }

@@ -27,10 +27,9 @@ typedef struct mo_move_link {
 	 * is gone, without an answer. */
 	int (*exchange)(void *arg, json_t *body, const int *fds, int n, const molt_str *pieces,
 			mo_wire_msg *answer);
-	/* The other side has named the form of TLS state that we write (MO_PARCEL_VERSION).
-	 * Otherwise connections with such a state stay here and drain: an older program
-	 * would take their records for HTTP. */
-	bool tls;
+	/* What the other side reads.  A connection whose state it cannot read stays here
+	 * and drains: an older program would take its records for HTTP. */
+	const struct mo_forms *forms;
 	/* Is there still somebody to give to?  NULL: yes. */
 	bool (*alive)(void *arg);
 } mo_move_link;

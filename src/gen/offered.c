@@ -12,6 +12,7 @@
 #include "gen/activate.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/forms.h"
 #include "gen/offer.h"
 #include "gen/parent.h"
 #include "gen/previous.h"
@@ -21,7 +22,6 @@
 #include "gen/takeover.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
-#include "net/tls_parcel.h"
 
 #define OFFER_TIMEOUT (10 * MOLT_SECOND)
 
@@ -69,18 +69,16 @@ static int take_offer(mo_wire_msg *m, char **why)
 
 	self->by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
 	fds = self->by_path ? 0 : self->by_supervisor ? 1 : 2;
-	if (mo_json_int(m->body, "protocol") != MO_WIRE_PROTOCOL ||
-	    MO_FAULT("step", "protocol", -1) < 0) {
-		*why = mo_fmt("the predecessor speaks handover protocol %lld, this program %d",
-			      mo_json_int(m->body, "protocol"), MO_WIRE_PROTOCOL);
+	*why = mo_forms_refuse(m->body, "the predecessor");
+	if (*why)
 		return -EPROTO;
-	}
 	if (m->nfds < fds) {
 		*why = mo_fmt("the predecessor's offer came with %d descriptors instead of %d",
 			      m->nfds, fds);
 		return -EPROTO;
 	}
-	self->gives_tls = mo_json_int(m->body, "tls_state") == MO_PARCEL_VERSION;
+	json_decref(self->offered);
+	self->offered = json_incref(m->body);
 	self->supervised = json_is_true(json_object_get(m->body, "supervised"));
 	if (!self->by_path) {
 		mo_start_set_exe(mo_json_str(m->body, "exe"));

@@ -25,7 +25,6 @@
 #include "gen/undrop.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
-#include "net/tls_parcel.h"
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
 
@@ -202,17 +201,16 @@ static int offer(mo_predecessor *p)
 	static mo_gen_listener all[MO_OFFER_MAX]; /* one restart at a time */
 	size_t n = mo_offer_collect(p->host, all, MO_OFFER_MAX);
 	int fds[3] = { STDERR_FILENO, p->child.tail_fd, mo_uplink_fd() };
+	json_t *body = json_pack("{s:s, s:i, s:i, s:s, s:s?, s:i, s:b}", "type", "offer",
+				 "generation", (int)p->generation, "pid", (int)getpid(), "exe",
+				 p->path, "control_socket", mo_start_get()->control_socket,
+				 "supervisor", mo_uplink_supervisor(), "supervised",
+				 mo_uplink_is());
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
-	rc = mo_child_send(&p->child,
-			   json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:s?, s:i, s:b}", "type", "offer",
-				     "tls_state", MO_PARCEL_VERSION,
-				     "protocol", MO_WIRE_PROTOCOL, "generation", (int)p->generation,
-				     "pid", (int)getpid(), "exe", p->path, "control_socket",
-				     mo_start_get()->control_socket, "supervisor",
-				     mo_uplink_supervisor(), "supervised", mo_uplink_is()),
-			   fds, p->taker ? 0 : mo_uplink_is() ? 3 : 2);
+	mo_forms_name(body, p->host);
+	rc = mo_child_send(&p->child, body, fds, p->taker ? 0 : mo_uplink_is() ? 3 : 2);
 	if (rc == 0)
 		rc = send_ticket_keys(p);
 	if (rc == 0)
@@ -308,7 +306,7 @@ static int await_ready(mo_predecessor *p)
 	record_listeners(p, m.body);
 	p->dropped = json_incref(json_object_get(m.body, "dropped"));
 	p->child.reports = json_is_true(json_object_get(m.body, "health"));
-	p->child.takes_tls = mo_json_int(m.body, "tls_state") == MO_PARCEL_VERSION;
+	mo_forms_read(&p->child.forms, m.body, p->host);
 	record_state(p, m.body);
 	if (rc == 0)
 		rc = probe(p, m.body);

@@ -54,7 +54,7 @@ static bool is_wanted(void *arg)
 static void move_connections(mo_predecessor *p)
 {
 	mo_move_link link = { .arg = p, .exchange = exchange_conns, .alive = is_wanted,
-			      .tls = p->child.takes_tls };
+			      .forms = &p->child.forms };
 	long n;
 
 	if (p->child.channel < 0 || p->move_failed)

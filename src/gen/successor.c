@@ -137,9 +137,9 @@ void mo_successor_take_record(const mo_wire_msg *m)
 		mo_totals_arrive(m->body);
 }
 
-bool mo_successor_may_give_tls(void)
+void mo_successor_forms(mo_forms *f)
 {
-	return self->gives_tls;
+	mo_forms_read(f, self->offered, mo_control_host());
 }
 
 void mo_successor_forget(void)
@@ -186,9 +186,7 @@ static json_t *ready_message(const mo_gen_host *host)
 			 self->adopted - left, "bound", self->bound, "closed", left, "build",
 			 mo_start_get()->build);
 
-	/* The fault: as a program of before says it. */
-	if (MO_FAULT("step", "tls", -1) == 0)
-		json_object_set_new(ready, "tls_state", json_integer(MO_PARCEL_VERSION));
+	mo_forms_name(ready, host);
 	return ready;
 }
 

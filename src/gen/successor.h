@@ -15,6 +15,7 @@
 #ifndef MO_GEN_SUCCESSOR_H
 #define MO_GEN_SUCCESSOR_H
 
+#include "gen/forms.h"
 #include "gen/gen.h"
 #include "gen/wire.h"
 
@@ -61,7 +62,7 @@ int mo_successor_channel(void); /* -1 */
 void mo_successor_alone(void);
 void mo_successor_close(void);
 
-/* Does the predecessor take TLS state in the form that we write? */
-bool mo_successor_may_give_tls(void);
+/* What the predecessor reads of what is given back to it. */
+void mo_successor_forms(mo_forms *f);
 
 #endif

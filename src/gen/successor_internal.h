@@ -30,7 +30,7 @@ typedef struct mo_successor {
 	bool supervised;       /* the predecessor, by a supervisor that is not ours */
 	bool opening;          /* the supervisor knows that listeners are being opened */
 	bool looked;           /* for somebody to take over from */
-	bool gives_tls;        /* back: the predecessor takes TLS state as we write it */
+	json_t *offered;       /* the predecessor's "offer": what it reads; owned */
 	bool told;             /* the predecessor, that its offer is not understood */
 	bool committed;        /* it serves, or is about to */
 	bool main;             /* the service manager knows that we serve */

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/forms.h"
 #include "gen/kept.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
@@ -43,13 +44,14 @@ static int offer(void)
 {
 	const mo_gen_listener *all;
 	size_t n = mo_kept_all(&all);
-	json_t *body = json_pack("{s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:s?}", "type", "offer",
-				 "from_supervisor", 1, "protocol", MO_WIRE_PROTOCOL, "generation",
-				 (int)mo_sup.generation, "pid", (int)getpid(), "supervisor",
-				 (int)getpid(), "exe", mo_sup.exe, "control_socket",
-				 mo_sup.control_socket);
-	int rc = mo_wire_send(mo_sup.channel, body, &mo_sup.link_theirs, 1);
+	json_t *body = json_pack("{s:s, s:b, s:i, s:i, s:i, s:s, s:s?}", "type", "offer",
+				 "from_supervisor", 1, "generation", (int)mo_sup.generation, "pid",
+				 (int)getpid(), "supervisor", (int)getpid(), "exe", mo_sup.exe,
+				 "control_socket", mo_sup.control_socket);
+	int rc;
 
+	mo_forms_name_protocol(body);
+	rc = mo_wire_send(mo_sup.channel, body, &mo_sup.link_theirs, 1);
 	if (rc == 0)
 		rc = mo_offer_send(all, n, send_part, NULL);
 	if (rc == 0)

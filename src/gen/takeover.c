@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/forms.h"
 #include "gen/receipt.h"
 #include "gen/request.h"
 #include "gen/takeover_internal.h"
@@ -135,6 +136,7 @@ static void meet(int fd)
 {
 	mo_taker *k;
 	mo_wire_msg m;
+	char *why;
 	pid_t pid;
 
 	if (!mo_takeover_admits(fd, &pid)) {
@@ -153,10 +155,13 @@ static void meet(int fd)
 			 .pidfd = mo_wire_peer_pidfd(fd),
 			 .exe = mo_strdup(mo_json_str(m.body, "exe")),
 			 .build = mo_strdup(mo_json_str(m.body, "build")) };
-	if (strcmp(m.type, "takeover") != 0 || mo_json_int(m.body, "protocol") != MO_WIRE_PROTOCOL)
-		mo_taker_refuse(k, -EPROTO, "it speaks another handover protocol");
+	why = strcmp(m.type, "takeover") == 0 ? mo_forms_refuse(m.body, "it")
+						: mo_strdup("it does not ask for a takeover");
+	if (why)
+		mo_taker_refuse(k, -EPROTO, why);
 	else if (!is_held(k))
 		mo_request_takeover(k);
+	free(why);
 	mo_wire_free(&m);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/json.h"
+#include "gen/forms.h"
 #include "gen/start.h"
 #include "gen/takeover_internal.h"
 #include "gen/wire.h"
@@ -151,18 +152,17 @@ bool mo_takeover_admits(int fd, pid_t *pid)
 static int say_hello(int fd, char **why)
 {
 	const mo_start *start = mo_start_get();
+	json_t *body;
 	pid_t pid;
 	int rc;
 
 	if (!mo_takeover_admits(fd, &pid))
 		return fail(why, -EPERM, wanted, "it belongs to another user's process");
 	mo_wire_prepare(fd);
-	rc = mo_wire_send(fd,
-			  json_pack("{s:s, s:i, s:o, s:s}", "type", "takeover", "protocol",
-				    MO_WIRE_PROTOCOL, "exe",
-				    mo_json_text(start->exe ? start->exe : "?"), "build",
-				    start->build),
-			  NULL, 0);
+	body = json_pack("{s:s, s:o, s:s}", "type", "takeover", "exe",
+			 mo_json_text(start->exe ? start->exe : "?"), "build", start->build);
+	mo_forms_name_protocol(body);
+	rc = mo_wire_send(fd, body, NULL, 0);
 	if (rc == -EPIPE || rc == -ECONNRESET)
 		return -EAGAIN;
 	return rc < 0 ? fail(why, rc, wanted, NULL) : 1;

@@ -23,7 +23,7 @@
 
 #define MAX_STATE (64 * 1024 * 1024)
 
-int mo_upgrade_version __attribute__((weak)) = 1;
+mo_versions mo_upgrade_versions __attribute__((weak)) = { 1, 1 };
 
 /* ---- writing ------------------------------------------------------------------ */
 
@@ -73,9 +73,10 @@ json_t *mo_upgrade_state(int asker)
 {
 	const mo_start *start = mo_start_get();
 
-	return json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s?, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:i, "
+	return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:i, "
 			 "s:{s:s, s:i, s:i}, s:o, s:o, s:o}",
-			 "version", mo_upgrade_version, "own", start->exe, "path", mo_sup.path,
+			 "version", mo_upgrade_versions.lowest, "version_highest",
+			 mo_upgrade_versions.highest, "own", start->exe, "path", mo_sup.path,
 			 "exe", mo_sup.exe, "cwd", start->cwd, "control_socket",
 			 mo_sup.control_socket, "arguments_before", arguments_before(start),
 			 "generation", (int)mo_sup.generation, "serving", (int)mo_sup.serving,
@@ -136,7 +137,9 @@ static json_t *load(int memfd)
 int mo_upgrade_read(int memfd, json_t **out, char **why)
 {
 	json_t *state = NULL;
-	long long version;
+	char *theirs, *ours;
+	mo_versions its;
+	int common;
 
 	*out = NULL;
 	if (mo_memfd_is_sealed(memfd))
@@ -145,17 +148,24 @@ int mo_upgrade_read(int memfd, json_t **out, char **why)
 		*why = mo_strdup("what it was given is no state of a supervisor");
 		return -EINVAL;
 	}
-	version = mo_json_int(state, "version");
-	if (version == mo_upgrade_version && whole(state)) {
+	its = mo_json_versions(state, "version", "version_highest");
+	common = mo_versions_common(its, mo_upgrade_versions);
+	if (common && whole(state)) {
 		*out = state;
 		return 0;
 	}
 	json_decref(state);
-	*why = version == mo_upgrade_version
-		       ? mo_strdup("the state of the running supervisor is not whole")
-		       : mo_fmt("the running supervisor has a state of version %lld, the new one "
-				"takes version %d; a stop and a start are needed",
-				version, mo_upgrade_version);
+	if (common) {
+		*why = mo_strdup("the state of the running supervisor is not whole");
+		return -EPROTO;
+	}
+	theirs = mo_versions_text(its);
+	ours = mo_versions_text(mo_upgrade_versions);
+	*why = mo_fmt("the running supervisor has a state of version %s, the new one takes version "
+		      "%s; a stop and a start are needed",
+		      theirs, ours);
+	free(theirs);
+	free(ours);
 	return -EPROTO;
 }
 

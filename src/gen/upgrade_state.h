@@ -1,17 +1,20 @@
 /* The supervisor's state between two images of it: JSON in a sealed memfd, with the
  * numbers of the descriptors that stay open.  Used by upgrade.c.
  *
- * Always: a state of another version, or with anything missing, is refused as a
- * whole, before anything of it is used. */
+ * Always: a state without a version that both know, or with anything missing, is refused
+ * as a whole, before anything of it is used. */
 #ifndef MO_GEN_UPGRADE_STATE_H
 #define MO_GEN_UPGRADE_STATE_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
-/* A number that is raised when the state means something else.  Weak, and no constant
- * (those are folded), for the tests have a program of another one. */
-extern int mo_upgrade_version;
+#include "base/versions.h"
+
+/* The highest is raised when members are added that a reader must know of; the lowest when
+ * an older reader could not go on with the rest.  Weak, and no constant (those are folded),
+ * for the tests have a program of other ones. */
+extern mo_versions mo_upgrade_versions;
 
 /* Of mo_sup and what belongs to it; asker: who wants the answer.  NULL: a path is no
  * UTF-8. */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "net/secret.h"
 
 #ifndef SO_PEERPIDFD
@@ -306,6 +307,27 @@ const char *mo_json_str(const json_t *o, const char *key)
 long long mo_json_int(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
+}
+
+int mo_json_version(const json_t *v)
+{
+	json_int_t n = json_integer_value(v);
+
+	return n > 0 && n <= MO_WIRE_VERSION_MAX ? (int)n : 0;
+}
+
+mo_versions mo_json_versions(const json_t *o, const char *lowest, const char *highest)
+{
+	int low = mo_json_version(json_object_get(o, lowest));
+	const json_t *high = json_object_get(o, highest);
+
+	return (mo_versions){ low, high ? mo_json_version(high) : low };
+}
+
+char *mo_versions_text(mo_versions v)
+{
+	return v.lowest == v.highest ? mo_fmt("%d", v.lowest)
+				     : mo_fmt("%d to %d", v.lowest, v.highest);
 }
 
 long long mo_json_count(const json_t *o, const char *key)

@@ -12,7 +12,7 @@
  *   type       from         with                                   answers
  *   takeover   successor    protocol, exe: it was started by others (takeover.h)
  *   refused    predecessor  errno, why: it is not taken over                takeover
- *   offer      predecessor  protocol, generation, exe, stderr fds, tls_state
+ *   offer      predecessor  generation, exe, stderr fds; versions, see forms.h
  *   elders     both         generations: of those that still live, the last its own;
  *                           one fd each, see elders.h
  *   totals     predecessor  base, live: see totals.h; again before the commit
@@ -25,8 +25,7 @@
  *   failed     successor    why: it gives up
  *   ready      successor    adopted, bound, dropped listeners;      offered
  *                           servers: their names; state: what became of it
- *                           health: it will tell that; tls_state: the form
- *                           of TLS state that it takes
+ *                           health: it will tell that; versions, see forms.h
  *   probe      predecessor  server: whose request waits on the one fd  ready
  *   commit     predecessor  reopen: the log files may have been renamed      ready
  *                           since it opened them
@@ -60,9 +59,13 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "base/versions.h"
 #include "molt.h"
 
+/* The versions of the handover protocol that this program speaks; see forms.h. */
+#define MO_WIRE_PROTOCOL_LOWEST 1
 #define MO_WIRE_PROTOCOL 1
+#define MO_WIRE_VERSION_MAX 1000000 /* of anything that a neighbour names */
 #define MO_WIRE_FDS 64
 #define MO_WIRE_MAX (96u * 1024)
 
@@ -123,6 +126,11 @@ long long mo_json_int(const json_t *o, const char *key);   /* 0 when not there *
 /* A time, a count, a length that a neighbour tells: what is negative is 0, and what no
  * neighbour means (over MO_WIRE_NUMBER) is that, so that sums cannot overflow. */
 long long mo_json_count(const json_t *o, const char *key);
+/* A version that a neighbour tells; what is none is 0. */
+int mo_json_version(const json_t *v);
+/* A range of versions: its highest is the lowest where only that is told. */
+mo_versions mo_json_versions(const json_t *o, const char *lowest, const char *highest);
+char *mo_versions_text(mo_versions v); /* "1", "1 to 3"; owned */
 #define MO_WIRE_NUMBER (1LL << 50)
 
 #endif

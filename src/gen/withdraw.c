@@ -228,10 +228,10 @@ static int exchange(void *arg, json_t *body, const int *fds, int n, const molt_s
 static void give(int channel)
 {
 	const mo_gen_host *host = mo_control_host();
-	mo_move_link link = { .arg = &channel,
-			      .exchange = exchange,
-			      .tls = mo_successor_may_give_tls() };
+	mo_forms forms;
+	mo_move_link link = { .arg = &channel, .exchange = exchange, .forms = &forms };
 
+	mo_successor_forms(&forms);
 	if (w.failed || mo_move_give(host, &link) >= 0)
 		return;
 	w.failed = true;

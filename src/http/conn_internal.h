@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/versions.h"
 #include "http/conn.h"
 #include "rt/loop.h"
 #include "rt/timer.h"
@@ -33,6 +34,7 @@ typedef struct mo_conn mo_conn;
 /* What speaks on a connection.  All on the loop's thread, none in a coroutine. */
 typedef struct mo_protocol {
 	const char *name;
+	mo_versions state_form; /* of what state() writes; none: it writes nothing */
 	void (*open)(mo_conn *c);                 /* makes c->data; the state is IDLE */
 	void (*on_ready)(mo_conn *c, int events); /* the descriptor; -1: it has failed */
 	void (*on_timeout)(mo_conn *c);           /* c->timer, in IDLE, HEAD, RUNNING */

@@ -287,6 +287,7 @@ static void sse_closed(mo_conn *c)
 
 const mo_protocol mo_protocol_sse = {
 	.name = "event-stream",
+	.state_form = { 1, 1 },
 	.on_ready = sse_on_ready,
 	.on_timeout = sse_on_timeout,
 	.on_turn = sse_on_turn,

@@ -346,6 +346,7 @@ static void step_alone(mo_conn *c)
 
 const mo_protocol mo_protocol_step = {
 	.name = "http/1.1+step",
+	.state_form = { MO_STEP_STATE_VERSION, MO_STEP_STATE_VERSION },
 	.on_ready = step_on_ready,
 	.on_timeout = step_on_time,
 	.on_turn = step_on_time,

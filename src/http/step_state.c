@@ -6,8 +6,6 @@
 #include "http/h1.h"
 #include "http/h1_part.h"
 
-#define VERSION 1u
-
 struct numbers {
 	uint64_t version, id, bytes_sent, left;
 	int64_t res_length, age, wait, write;
@@ -17,7 +15,7 @@ struct numbers {
 
 void mo_step_state_write(const mo_step_state *s, mo_buf *out)
 {
-	struct numbers n = { .version = VERSION,
+	struct numbers n = { .version = MO_STEP_STATE_VERSION,
 			     .id = s->id,
 			     .bytes_sent = s->bytes_sent,
 			     .left = s->left,
@@ -47,7 +45,7 @@ static bool good_numbers(const struct numbers *n)
 {
 	static const struct numbers zero;
 
-	return n->version == VERSION && n->res_length >= -1 && n->left <= INT64_MAX &&
+	return n->version == MO_STEP_STATE_VERSION && n->res_length >= -1 && n->left <= INT64_MAX &&
 	       n->age >= 0 && good_time(n->age) && good_time(n->wait) && good_time(n->write) &&
 	       n->status >= 200 && n->status <= 599 && n->head_sent <= 1 && n->close <= 1 &&
 	       n->listens <= 1 && memcmp(n->unused, zero.unused, sizeof(n->unused)) == 0;

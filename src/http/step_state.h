@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+#define MO_STEP_STATE_VERSION 1 /* of the form; see base/versions.h */
 #define MO_STEP_LONGEST ((molt_time)1 << 50) /* of any time in it */
 
 typedef struct mo_step_state {

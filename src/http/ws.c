@@ -431,6 +431,7 @@ static void ws_closed(mo_conn *c)
 
 const mo_protocol mo_protocol_ws = {
 	.name = "websocket",
+	.state_form = { 1, 1 },
 	.on_ready = ws_on_ready,
 	.on_timeout = ws_on_timeout,
 	.on_turn = ws_on_turn,

@@ -260,15 +260,25 @@ static bool fits(const mo_gen_conn *c, const mo_protocol *proto)
 	return proto != &mo_protocol_h1 || c->bytes.len <= MO_LOOP_BUFFER;
 }
 
+static const mo_protocol *const protocols[] = { &mo_protocol_h1, &mo_protocol_ws,
+						&mo_protocol_sse, &mo_protocol_step };
+
 static const mo_protocol *protocol_of(const char *name)
 {
-	static const mo_protocol *const all[] = { &mo_protocol_h1, &mo_protocol_ws,
-						  &mo_protocol_sse, &mo_protocol_step };
-
-	for (size_t i = 0; i < MO_COUNTOF(all); i++)
-		if (strcmp(all[i]->name, name) == 0)
-			return all[i];
+	for (size_t i = 0; i < MO_COUNTOF(protocols); i++)
+		if (strcmp(protocols[i]->name, name) == 0)
+			return protocols[i];
 	return NULL;
+}
+
+size_t mo_process_forms(mo_gen_form *out, size_t room)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < MO_COUNTOF(protocols) && n < room; i++)
+		if (protocols[i]->state_form.highest > 0)
+			out[n++] = (mo_gen_form){ protocols[i]->name, protocols[i]->state_form };
+	return n;
 }
 
 /* Spread over the loops in turn: at a restart all come at once. */

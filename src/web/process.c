@@ -353,6 +353,7 @@ static const mo_gen_host host = {
 	.drop = drop,
 	.give = mo_process_give,
 	.gave = mo_process_gave,
+	.forms = mo_process_forms,
 	.takes = mo_process_takes,
 	.prepare = mo_process_prepare,
 	.discard = mo_process_discard,

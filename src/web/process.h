@@ -10,6 +10,7 @@ const mo_gen_host *mo_process_host(void);
 /* handover.c: parts of the host. */
 mo_gen_batch *mo_process_give(bool (*go_on)(void *arg), void *arg);
 void mo_process_gave(mo_gen_batch *b);
+size_t mo_process_forms(mo_gen_form *out, size_t room);
 bool mo_process_takes(const char *server, bool tls);
 /* Makes ready what the protocols of connections need; may park. */
 void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep);

@@ -2,7 +2,7 @@
 #include "gen/upgrade_state.h"
 #include "molt.h"
 
-int mo_upgrade_version = 999;
+mo_versions mo_upgrade_versions = { 999, 999 };
 
 int main(void)
 {

@@ -41,6 +41,7 @@ PREDECESSOR = [
 SUCCESSOR = [
     ("step.begin", ENDS + ["close"]),
     ("step.protocol", ["enomem"]),
+    ("step.newer", ["enomem"]),
     ("get.offer", ENDS + READING),
     ("got.offer", ["emfile"]),
     ("get.elders", ENDS + READING),
@@ -49,6 +50,7 @@ SUCCESSOR = [
     ("got.listeners", ["emfile"]),
     ("get.offered", ENDS + READING),
     ("step.tls", ["enomem"]),
+    ("step.forms", ["enomem"]),
     ("send.ready", ENDS + SENDING),
     ("sent.ready", ENDS + ["close"]),
     ("get.commit", ENDS + READING),
