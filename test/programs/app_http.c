@@ -150,6 +150,7 @@ static void set_header(molt_req *r)
 static void set_cookie(molt_req *r)
 {
 	molt_cookie c = {
+		.size = sizeof(c),
 		.name = or_dash(molt_req_query(r, "name")),
 		.value = or_dash(molt_req_query(r, "value")),
 		.path = "/",

@@ -96,8 +96,9 @@ class Notify(RestartCase):
     def test_stopping_at_shutdown(self):
         peer = self.peer()
         srv = self.start(peer)
-        os.kill(srv.pid, signal.SIGTERM)
-        peer.wait(pid=srv.pid, STOPPING="1")
+        pid = srv.pid
+        os.kill(pid, signal.SIGTERM)
+        peer.wait(pid=pid, STOPPING="1")
         self.assertEqual(srv.exit_code(), 0)
 
     def test_an_orphan_that_serves_names_itself(self):
