@@ -154,6 +154,7 @@ void mo_successor_forget(void)
 		close(self->tail_fd);
 	mo_offered_drop();
 	free(self->offer_why);
+	json_decref(self->offered);
 	*self = (mo_successor){ .channel = -1, .stderr_fd = -1, .tail_fd = -1 };
 	mo_start_get()->handover_fd = -1;
 }
