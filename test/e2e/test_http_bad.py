@@ -301,6 +301,7 @@ class Escaping(Case):
         self.fetch(srv, "/?q=%0a" + forged.replace(" ", "%20"),
                    headers={"User-Agent": 'x" 200 "forged', "Referer": "a\tb"})
         self.text(srv, "/")
+        srv.wait_log('200 "GET http \\S+ / HTTP')  # the last of them: all before are there
         log = srv.log()
         self.assertNotIn("\x1b", log)
         for line in log.splitlines():

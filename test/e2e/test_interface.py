@@ -119,7 +119,7 @@ class Interface(Case):
         srv = self.server([program, "molt_cookie"], cwd=os.path.dirname(program))
         answer = self.fetch(srv, "/cookie")
         self.assertEqual((answer.body, answer.all("set-cookie")), (b"Argument list too long\n", []))
-        self.assertIn("a molt_cookie has members set", srv.log())
+        srv.wait_log("a molt_cookie has members set")
 
 
 if __name__ == "__main__":

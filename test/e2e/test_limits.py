@@ -175,6 +175,7 @@ class Crowds(Timed):
             self.assertEqual(self.text(srv, "/build"), "1\n")
         self.assertTrue(idle[0].closed(5 * SLOW))
         self.assertEqual(idle[4].request("GET", "/build").body, b"1\n")
+        srv.wait_log(r"maxConnections \(5\) are open")
         self.assertEqual(srv.log().count("maxConnections (5) are open"), 1)
 
     def test_clients_that_say_nothing_keep_nobody_out(self):

@@ -114,7 +114,7 @@ class Signals(Case):
             new = srv.restart(sig)
             self.assertNotEqual(new, old)
             self.assertEqual(self.serving_pid(srv), new)
-            self.assertIn("server reloading", srv.log())
+            srv.wait_log("%d: server reloading" % old)
             self.assertTrue(procs.wait_gone(old, 5 * SLOW))
             os.kill(new, signal.SIGTERM)
             self.assertTrue(srv.wait_empty(5))

@@ -233,6 +233,7 @@ class Many(StepCase):
               % (WAITING, RESTARTS, took, moved), flush=True)
         self.assertTrue(all(len(a) == 2 and a[0] == first for a in answers))
         self.assertEqual(moved, WAITING, "some ended before: %r" % took)
+        self.assertTrue(eventually(lambda: srv.log().count("step of ") >= WAITING, 10))
         ran = re.findall(r"step of (\w+)", srv.log())
         self.assertEqual(len(ran), WAITING)
         self.assertEqual(len(set(ran)), WAITING, "a step ran twice")

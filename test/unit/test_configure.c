@@ -118,7 +118,7 @@ static void note(void *arg, enum molt_level l, const char *line)
 
 static void results_are_filled_up_to_the_programs_size(void **state)
 {
-	size_t size = offsetof(molt_process_info, draining);
+	size_t size = offsetof(molt_process_info, connections);
 	molt_process_info *older = before_the_end(size);
 	struct {
 		molt_process_info known;
