@@ -108,8 +108,18 @@ class Case(unittest.TestCase):
         self.addCleanup(self._stopped, srv)
         return srv.spawn()
 
+    def has_failed(self):
+        """For cleanups.  unittest has no public word for it."""
+        result = self._outcome.result
+        return any(test is self for test, _ in result.failures + result.errors)
+
     def _stopped(self, srv):
         log = srv.log()
+        if self.has_failed():
+            print("---- %s left %r; the end of the log of %s:\n%s----" % (
+                self.id(), srv.pids(), srv.argv[0],
+                "".join(line for line in log.splitlines(True) if "| middleware" not in line)[-8000:]),
+                  flush=True)
         killed = srv.stop()
         if killed:
             self.fail("still running after SIGTERM: %r; log:\n%s" % (killed, log[-4000:]))
