@@ -200,7 +200,7 @@ MOLT_API int molt_server_set_graceful(molt_server *s, bool on);
  * machine of the same user or of root are let in, that ask for a loopback host by
  * HTTP/1.1 and without a proxy's field; cross-site requests never are.  Behind a proxy
  * set a token or middleware.  A browser's GET of an action shows a page with a button.
- * The returned group takes middleware: molt_group_use(g, require_login).  Returns NULL
+ * The returned group takes middleware: molt_group_use(g, require_login, NULL).  Returns NULL
  * and remembers the failure for a pattern that cannot be read. */
 MOLT_API molt_group *molt_server_enable_admin(molt_server *s, const char *pattern);
 
@@ -397,14 +397,15 @@ MOLT_API molt_group *molt_group_new(molt_group *parent, const char *prefix);
  * answers (404, 405, OPTIONS, the 308 of a trailing slash) below g's prefix, so
  * that nobody learns behind a login what is bound; the root's runs for every
  * request.  Of several groups with one prefix, the first made has the paths that
- * none of them bound. */
-MOLT_API int molt_group_use(molt_group *g, molt_handler *middleware);
+ * none of them bound.  arg: for molt_req_arg() in it, so one function may be used
+ * for several groups. */
+MOLT_API int molt_group_use(molt_group *g, molt_handler *middleware, void *arg);
 /* Runs h to make the body of answers with that status (400 to 599) that have no
  * body yet or were made by molt_res_error(), below g's prefix; the deepest group
  * that has one, and of one group the last given.  An error that nobody made a
  * body for gets a small page, in HTML when Accept prefers it, unless the handler
  * set a Content-Type. */
-MOLT_API int molt_group_on_status(molt_group *g, int status, molt_handler *h);
+MOLT_API int molt_group_on_status(molt_group *g, int status, molt_handler *h, void *arg);
 /* Inside middleware: runs the rest, then returns.  Only the first call of each
  * middleware does.  [parks] */
 MOLT_API void molt_next(molt_req *r);
@@ -487,7 +488,8 @@ MOLT_API const char *molt_req_tls(const molt_req *r, molt_tls_fact what);
 
 MOLT_API bool molt_req_gone(const molt_req *r);	    /* the client has disconnected */
 MOLT_API bool molt_req_draining(const molt_req *r); /* a restart or shutdown is waiting */
-MOLT_API void *molt_req_arg(const molt_req *r);	    /* arg given to molt_bind() */
+/* The arg that was given with what runs: handler, step, middleware or error page. */
+MOLT_API void *molt_req_arg(const molt_req *r);
 MOLT_API molt_server *molt_req_server(const molt_req *r);
 
 /* The whole body, read now if it was not yet (what molt_req_read() left of it).

@@ -232,6 +232,15 @@ static void app_resume(molt_req *r, void *waited)
 
 /* ---- running the chain ---- */
 
+static void run_call(mo_web *w, mo_call call)
+{
+	void *outer = w->arg;
+
+	w->arg = call.arg;
+	call.fn(w->req);
+	w->arg = outer;
+}
+
 /* Each middleware may run the rest once: when it comes back, nothing is left, so
  * a second call cannot step over a middleware that refused. */
 void molt_next(molt_req *r)
@@ -243,9 +252,9 @@ void molt_next(molt_req *r)
 		return;
 	w->at = at + 1;
 	if (at < w->group->nchain)
-		w->group->chain[at](r);
+		run_call(w, w->group->chain[at]);
 	else
-		w->last(r);
+		run_call(w, (mo_call){ w->last, w->route ? w->route->arg : NULL });
 	w->at = w->group->nchain + 1;
 }
 
@@ -271,26 +280,26 @@ static void run_blocking(molt_req *r)
 
 /* ---- finishing the answer ---- */
 
-static molt_handler *page_for(const molt_group *g, int status)
+static const mo_call *page_for(const molt_group *g, int status)
 {
 	for (; g; g = g->parent) {
 		for (const mo_status_page *p = g->pages; p; p = p->next) {
 			if (p->status == status)
-				return p->fn;
+				return &p->call;
 		}
 	}
 	return NULL;
 }
 
 /* Lets page make the body; false when it made none, then all is as before. */
-static bool run_page(molt_req *r, molt_handler *page)
+static bool run_page(molt_req *r, const mo_call *page)
 {
 	const char *type = mo_res_get(r, "Content-Type");
 	mo_buf kept = r->out;
 
 	r->out = (mo_buf){ 0 };
 	molt_res_header(r, "Content-Type", NULL);
-	page(r);
+	run_call(mo_web_of(r), *page);
 	if (r->out.len || r->head_sent) {
 		r->res_length = r->head_sent ? r->res_length : -1;
 		mo_buf_free(&kept);
@@ -308,7 +317,7 @@ static bool run_page(molt_req *r, molt_handler *page)
 static void fill_error(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
-	molt_handler *page;
+	const mo_call *page;
 
 	if (r->status < 400 || (!w->error_page && r->out.len))
 		return;

@@ -133,7 +133,7 @@ molt_group *molt_group_new(molt_group *parent, const char *prefix)
 	return g;
 }
 
-int molt_group_use(molt_group *g, molt_handler *middleware)
+int molt_group_use(molt_group *g, molt_handler *middleware, void *arg)
 {
 	int err = check_new(g);
 	mo_middleware **at;
@@ -145,11 +145,11 @@ int molt_group_use(molt_group *g, molt_handler *middleware)
 	for (at = &g->middleware; *at; at = &(*at)->next)
 		;
 	*at = mo_arena_zalloc(mo_group_arena(g), sizeof(**at));
-	(*at)->fn = middleware;
+	(*at)->call = (mo_call){ middleware, arg };
 	return 0;
 }
 
-int molt_group_on_status(molt_group *g, int status, molt_handler *h)
+int molt_group_on_status(molt_group *g, int status, molt_handler *h, void *arg)
 {
 	int err = check_new(g);
 	mo_status_page *page;
@@ -161,7 +161,7 @@ int molt_group_on_status(molt_group *g, int status, molt_handler *h)
 				      "molt_group_on_status: no handler, or %d is not 400 to 599",
 				      status);
 	page = mo_arena_alloc(mo_group_arena(g), sizeof(*page));
-	*page = (mo_status_page){ .next = g->pages, .status = status, .fn = h };
+	*page = (mo_status_page){ .next = g->pages, .status = status, .call = { h, arg } };
 	g->pages = page;
 	return 0;
 }
@@ -240,19 +240,19 @@ static unsigned count_middleware(const molt_group *g)
 
 static void compile_chain(mo_arena *a, molt_group *g)
 {
-	molt_handler **end;
+	mo_call *end;
 
 	g->nchain = count_middleware(g);
-	g->chain = mo_arena_alloc(a, g->nchain * sizeof(molt_handler *));
+	g->chain = mo_arena_alloc(a, g->nchain * sizeof(mo_call));
 	end = g->chain + g->nchain;
 	for (const molt_group *up = g; up; up = up->parent) {
-		molt_handler **at;
+		mo_call *at;
 
 		for (const mo_middleware *m = up->middleware; m; m = m->next)
 			end--;
 		at = end;
 		for (const mo_middleware *m = up->middleware; m; m = m->next)
-			*at++ = m->fn;
+			*at++ = m->call;
 	}
 }
 

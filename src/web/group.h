@@ -10,15 +10,21 @@
 
 #define MO_GROUP_MAGIC 0x67727021u
 
+/* A function of the program with what it was given for it. */
+typedef struct mo_call {
+	molt_handler *fn;
+	void *arg;
+} mo_call;
+
 typedef struct mo_middleware {
 	struct mo_middleware *next; /* in call order */
-	molt_handler *fn;
+	mo_call call;
 } mo_middleware;
 
 typedef struct mo_status_page {
 	struct mo_status_page *next;
 	int status;
-	molt_handler *fn;
+	mo_call call;
 } mo_status_page;
 
 struct molt_group {
@@ -31,7 +37,7 @@ struct molt_group {
 	mo_status_page *pages;
 	/* After mo_groups_compile(): middleware from the root's first to this
 	 * group's last. */
-	molt_handler **chain;
+	mo_call *chain;
 	unsigned nchain;
 };
 

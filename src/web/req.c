@@ -62,9 +62,7 @@ bool molt_req_draining(const molt_req *r)
 
 void *molt_req_arg(const molt_req *r)
 {
-	const mo_route *route = mo_web_of(r)->route;
-
-	return route ? route->arg : NULL;
+	return mo_web_of(r)->arg;
 }
 
 molt_server *molt_req_server(const molt_req *r)

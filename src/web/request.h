@@ -32,6 +32,7 @@ typedef struct mo_web {
 	 * end when molt_next() has nothing more to run. */
 	const molt_group *group;
 	molt_handler *last;
+	void *arg; /* of what runs: molt_req_arg() */
 	const mo_route *route; /* NULL: the answer is the library's own */
 	unsigned at;
 	struct mo_web_sse *sse; /* of molt_sse_subscribe(): the connection becomes a stream */

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	bind_many(root, argc > 3 ? atoi(argv[3]) : 1000);
 	deep = molt_group_new(root, "/deep");
 	for (int i = 0; i < 5; i++)
-		molt_group_use(deep, pass);
+		molt_group_use(deep, pass, NULL);
 	molt_bind(deep, "GET /hello", hello, NULL);
 	molt_server_set_graceful(s, true);
 	molt_server_enable_admin(s, NULL);

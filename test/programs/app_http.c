@@ -273,10 +273,10 @@ static void groups(molt_group *g)
 	molt_group *tenant = molt_group_new(api, "/tenant/{x}");
 
 	molt_bind(api, "/open", inside, NULL); /* before use(): order is no matter */
-	molt_group_use(api, outer);
-	molt_group_use(tenant, inner);
+	molt_group_use(api, outer, NULL);
+	molt_group_use(tenant, inner, NULL);
 	molt_bind(tenant, "/closed", inside, NULL);
-	molt_group_on_status(api, 404, not_found_page);
+	molt_group_on_status(api, 404, not_found_page, NULL);
 	molt_bind(api, "/fail", fail, NULL);
 }
 

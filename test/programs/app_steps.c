@@ -382,7 +382,7 @@ void app_step_routes(molt_server *s)
 	molt_bind_opts(g, "/step/blocking", blocking, NULL, &pool);
 	molt_step_bind_opts(s, "blocking", blocking_step, NULL, &pool);
 	molt_bind(g, "/step/old", old, NULL);
-	molt_group_on_status(lost_group, 404, lost_page);
+	molt_group_on_status(lost_group, 404, lost_page, NULL);
 	molt_bind(lost_group, "/{x}", lost, NULL);
 	molt_step_bind(s, "lost", lost_step, NULL);
 	if (strcmp(BUILD, "1") == 0)

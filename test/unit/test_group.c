@@ -81,9 +81,9 @@ static void middleware_runs_from_the_root_inwards_in_call_order(void **state)
 
 	assert_int_equal(molt_bind(v1, "GET /x", hello, NULL), 0);
 	assert_int_equal(molt_bind(molt_routes(s), "/y", hello, NULL), 0);
-	assert_int_equal(molt_group_use(v1, c), 0);
-	assert_int_equal(molt_group_use(molt_routes(s), a), 0);
-	assert_int_equal(molt_group_use(molt_routes(s), b), 0);
+	assert_int_equal(molt_group_use(v1, c, NULL), 0);
+	assert_int_equal(molt_group_use(molt_routes(s), a, NULL), 0);
+	assert_int_equal(molt_group_use(molt_routes(s), b, NULL), 0);
 	assert_string_equal(ask(s, "GET", "/api/v1/x"), "200 <a<b<chelloc>b>a>");
 	assert_string_equal(ask(s, "GET", "/y"), "200 <a<bhellob>a>");
 }
@@ -92,9 +92,9 @@ static void a_middleware_that_does_not_call_next_ends_the_chain(void **state)
 {
 	molt_server *s = *state;
 
-	molt_group_use(molt_routes(s), a);
-	molt_group_use(molt_routes(s), refuse);
-	molt_group_use(molt_routes(s), b);
+	molt_group_use(molt_routes(s), a, NULL);
+	molt_group_use(molt_routes(s), refuse, NULL);
+	molt_group_use(molt_routes(s), b, NULL);
 	molt_bind(molt_routes(s), "/x", hello, NULL);
 	assert_string_equal(ask(s, "GET", "/x"), "401 Unauthorized: token required\na>");
 }
@@ -104,8 +104,8 @@ static void a_second_next_runs_nothing_and_steps_over_no_refusal(void **state)
 	molt_server *s = *state;
 	molt_group *g = molt_group_new(molt_routes(s), "/g");
 
-	molt_group_use(molt_routes(s), twice);
-	molt_group_use(g, refuse);
+	molt_group_use(molt_routes(s), twice, NULL);
+	molt_group_use(g, refuse, NULL);
 	molt_bind(g, "/x", hello, NULL);
 	molt_bind(molt_routes(s), "/y", hello, NULL);
 	assert_string_equal(ask(s, "GET", "/g/x"), "401 Unauthorized: token required\n");
@@ -117,7 +117,7 @@ static void nobody_learns_behind_a_middleware_what_is_bound(void **state)
 	molt_server *s = *state;
 	molt_group *g = molt_group_new(molt_routes(s), "/in/{tenant}");
 
-	molt_group_use(g, refuse);
+	molt_group_use(g, refuse, NULL);
 	molt_bind(g, "GET /x", hello, NULL);
 	molt_bind(molt_routes(s), "/out", hello, NULL);
 	assert_memory_equal(ask(s, "GET", "/in/7/x"), "401", 3);
@@ -138,7 +138,7 @@ static void two_groups_of_one_prefix_keep_their_own_middleware(void **state)
 	molt_group *open = molt_group_new(molt_routes(s), "/api");
 	molt_group *closed = molt_group_new(molt_routes(s), "/api");
 
-	molt_group_use(closed, refuse);
+	molt_group_use(closed, refuse, NULL);
 	molt_bind(open, "GET /a", hello, NULL);
 	molt_bind(closed, "GET /b", hello, NULL);
 	assert_string_equal(ask(s, "GET", "/api/a"), "200 hello");
@@ -157,8 +157,8 @@ static void failures_are_remembered_and_null_groups_are_harmless(void **state)
 	assert_null(bad);
 	assert_int_equal(s->failure, -EINVAL);
 	assert_int_equal(molt_bind(bad, "/x", hello, NULL), -EINVAL);
-	assert_int_equal(molt_group_use(bad, a), -EINVAL);
-	assert_int_equal(molt_group_on_status(bad, 404, a), -EINVAL);
+	assert_int_equal(molt_group_use(bad, a, NULL), -EINVAL);
+	assert_int_equal(molt_group_on_status(bad, 404, a, NULL), -EINVAL);
 	assert_null(molt_group_new(bad, "/x"));
 	assert_null(molt_group_new(molt_routes(s), "/x/{rest...}"));
 	assert_null(molt_group_new(molt_routes(s), "/a//b"));
@@ -167,7 +167,7 @@ static void failures_are_remembered_and_null_groups_are_harmless(void **state)
 	assert_int_equal(molt_bind(molt_routes(s), NULL, hello, NULL), -EINVAL);
 	assert_int_equal(molt_bind(molt_routes(s), "/x", hello, NULL), 0);
 	assert_int_equal(molt_bind(molt_routes(s), "/x", hello, NULL), -EEXIST);
-	assert_int_equal(molt_group_on_status(molt_routes(s), 200, a), -EINVAL);
+	assert_int_equal(molt_group_on_status(molt_routes(s), 200, a, NULL), -EINVAL);
 	assert_int_equal(molt_bind_opts(molt_routes(s), "/y", hello, NULL,
 					&MOLT_ROUTE_OPTS(.stack_size = 100)),
 			 -EINVAL);
@@ -180,27 +180,56 @@ static void nothing_changes_after_the_start(void **state)
 
 	s->state = MO_SERVER_STARTED;
 	assert_int_equal(molt_bind(g, "/x", hello, NULL), -EBUSY);
-	assert_int_equal(molt_group_use(g, a), -EBUSY);
-	assert_int_equal(molt_group_on_status(g, 404, a), -EBUSY);
+	assert_int_equal(molt_group_use(g, a, NULL), -EBUSY);
+	assert_int_equal(molt_group_on_status(g, 404, a, NULL), -EBUSY);
 	assert_null(molt_group_new(g, "/x"));
 }
 
-static void the_arg_of_the_bind_reaches_the_handler(void **state)
+#define TEXT(s) ((char[]){ s })
+
+/* Says its arg, or "-". */
+static void say_arg(molt_req *r)
+{
+	const char *arg = molt_req_arg(r);
+
+	say(r, arg ? arg : "-");
+}
+
+static void around(molt_req *r)
+{
+	say_arg(r);
+	molt_next(r);
+	say_arg(r);
+}
+
+static void say_server(molt_req *r)
+{
+	say(r, molt_req_server(r) == molt_req_arg(r) ? "same" : "other");
+}
+
+static void what_runs_gets_the_arg_that_was_given_with_it(void **state)
 {
 	molt_server *s = *state;
-	fake *f;
-	int mark;
+	molt_group *api = molt_group_new(molt_routes(s), "/api");
 
-	molt_bind(molt_routes(s), "/x", silent, &mark);
-	f = fake_get(s, "/x");
-	fake_run(f);
-	assert_ptr_equal(molt_req_arg(&f->r), &mark);
-	assert_ptr_equal(molt_req_server(&f->r), s);
-	fake_free(f);
-	f = fake_get(s, "/none");
-	fake_run(f);
-	assert_null(molt_req_arg(&f->r));
-	fake_free(f);
+	molt_group_use(molt_routes(s), around, TEXT("1"));
+	molt_group_use(api, around, TEXT("2"));
+	molt_group_use(api, around, NULL);
+	molt_bind(api, "/x", say_arg, TEXT("x"));
+	molt_bind(molt_routes(s), "/server", say_server, s);
+	assert_string_equal(ask(s, "GET", "/api/x"), "200 12-x-21");
+	assert_string_equal(ask(s, "GET", "/server"), "200 1same1");
+}
+
+static void an_error_page_gets_its_own_arg(void **state)
+{
+	molt_server *s = *state;
+
+	molt_group_on_status(molt_routes(s), 401, say_arg, TEXT("page"));
+	molt_group_on_status(molt_routes(s), 404, say_arg, NULL);
+	molt_bind(molt_routes(s), "/closed", refuse, TEXT("handler"));
+	assert_string_equal(ask(s, "GET", "/closed"), "401 page");
+	assert_string_equal(ask(s, "GET", "/none"), "404 -");
 }
 
 static void limits_of_a_route_reach_the_protocol(void **state)
@@ -425,9 +454,9 @@ static void the_nearest_group_makes_the_error_page(void **state)
 	molt_group *api = molt_group_new(molt_routes(s), "/api");
 	fake *f;
 
-	molt_group_on_status(molt_routes(s), 404, own_404);
-	molt_group_on_status(api, 404, api_404);
-	molt_group_on_status(api, 401, silent);
+	molt_group_on_status(molt_routes(s), 404, own_404, NULL);
+	molt_group_on_status(api, 404, api_404, NULL);
+	molt_group_on_status(api, 401, silent, NULL);
 	molt_bind(api, "/body", own_body, NULL);
 	molt_bind(api, "/closed", refuse, NULL);
 	molt_bind(molt_routes(s), "/403", only_status, NULL);
@@ -449,7 +478,7 @@ static void a_page_that_fails_itself_ends(void **state)
 {
 	molt_server *s = *state;
 
-	molt_group_on_status(molt_routes(s), 401, refuse);
+	molt_group_on_status(molt_routes(s), 401, refuse, NULL);
 	molt_bind(molt_routes(s), "/x", refuse, NULL);
 	assert_string_equal(ask(s, "GET", "/x"), "401 Unauthorized: token required\n");
 }
@@ -631,7 +660,7 @@ static void a_blocking_route_runs_on_a_pool_thread_with_the_same_calls(void **st
 	mo_loop *l = mo_loop_new(0);
 	struct job j = { 0 };
 
-	molt_group_use(molt_routes(s), pool_middleware);
+	molt_group_use(molt_routes(s), pool_middleware, NULL);
 	molt_bind_opts(molt_routes(s), "POST /x/{id}", blocking_handler, NULL,
 		       &MOLT_ROUTE_OPTS(.blocking = true));
 	sem_init(&j.done, 0, 0);
@@ -689,7 +718,8 @@ int main(void)
 		TEST(two_groups_of_one_prefix_keep_their_own_middleware),
 		TEST(failures_are_remembered_and_null_groups_are_harmless),
 		TEST(nothing_changes_after_the_start),
-		TEST(the_arg_of_the_bind_reaches_the_handler),
+		TEST(what_runs_gets_the_arg_that_was_given_with_it),
+		TEST(an_error_page_gets_its_own_arg),
 		TEST(limits_of_a_route_reach_the_protocol),
 		TEST(a_wrong_method_is_told_what_is_allowed),
 		TEST(options_are_answered_unless_bound),

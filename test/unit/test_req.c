@@ -201,7 +201,7 @@ static void a_value_with_a_nul_has_a_length_and_is_a_400_as_a_text(void **state)
 	assert_null(molt_req_form_str(&f->r, "w").ptr);
 	fake_free(f);
 
-	molt_group_on_status(molt_routes(s), 400, page_asks_again);
+	molt_group_on_status(molt_routes(s), 400, page_asks_again, NULL);
 	f = fake_get(s, "/text?v=%00");
 	fake_run(f);
 	assert_int_equal(f->r.status, 400);

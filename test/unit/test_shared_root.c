@@ -185,7 +185,7 @@ static void with_middleware(void *arg)
 	molt_server *s = fake_server();
 	molt_group *g = molt_group_new(molt_routes(s), "/g");
 
-	molt_group_use(g, switches);
+	molt_group_use(g, switches, NULL);
 	assert_int_equal(molt_static(molt_routes(s), "/s", current, NULL), 0);
 	assert_int_equal(molt_static(g, "/", current, NULL), 0);
 	answers(s, "/s/x", "one");
