@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "cli/cli.h"
 #include "gen/supervisor.h"
 #include "molt.h"
@@ -12,107 +11,54 @@
 /* This program is never supervised by itself, also not as pid 1. */
 const char mo_supervises_itself = 1;
 
-enum { HAS_EXE = 1, HAS_WAIT = 2, TAKES_REST = 4, NEEDS_SOCKET = 8, OWN_OPTIONS = 16 };
-
-static int help(const mo_cli *c);
-
-static const struct command {
-	const char *name;
-	int (*run)(const mo_cli *c);
-	unsigned flags;
-	const char *args, *doc;
-} commands[] = {
-	{ "run", mo_cli_run, TAKES_REST, "[--] PROGRAM [ARG ...]",
-	  "start a program and keep it running" },
-	{ "status", mo_cli_status, NEEDS_SOCKET, "", "show what serves" },
-	{ "restart", mo_cli_restart, NEEDS_SOCKET | HAS_EXE | HAS_WAIT, "[--exe PATH] [--wait]",
-	  "replace the program while it serves" },
-	{ "rollback", mo_cli_rollback, NEEDS_SOCKET, "", "go back to the generation before" },
-	{ "shutdown", mo_cli_shutdown, NEEDS_SOCKET | HAS_WAIT, "[--wait]",
-	  "finish running requests, then end" },
-	{ "reopen", mo_cli_reopen, NEEDS_SOCKET, "", "open the log files anew" },
-	{ "upgrade", mo_cli_upgrade, NEEDS_SOCKET, "", "renew the supervisor of molt run" },
-	{ "history", mo_cli_history, NEEDS_SOCKET, "", "show the last restarts" },
-	{ "prove", mo_cli_prove, OWN_OPTIONS, "PROGRAM [ARG ...]",
-	  "restart, spoil and kill it under load" },
-	{ "help", help, TAKES_REST, "[COMMAND]", "show this, or what a command takes" },
-};
-
-static const char more[] = "\nPATH is that of the program's control socket "
-			   "(MOLT_CONTROL_SOCKET); see molt(1).\n";
-
-static void usage(FILE *f)
+int mo_cli_wrong(const char *text, const char *what)
 {
-	fputs("usage: molt COMMAND [--socket PATH] [--json] ...\n\n", f);
-	for (size_t i = 0; i < MO_COUNTOF(commands); i++)
-		fprintf(f, "  %-9s%-24s %s\n", commands[i].name, commands[i].args, commands[i].doc);
-	fputs(more, f);
-}
-
-static int usage_of(const struct command *cmd)
-{
-	const char *options = cmd->flags & NEEDS_SOCKET	 ? "[--socket PATH] [--json] "
-			      : cmd->flags & OWN_OPTIONS ? "[OPTION ...] "
-			      : cmd->run == mo_cli_run	 ? "[--socket PATH] "
-							 : "";
-
-	printf("usage: molt %s %s%s\n\n%s\n", cmd->name, options, cmd->args, cmd->doc);
-	if (cmd->flags & OWN_OPTIONS)
-		mo_cli_prove_options(stdout);
-	fputs(cmd->run == help ? "" : more, stdout);
-	return MO_EXIT_DONE;
-}
-
-static const struct command *find(const char *name)
-{
-	for (size_t i = 0; i < MO_COUNTOF(commands); i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
-}
-
-static int wrong(const char *text, const char *what)
-{
-	fprintf(stderr, "molt: %s%s; try molt --help\n", text, what);
+	fprintf(stderr, "molt: %s", text);
+	mo_show_put(stderr, what);
+	fputs("; try molt --help\n", stderr);
 	return MO_EXIT_USAGE;
 }
 
-int mo_cli_usage(const char *command)
+int mo_cli_unknown(const char *command)
 {
-	return usage_of(find(command));
+	const char *meant = mo_cli_nearest(command);
+
+	if (!meant)
+		return mo_cli_wrong("no such command: ", command);
+	fputs("molt: no such command: ", stderr);
+	mo_show_put(stderr, command);
+	fprintf(stderr, "; did you mean %s?\n", meant);
+	return MO_EXIT_USAGE;
 }
 
-static int help(const mo_cli *c)
+/* What getopt_long() has just refused. */
+static int wrong_option(const mo_cli_command *cmd, const char *text, const char *word)
 {
-	const struct command *cmd = c->rest[0] ? find(c->rest[0]) : NULL;
+	char letter[] = { '-', (char)optopt, 0 };
 
-	if (cmd)
-		return usage_of(cmd);
-	if (c->rest[0])
-		return wrong("no such command: ", c->rest[0]);
-	usage(stdout);
-	return MO_EXIT_DONE;
+	fprintf(stderr, "molt: %s: %s", cmd->name, text);
+	mo_show_put(stderr, strncmp(word, "--", 2) == 0 ? word : letter);
+	fprintf(stderr, "; try molt %s --help\n", cmd->name);
+	return MO_EXIT_USAGE;
 }
 
 /* One option behind the command's name.  0 or an exit code. */
-static int take_option(const struct command *cmd, int o, mo_cli *c)
+static int take_option(const mo_cli_command *cmd, int o, char **argv, mo_cli *c)
 {
 	if (o == 's')
 		c->socket = optarg;
 	else if (o == 'j')
 		c->json = true;
-	else if (o == 'e' && cmd->flags & HAS_EXE)
+	else if (o == 'e')
 		c->exe = optarg;
-	else if (o == 'w' && cmd->flags & HAS_WAIT)
+	else if (o == 'w')
 		c->wait = true;
-	else if (o == 'e' || o == 'w')
-		return wrong(o == 'e' ? "--exe is for restart"
-				      : "--wait is for restart and shutdown",
-			     "");
 	else if (o == 'h')
 		c->help = true;
 	else
-		return MO_EXIT_USAGE;
+		return wrong_option(cmd,
+				    o == ':' ? "a value is missing behind " : "no such option: ",
+				    argv[optind - 1]);
 	return 0;
 }
 
@@ -121,34 +67,31 @@ static int check_socket(mo_cli *c)
 	if (!c->socket)
 		c->socket = secure_getenv("MOLT_CONTROL_SOCKET");
 	if (!c->socket || !*c->socket)
-		return wrong("give --socket PATH or set MOLT_CONTROL_SOCKET", "");
+		return mo_cli_wrong("give --socket PATH or set MOLT_CONTROL_SOCKET", "");
 	return 0;
 }
 
 /* Reads the options behind the command's name.  0 or an exit code. */
-static int read_options(const struct command *cmd, int argc, char **argv, mo_cli *c)
+static int read_options(const mo_cli_command *cmd, int argc, char **argv, mo_cli *c)
 {
-	static const struct option options[] = { { "socket", required_argument, NULL, 's' },
-						 { "exe", required_argument, NULL, 'e' },
-						 { "json", no_argument, NULL, 'j' },
-						 { "wait", no_argument, NULL, 'w' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
+	struct option options[MO_CLI_MAX_OPTIONS];
 	int o, rc = 0;
 
 	c->rest = argv;
 	c->argc = argc;
-	if (cmd->flags & OWN_OPTIONS)
+	if (cmd->flags & MO_CLI_READS_OPTIONS)
 		return 0;
-	/* '+': what follows the first argument belongs to the program. */
-	while (rc == 0 && (o = getopt_long(argc, argv, "+h", options, NULL)) != -1)
-		rc = take_option(cmd, o, c);
+	mo_cli_long_options(cmd->options, options);
+	/* '+': what follows the first argument belongs to the program; ':': the words for what
+	 * is wrong are ours. */
+	while (rc == 0 && (o = getopt_long(argc, argv, "+:h", options, NULL)) != -1)
+		rc = take_option(cmd, o, argv, c);
 	if (rc || c->help)
 		return rc;
 	c->rest = argv + optind;
-	if (!(cmd->flags & TAKES_REST) && c->rest[0])
-		return wrong("too much: ", c->rest[0]);
-	return cmd->flags & NEEDS_SOCKET ? check_socket(c) : 0;
+	if (!(cmd->flags & MO_CLI_TAKES_REST) && c->rest[0])
+		return mo_cli_wrong("too much: ", c->rest[0]);
+	return cmd->flags & MO_CLI_NEEDS_SOCKET ? check_socket(c) : 0;
 }
 
 static bool is_one_of(const char *text, const char *longer, const char *shorter)
@@ -158,23 +101,23 @@ static bool is_one_of(const char *text, const char *longer, const char *shorter)
 
 int main(int argc, char **argv)
 {
-	const struct command *cmd;
+	const mo_cli_command *cmd;
 	mo_cli c = { 0 };
 	int rc;
 
 	if (argc < 2 || is_one_of(argv[1], "--help", "-h")) {
-		usage(argc < 2 ? stderr : stdout);
+		mo_cli_overview(argc < 2 ? stderr : stdout);
 		return argc < 2 ? MO_EXIT_USAGE : MO_EXIT_DONE;
 	}
 	if (is_one_of(argv[1], "--version", "-V")) {
 		printf("molt %s\n", molt_version());
 		return MO_EXIT_DONE;
 	}
-	cmd = find(argv[1]);
+	cmd = mo_cli_find(argv[1]);
 	if (!cmd)
-		return wrong("no such command: ", argv[1]);
+		return mo_cli_unknown(argv[1]);
 	rc = read_options(cmd, argc - 1, argv + 1, &c);
 	if (rc)
 		return rc;
-	return c.help ? usage_of(cmd) : cmd->run(&c);
+	return c.help ? mo_cli_usage(cmd->name) : cmd->run(&c);
 }

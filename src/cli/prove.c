@@ -106,72 +106,35 @@ static bool number(const char *text, unsigned least, unsigned most, unsigned *ou
 	return true;
 }
 
-enum {
-	URL = 1,
-	RELOAD,
-	CONTROL,
-	PATH,
-	UPLOAD,
-	WS,
-	HEADER,
-	RESTARTS,
-	SECONDS,
-	CONNECTIONS,
-	SETTLE
+enum { URL = 1, RELOAD, CONTROL, PATH, UPLOAD, WS, HEADER, RESTARTS, SECONDS, CONNECTIONS, SETTLE };
+
+const mo_cli_option mo_cli_prove_options[] = {
+	{ "url", "URL", "load another server (with --reload-cmd); twice: http and https", URL },
+	{ "reload-cmd", "COMMAND", "what reloads it", RELOAD },
+	{ "control", "PATH", "take a running program by its control socket", CONTROL, true },
+	{ "path", "PATH", "what is asked for; default /", PATH },
+	{ "upload", "PATH", "where bodies are sent; default /echo, or that of --path", UPLOAD },
+	{ "ws", "PATH", "a WebSocket endpoint; default /ws or /websocket, when there is one", WS },
+	{ "header", "LINE", "\"Name: value\", sent with every request; may be repeated", HEADER },
+	{ "restarts", "N", "how many restarts; default 36", RESTARTS },
+	{ "seconds", "N", "for how long they go on; default 25", SECONDS },
+	{ "connections", "N", "the busy ones; default 64", CONNECTIONS },
+	{ "settle", "MS", "wait so long after each --reload-cmd", SETTLE },
+	{ "insecure", NULL, "do not check certificates", 'k' },
+	{ "remote", NULL, "the server of --url is on another machine", 'r' },
+	{ "strict", NULL, "a connection that has to be opened again is a failure too", 's' },
+	{ "own-address", NULL, "leave the program its own address", 'a' },
+	{ "json", NULL, "print everything that was seen as JSON", 'j' },
+	{ "help", NULL, "show this", 'h' },
+	{ 0 }
 };
-
-static const struct option longs[] = { { "url", required_argument, NULL, URL },
-				       { "reload-cmd", required_argument, NULL, RELOAD },
-				       { "control", required_argument, NULL, CONTROL },
-				       { "path", required_argument, NULL, PATH },
-				       { "upload", required_argument, NULL, UPLOAD },
-				       { "ws", required_argument, NULL, WS },
-				       { "header", required_argument, NULL, HEADER },
-				       { "restarts", required_argument, NULL, RESTARTS },
-				       { "seconds", required_argument, NULL, SECONDS },
-				       { "connections", required_argument, NULL, CONNECTIONS },
-				       { "settle", required_argument, NULL, SETTLE },
-				       { "insecure", no_argument, NULL, 'k' },
-				       { "remote", no_argument, NULL, 'r' },
-				       { "strict", no_argument, NULL, 's' },
-				       { "own-address", no_argument, NULL, 'a' },
-				       { "json", no_argument, NULL, 'j' },
-				       { "help", no_argument, NULL, 'h' },
-				       { 0 } };
-
-/* A line for each option, in the order of longs[]. */
-void mo_cli_prove_options(FILE *f)
-{
-	static const char *const docs[MO_COUNTOF(longs) - 1] = {
-		"URL        load another server (with --reload-cmd); twice: http and https",
-		"COMMAND    what reloads it",
-		"PATH       take a running program by its control socket",
-		"PATH       what is asked for; default /",
-		"PATH       where bodies are sent; default /echo, or that of --path",
-		"PATH       a WebSocket endpoint; default /ws or /websocket, when there is one",
-		"LINE       \"Name: value\", sent with every request; may be repeated",
-		"N          how many restarts; default 36",
-		"N          for how long they go on; default 25",
-		"N          the busy ones; default 64",
-		"MS         wait so long after each --reload-cmd",
-		"           do not check certificates",
-		"           the server of --url is on another machine",
-		"           a connection that has to be opened again is a failure too",
-		"           leave the program its own address",
-		"           print everything that was seen as JSON",
-		"           show this",
-	};
-
-	fputs("\nOptions, before PROGRAM:\n", f);
-	for (size_t i = 0; i < MO_COUNTOF(docs); i++)
-		fprintf(f, "  --%-13s%s\n", longs[i].name, docs[i]);
-}
 
 /* Those that a request of ours has already, and what it means for the load. */
 static bool is_ours(molt_str name)
 {
-	static const char *const ours[] = { "Host", "Connection", "Content-Length",
-					    "Transfer-Encoding", "Upgrade", "Expect" };
+	static const char *const ours[] = { "Host",           "Connection",
+					    "Content-Length", "Transfer-Encoding",
+					    "Upgrade",        "Expect" };
 
 	for (size_t i = 0; i < MO_COUNTOF(ours); i++)
 		if (mo_str_eq_ci(name, mo_str(ours[i])))
@@ -253,8 +216,10 @@ static bool take(mo_prove_options *o, int which, const char *value)
 
 static int read_options(int argc, char **argv, mo_prove_options *o)
 {
+	struct option longs[MO_CLI_MAX_OPTIONS];
 	int which, targets;
 
+	mo_cli_long_options(mo_cli_prove_options, longs);
 	*o = (mo_prove_options){ .restarts = 36, .seconds = 25, .connections = 64 };
 	o->headers = mo_strdup("");
 	optind = 1;

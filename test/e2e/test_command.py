@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import procs  # noqa: E402
@@ -544,25 +545,97 @@ class Command(SupervisedCase):
         self.assertIn("permission denied; it is for the user of the program and for root",
                       done.stderr)
 
+    def commands(self):
+        return re.findall(r"(?m)^  (\w+) ", self.molt("--help").stdout)
+
+    def test_help_is_asked_for_or_the_answer_to_a_mistake(self):
+        """Asked: standard output and 0; a mistake: standard error and 2."""
+        for command in self.commands():
+            done = self.molt(command, "--help", env={"MOLT_CONTROL_SOCKET": None})
+            self.assertEqual(done.stderr, "")
+            self.assertEqual(done.stdout, self.molt("help", command).stdout)
+            self.assertIn("\nExit codes:\n", done.stdout)
+            self.assertRegex(done.stdout, r"(?m)^  --help ")
+            done = self.molt(command, "--no-such", code=2)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("--no-such", done.stderr)
+        for argv, words in ((["restat"], "did you mean restart?"), (["hlep"], "did you mean help?"),
+                            (["help", "shutdwon"], "did you mean shutdown?"),
+                            (["x" * 100000], "try molt --help"), (["zzz"], "try molt --help"),
+                            (["status", "-x"], "no such option: -x; try molt status --help"),
+                            (["run", "--json", "/bin/true"], "run: no such option: --json"),
+                            (["restart", "--exe"], "a value is missing behind --exe")):
+            done = self.molt(*argv, code=2)
+            self.assertIn(words, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_the_manual_has_each_command_and_option_with_its_exit_codes(self):
+        with open(os.path.join(SOURCE, "man", "molt.1")) as f:
+            text = f.read().replace("\\-", "-")
+        common, prove = text[text.index(".SH OPTIONS\n"):].split(".SH \"OPTIONS OF PROVE\"")
+        synopsis = text[text.index(".SH SYNOPSIS"):text.index(".SH DESCRIPTION")]
+        codes = text[text.index('.SH "EXIT STATUS"'):text.index(".SH ENVIRONMENT")]
+        for command in self.commands():
+            said = self.molt(command, "--help").stdout
+            self.assertRegex(synopsis, r"\b%s\b" % command)
+            if command != "help":
+                self.assertIn("\n.TP\n.B %s\n" % command, text)
+            for option in re.findall(r"(?m)^  --([\w-]+)", said):
+                where = common if command != "prove" or option == "help" else prove
+                self.assertRegex(where, r"(?m)^\.\w+ (?:.* )?--%s\b" % option, command)
+            for code in re.findall(r"(?m)^  (\d)  ", said):
+                self.assertIn("\n.B %s\n" % code, codes)
+
+    COMPLETIONS = {"bash": "packaging/bash-completion/molt", "zsh": "packaging/zsh/_molt"}
+
+    def test_the_completions_are_those_of_the_command(self):
+        for shell, path in self.COMPLETIONS.items():
+            with open(os.path.join(SOURCE, path)) as f:
+                self.assertEqual(f.read(), self.molt("completion", shell).stdout,
+                                 "molt completion %s >%s" % (shell, path))
+        self.molt("completion", code=2)
+        self.molt("completion", "fish", code=2)
+
     def test_completion_for_bash(self):
-        file = os.path.join(SOURCE, "packaging/bash-completion/molt")
-        script = """. %s; COMP_WORDS=(molt %%s); COMP_CWORD=%%d; _molt
-                    printf '%%%%s\\n' "${COMPREPLY[@]}" """ % file
-        for words, n, wanted in (("re", 1, {"restart", "reopen"}), ("restart --", 2,
-                                 {"--socket", "--json", "--exe", "--wait", "--help"}),
-                                 ("shutdown --w", 2, {"--wait"}), ("help up", 2, {"upgrade"}),
-                                 ("prove --he", 2, {"--header", "--help"}),
-                                 ("status --j", 2, {"--json"})):
-            done = subprocess.run(["bash", "-c", script % (words, n)], stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True, timeout=20 * SLOW)
-            self.assertEqual((set(done.stdout.split()), done.stderr), (wanted, ""))
-        # Every command is known there.
-        usage = [line.split()[0] for line in self.molt("--help").stdout.splitlines()
-                 if line.startswith("  ")]
-        with open(file) as f:
-            text = f.read()
-        known = text[text.index('commands="') + 10:].split('"')[0].split()
-        self.assertEqual([c for c in usage if c not in known], [])
+        """What bash offers for the last of the words, in a directory with one file."""
+        file = os.path.join(SOURCE, self.COMPLETIONS["bash"])
+        place = self.directory()
+        open(os.path.join(place, "some-file"), "w").close()
+        script = """. %s; [[ $(complete -p molt) == *"-F _molt molt" ]] || exit 9
+                    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _molt
+                    printf '%%s\n' "${COMPREPLY[@]}" """ % file
+        for words, wanted in ((["re"], {"restart", "reopen"}),
+                              (["restart", "--"], {"--socket", "--json", "--exe", "--wait", "--help"}),
+                              (["shutdown", "--w"], {"--wait"}), (["help", "up"], {"upgrade"}),
+                              (["prove", "--he"], {"--header", "--help"}),
+                              (["prove", "--control", "so"], {"some-file"}),
+                              (["prove", "--path", "so"], set()),
+                              (["run", "--socket", "so"], {"some-file"}),
+                              (["run", "--socket", "a", "--"], {"--socket", "--help", "--"}),
+                              (["run", "--", "app", "so"], {"some-file"}),
+                              (["run", "app", "--so"], set()),
+                              (["status", "--j"], {"--json"}), (["comp"], set())):
+            done = subprocess.run(["bash", "-c", script, "bash", "molt"] + words, cwd=place,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  timeout=20 * SLOW)
+            self.assertEqual((done.returncode, set(done.stdout.split()), done.stderr),
+                             (0, wanted, ""), words)
+        for words in (["run", "--", "tru"], ["prove", "tru"]):
+            done = subprocess.run(["bash", "-c", script, "bash", "molt"] + words,
+                                  stdout=subprocess.PIPE, text=True, timeout=20 * SLOW)
+            self.assertIn("true", done.stdout.split())
+
+    @unittest.skipUnless(shutil.which("zsh"), "no zsh here")
+    def test_completion_for_zsh(self):
+        """It can be read, and compinit takes it for molt."""
+        file = os.path.join(SOURCE, self.COMPLETIONS["zsh"])
+        script = """fpath=(%s $fpath); autoload -Uz compinit; compinit -D -u
+                    print -r -- $_comps[molt]; autoload +X _molt && functions _molt >/dev/null
+                    """ % os.path.dirname(file)
+        for argv, said in ((["zsh", "-n", file], ""), (["zsh", "-f", "-c", script], "_molt\n")):
+            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  timeout=20 * SLOW)
+            self.assertEqual((done.returncode, done.stdout), (0, said))
 
     def test_nobody_there(self):
         self.molt("status", "--socket", self.path("absent"), code=3)

@@ -105,6 +105,13 @@ class Installed(Case):
         for page in ("man1/molt.1", "man7/molt.7"):
             self.installed("man", page)
 
+    def test_the_completions_are_where_the_shells_look(self):
+        for path, of in ((("bash-completion", "completions", "molt"), "bash-completion/molt"),
+                         (("zsh", "site-functions", "_molt"), "zsh/_molt")):
+            with open(self.installed("share", *path)) as f, \
+                    open(os.path.join(SOURCE, "packaging", of)) as made:
+                self.assertEqual(f.read(), made.read())
+
     @unittest.skipUnless(shutil.which("man"), "no man here")
     def test_man_finds_the_page_of_a_function(self):
         manual = os.path.dirname(os.path.dirname(self.installed("man", "man3", "libmolt.3")))

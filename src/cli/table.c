@@ -1,0 +1,136 @@
+/* The commands of molt and their options: a row here is what the help, the completions and
+ * the reading of the command line know; test_command holds man/molt.1 against it. */
+#include <getopt.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "cli/cli.h"
+
+#define SOCKET                                                                                     \
+	{                                                                                          \
+		"socket", "PATH", "the program's control socket; else MOLT_CONTROL_SOCKET", 's',   \
+			true                                                                       \
+	}
+#define JSON                                                                                       \
+	{                                                                                          \
+		"json", NULL, "print what the program answered", 'j'                               \
+	}
+#define HELP                                                                                       \
+	{                                                                                          \
+		"help", NULL, "show this", 'h'                                                     \
+	}
+
+static const mo_cli_option plain[] = { SOCKET, JSON, HELP, { 0 } };
+static const mo_cli_option of_run[] = {
+	{ "socket", "PATH", "where the program opens its control socket", 's', true }, HELP, { 0 }
+};
+static const mo_cli_option of_restart[] = {
+	SOCKET,
+	{ "exe", "FILE", "the program to restart to; else that at the same path", 'e', true },
+	{ "wait", NULL, "wait until the old generation has ended, too", 'w' },
+	JSON,
+	HELP,
+	{ 0 }
+};
+static const mo_cli_option of_shutdown[] = {
+	SOCKET, { "wait", NULL, "wait for every generation", 'w' }, JSON, HELP, { 0 }
+};
+static const mo_cli_option only_help[] = { HELP, { 0 } };
+
+enum {
+	USAGE = 1 << MO_EXIT_DONE | 1 << MO_EXIT_USAGE,
+	ASKS = USAGE | 1 << MO_EXIT_FAILED | 1 << MO_EXIT_UNREACHABLE | 1 << MO_EXIT_DENIED
+};
+
+const mo_cli_command mo_cli_commands[] = {
+	{ "run", mo_cli_run, MO_CLI_TAKES_REST | MO_CLI_RUNS_PROGRAM, 0, "[--] PROGRAM [ARG ...]",
+	  "start a program and keep it running", of_run },
+	{ "status", mo_cli_status, MO_CLI_NEEDS_SOCKET, ASKS, "", "show what serves", plain },
+	{ "restart", mo_cli_restart, MO_CLI_NEEDS_SOCKET, ASKS | 1 << MO_EXIT_TAKEN_BACK, "",
+	  "replace the program while it serves", of_restart },
+	{ "rollback", mo_cli_rollback, MO_CLI_NEEDS_SOCKET, ASKS, "",
+	  "go back to the generation before", plain },
+	{ "shutdown", mo_cli_shutdown, MO_CLI_NEEDS_SOCKET, ASKS, "",
+	  "finish running requests, then end", of_shutdown },
+	{ "reopen", mo_cli_reopen, MO_CLI_NEEDS_SOCKET, ASKS, "", "open the log files anew",
+	  plain },
+	{ "upgrade", mo_cli_upgrade, MO_CLI_NEEDS_SOCKET, ASKS, "",
+	  "renew the supervisor of molt run", plain },
+	{ "history", mo_cli_history, MO_CLI_NEEDS_SOCKET, ASKS, "", "show the last restarts",
+	  plain },
+	{ "prove", mo_cli_prove, MO_CLI_READS_OPTIONS | MO_CLI_RUNS_PROGRAM,
+	  USAGE | 1 << MO_EXIT_FAILED, "PROGRAM [ARG ...]", "restart, spoil and kill it under load",
+	  mo_cli_prove_options },
+	{ "help", mo_cli_help, MO_CLI_TAKES_REST, USAGE, "[COMMAND]",
+	  "show this, or what a command takes", only_help },
+	{ "completion", mo_cli_completion, MO_CLI_TAKES_REST | MO_CLI_HIDDEN, USAGE, "bash|zsh",
+	  "print the completion for a shell", only_help },
+	{ 0 }
+};
+
+const mo_cli_command *mo_cli_find(const char *name)
+{
+	for (const mo_cli_command *c = mo_cli_commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+void mo_cli_long_options(const mo_cli_option *list, struct option *out)
+{
+	size_t n = 0;
+
+	for (; list[n].name; n++) {
+		MO_CHECK(n + 1 < MO_CLI_MAX_OPTIONS);
+		out[n] = (struct option){ list[n].name,
+					  list[n].value ? required_argument : no_argument, NULL,
+					  list[n].id };
+	}
+	out[n] = (struct option){ 0 };
+}
+
+/* ---- what was meant ----------------------------------------------------------- */
+
+enum { LONGEST = 16, FAR = 3 };
+
+/* How many bytes have to be put in, taken out or changed (Levenshtein). */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[LONGEST + 1], n = strlen(b);
+
+	for (size_t k = 0; k <= n; k++)
+		row[k] = k;
+	for (size_t i = 0; a[i]; i++) {
+		size_t corner = row[0]++;
+
+		for (size_t k = 0; k < n; k++) {
+			size_t best = corner + (a[i] != b[k]);
+
+			corner = row[k + 1];
+			if (row[k] + 1 < best)
+				best = row[k] + 1;
+			if (corner + 1 < best)
+				best = corner + 1;
+			row[k + 1] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *mo_cli_nearest(const char *name)
+{
+	const char *nearest = NULL;
+	size_t least = FAR;
+
+	if (strlen(name) > LONGEST)
+		return NULL;
+	for (const mo_cli_command *c = mo_cli_commands; c->name; c++) {
+		size_t far = c->flags & MO_CLI_HIDDEN ? FAR : distance(name, c->name);
+
+		if (far < least && far < strlen(c->name) / 2 + 1) {
+			least = far;
+			nearest = c->name;
+		}
+	}
+	return nearest;
+}
