@@ -56,7 +56,8 @@ static server srv;
 static struct {
 	mo_timer timer;
 	sem_t entered, go;
-	bool held; /* the client's side: go has not been posted yet */
+	bool polled; /* the loop has asked the kernel since hold_start() */
+	bool held;   /* the client's side: go has not been posted yet */
 } holder;
 
 static inline void hold_wait(sem_t *s)
@@ -307,13 +308,21 @@ static void on_loop(void (*fn)(void *), void *arg)
 	sem_destroy(&c.done);
 }
 
+/* The kernel keeps what it has reported, here the wake-up that brought hold_start(), at the
+ * head of its list until it is asked again: a later wake-up would overtake the sockets.  A
+ * timer of a millisecond never runs in the phase in which it was started. */
 static inline void hold_on_timer(mo_timer *t)
 {
-	hold_here();
+	if (holder.polled)
+		hold_here();
+	else
+		mo_timer_start(srv.loop, t, 1);
+	holder.polled = !holder.polled;
 }
 
 static inline void hold_start(void *arg)
 {
+	holder.polled = false;
 	mo_timer_init(&holder.timer, hold_on_timer);
 	mo_timer_start(srv.loop, &holder.timer, 0);
 }
