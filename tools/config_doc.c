@@ -12,7 +12,7 @@
 static const char intro[] =
 	"# Configuration\n"
 	"\n"
-	"This file is made by `tools/config_doc.c` from the table in `src/web/config_keys.c`.\n"
+	"This file is made by `tools/config_doc.c` from the table in `src/web/config_keys.def`.\n"
 	"\n"
 	"A program reads a YAML file with `molt_config_load(\"app.yaml\")`:\n"
 	"\n"
@@ -60,7 +60,10 @@ static const char intro[] =
 	"where\n"
 	"the least value says otherwise. A **mode** has octal digits, `0660`. A **bool** is "
 	"`true` or `false` (also yes/no, on/off, 1/0).\n"
-	"An empty text means \"not set\".\n";
+	"An empty text means \"not set\".\n"
+	"\n"
+	"**In the program**: the member of `molt_server_opts` that says the same; one that begins with\n"
+	"`no_` says the contrary.\n";
 
 static const char *type_name(const mo_key *k)
 {
@@ -87,12 +90,32 @@ static void put_range(mo_buf *b, const mo_key *k)
 	free(max);
 }
 
+static const char *join_sentence(const mo_key *k)
+{
+	if (k->join == MO_JOIN_NONE)
+		return "";
+	if (k->type == MO_KEY_BOOL)
+		return " One server that switches it off does so for the process.";
+	if (k->join == MO_JOIN_LEAST)
+		return " Of several servers the least counts.";
+	return " Of several servers the longest counts.";
+}
+
+static void put_option(mo_buf *b, const mo_key *k)
+{
+	if (k->option)
+		mo_buf_fmt(b, " | `%s`", k->option);
+	else
+		mo_buf_puts(b, " |");
+}
+
 static void put_section(mo_buf *b, enum mo_key_section section)
 {
 	size_t count;
 	const mo_key *keys = mo_keys(&count);
 
-	mo_buf_puts(b, "\n| key | type, range | default | meaning |\n|---|---|---|---|\n");
+	mo_buf_puts(b, "\n| key | type, range | default | in the program | meaning |\n"
+		       "|---|---|---|---|---|\n");
 	for (size_t i = 0; i < count; i++) {
 		const mo_key *k = &keys[i];
 
@@ -101,9 +124,11 @@ static void put_section(mo_buf *b, enum mo_key_section section)
 		mo_buf_fmt(b, "| `%s` | %s", k->name, type_name(k));
 		put_range(b, k);
 		if (k->initial)
-			mo_buf_fmt(b, " | `%s` | %s |\n", k->initial, k->doc);
+			mo_buf_fmt(b, " | `%s`", k->initial);
 		else
-			mo_buf_fmt(b, " | none | %s |\n", k->doc);
+			mo_buf_puts(b, " | none");
+		put_option(b, k);
+		mo_buf_fmt(b, " | %s%s |\n", k->doc, join_sentence(k));
 	}
 }
 

@@ -1,4 +1,4 @@
-/* The configuration file and the environment.  One table in config_keys.c
+/* The configuration file and the environment.  One table in config_keys.def
  * declares every key: name, type, unit, range, default, documentation.
  *
  * A mapping below "server" is a named server.  It takes over the keys that

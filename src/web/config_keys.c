@@ -1,4 +1,4 @@
-/* The table of keys and what is done with a single one: found by name, set from
+/* The table of keys (config_keys.def) and what is done with a single one: found by name, set from
  * text, checked, set to its default.  Called by config.c (file, environment) and
  * settings.c.  Always: a value that got into a member by mo_key_set() is within
  * the key's range, and every string in a member is malloc'd. */
@@ -20,235 +20,49 @@
 #define LONGEST (3650 * DAY)
 #define MAX_STRING 4096u
 
-#define S(member) offsetof(mo_settings, member)
-#define L(member) offsetof(mo_logger_settings, member)
-#define STRING(n, flags, member, initial, doc)                                                     \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_STRING, flags, 0, 0, 0, initial, doc, S(member)           \
-	}
-#define LIST(n, flags, sep, member, initial, doc)                                                  \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_LIST, flags, sep, 0, 0, initial, doc, S(member)           \
-	}
-#define BOOL(n, member, initial, doc)                                                              \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_BOOL, 0, 0, 0, 1, initial, doc, S(member)                 \
-	}
-#define INT(n, min, max, member, initial, doc)                                                     \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_INT, 0, 0, min, max, initial, doc, S(member)              \
-	}
-#define SIZE(n, min, max, member, initial, doc)                                                    \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_SIZE, 0, 0, min, max, initial, doc, S(member)             \
-	}
-#define MODE(n, min, max, member, initial, doc)                                                    \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_MODE, 0, 0, min, max, initial, doc, S(member)             \
-	}
-#define DURATION(n, flags, member, initial, doc)                                                   \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 1, LONGEST, initial, doc, S(member)   \
-	}
-#define DURATION_OR_ZERO(n, flags, member, initial, doc)                                           \
-	{                                                                                          \
-		n, MO_KEY_SERVER, MO_KEY_DURATION, flags, 0, 0, LONGEST, initial, doc, S(member)   \
-	}
+#define UNSET NULL
+#define RANGE(least, most) .min = (least), .max = (most)
+#define TIME RANGE(1, LONGEST)
+#define TIME_OR_ZERO RANGE(0, LONGEST)
+#define OPTION(member)                                                                             \
+	.option = #member, .option_at = offsetof(molt_server_opts, member),                        \
+	.option_size = sizeof(((molt_server_opts *)NULL)->member)
+#define OPTION_NOT(member) OPTION(member), .negated = true
 
+#define KIND_STRING .type = MO_KEY_STRING
+#define KIND_LIST .type = MO_KEY_LIST, .sep = ','
+#define KIND_PATHS .type = MO_KEY_LIST, .sep = ':'
+#define KIND_BOOL .type = MO_KEY_BOOL
+#define KIND_INT .type = MO_KEY_INT
+#define KIND_SIZE .type = MO_KEY_SIZE
+#define KIND_MODE .type = MO_KEY_MODE
+#define KIND_DURATION .type = MO_KEY_DURATION
+#define KIND_LEVEL .type = MO_KEY_LEVEL
+
+/* clang-format off */
+#define SERVER_KEY(kind, where, text, default_text, ...) \
+	{ .section = MO_KEY_SERVER, KIND_##kind, .name = text, .initial = default_text, \
+	  .offset = offsetof(mo_settings, where), .doc = __VA_ARGS__ },
+#define LOGGER_KEY(kind, where, text, default_text, ...) \
+	{ .section = MO_KEY_LOGGER, KIND_##kind, .name = text, .initial = default_text, \
+	  .offset = offsetof(mo_logger_settings, where), .doc = __VA_ARGS__ },
 static const mo_key keys[] = {
-	LIST("address", MO_KEY_OWN, ',', address, NULL,
-	     "Where the server listens: `:80`, `127.0.0.1:80`, `[::1]:80`, `:0` (any free port), "
-	     "`unix:/run/a.sock`, `systemd:NAME` (a socket that the service manager passes, of "
-	     "that "
-	     "`FileDescriptorName`). A named server does not inherit it."),
-	MODE("unixMode", 0200, 0777, unix_mode, "0666",
-	     "Mode of the file of a `unix:` address, as octal digits; who may write there may "
-	     "connect. The umask does not count, and directories limit further. For a proxy of "
-	     "another user: `0660` and its group as `unixGroup`."),
-	STRING("unixUser", 0, unix_user, NULL,
-	       "Owner of that file, a name or a number; none: the user of the process. Needs root "
-	       "(CAP_CHOWN)."),
-	STRING("unixGroup", 0, unix_group, NULL,
-	       "Group of that file; none: the group of the process. Needs root, or a user who is "
-	       "in that group."),
-	LIST("httpsAddr", MO_KEY_OWN, ',', https_addr, NULL,
-	     "Where it listens for HTTPS. Without it and with a certificate, `address` is HTTPS. "
-	     "A named server does not inherit it."),
-	STRING("httpsCertPath", MO_KEY_OWN, https_cert, NULL,
-	       "PEM file with the certificate and its chain. A named server does not inherit it."),
-	STRING("httpsKeyPath", MO_KEY_OWN, https_key, NULL,
-	       "PEM file with the private key. A named server does not inherit it."),
-	STRING("httpsClientCaPath", MO_KEY_OWN, https_client_ca, NULL,
-	       "PEM file with the authorities of client certificates: HTTPS clients are asked for "
-	       "one, "
-	       "and one that is not valid is refused. A named server does not inherit it."),
-	BOOL("httpsClientRequired", https_client_required, "false",
-	     "Refuse HTTPS clients without such a certificate."),
-	DURATION("readTimeout", MO_KEY_ZERO_NONE, read_timeout, "60s",
-		 "The whole request, head and body."),
-	DURATION(
-		"headerTimeout", MO_KEY_ZERO_NONE, header_timeout, "10s",
-		"From the first byte of a request to the end of its head; of a new connection from "
-		"its accept to its first byte."),
-	DURATION("bodyTimeout", MO_KEY_ZERO_NONE, body_timeout, "30s",
-		 "Between two pieces of a request body."),
-	DURATION("writeTimeout", MO_KEY_ZERO_NONE, write_timeout, "30s",
-		 "Between two pieces of an answer that the client takes."),
-	DURATION("idleTimeout", MO_KEY_ZERO_NONE, idle_timeout, "75s",
-		 "A kept-alive connection without a request."),
-	SIZE("maxHeaderBytes", KIB, MIB, max_header, "16k", "Request line and header fields."),
-	SIZE("clientMaxBodySize", 1, 1024 * 1024 * MIB, max_body, "8m",
-	     "Request body; a longer one is answered with 413."),
-	SIZE("memoryBudget", 0, 1024 * 1024 * MIB, memory_budget, "0",
-	     "Memory of the whole process for what clients make it keep: bodies, gathered "
-	     "answers, WebSocket messages, output that was not taken. Past it requests get 503, "
-	     "WebSockets are closed with 1013, and clients that are behind are cut. 0: half of "
-	     "the memory that the process may use. Of several servers the least counts."),
-	BOOL("keepAlive", keep_alive, "true", "Keep connections open between requests."),
-	INT("maxConnections", 1, 1000000, max_connections, "10000",
-	    "Connections open at once. At the limit the one that has been idle for the longest "
-	    "time, of the loop that accepts, is closed for a new one; without an idle one new "
-	    "ones wait in the kernel's queue."),
-	INT("backlog", 0, 65535, backlog, "0", "Length of that queue; 0: `net.core.somaxconn`."),
-	INT("loops", 0, 256, loops, "0",
-	    "Event loops (threads) of the process, the largest that any server asks for that is "
-	    "set up before the first one starts; 0, when none asks: as many as the CPUs that "
-	    "the process may use."),
-	INT("blockingThreads", 1, 1024, blocking_threads, "64",
-	    "Threads for `.blocking` routes and `molt_block()`, the largest that any server asks "
-	    "for. One route has three quarters of them at most."),
-	INT("blockingQueue", 1, 1000000, blocking_queue, "1024",
-	    "Calls of one route that may wait for such a thread, the largest that any server asks "
-	    "for; more are answered with 503 and Retry-After."),
-	SIZE("stackSize", 16 * KIB, 64 * MIB, stack_size, "64k", "Stack of each handler."),
-	STRING("serverAgent", 0, server_agent, NULL,
-	       "The `Server` field of answers; none: no field."),
-	STRING("serverRoot", 0, server_root, NULL, "Directory whose files are served at `/`."),
-	LIST("indexFiles", 0, ',', index_files, "index.html,index.htm",
-	     "Files that stand for their directory, the first that exists."),
-	BOOL("indexFolder", index_folder, "false", "List directories that have no index file."),
-	BOOL("handover", handover, "true",
-	     "Give HTTP/1.1 connections, plain and HTTPS, to the new process at a restart; off: "
-	     "they end with their next answer."),
-	BOOL("tlsHandover", tls_handover, "true",
-	     "HTTPS connections are given to the new process, too; off: they end with their next "
-	     "answer."),
-	BOOL("tlsShed", tls_shed, "true",
-	     "HTTPS connections that stay open after their first answer go on without OpenSSL's "
-	     "connection state, as all do after a restart: they become small and cheap; off: "
-	     "OpenSSL does their records until they move."),
-	INT("tlsKeyLimit", 16, 16777216, tls_key_limit, "8388608",
-	    "Records (of up to 16 KiB) that are sent with one key of TLS 1.3 before it is "
-	    "changed."),
-	SIZE("wsMaxMessage", 125, 64 * MIB, ws_max_message, "1m",
-	     "A message that a WebSocket client sends, decompressed; a longer one closes with "
-	     "1009."),
-	SIZE("wsMaxQueue", 4 * KIB, 1024 * MIB, ws_max_queue, "1m",
-	     "Output that a WebSocket or event-stream client has not taken; with more it is cut."),
-	DURATION("wsPing", 0, ws_ping, "30s",
-		 "Silence after which a WebSocket client is sent a ping, and has as long to answer "
-		 "it; an event stream is sent a comment."),
-	DURATION(
-		"wsCloseSpread", 0, ws_close_spread, "1s",
-		"The time over which a restart closes the WebSockets (with 1012) and event streams "
-		"that cannot move to the new process; `none`: all at once."),
-	LIST("wsOrigins", 0, ',', ws_origins, NULL,
-	     "Origins whose pages may open a WebSocket besides those of the same host, such as "
-	     "`https://example.org`; `*`: all."),
-	BOOL("graceful", graceful, "false", "Allow the process to be restarted."),
-	DURATION_OR_ZERO(
-		"bakeTime", 0, bake_time, "10s",
-		"How long the old process stands by after a restart, with the listeners open, to "
-		"serve again when the new one is no good; 0: no longer than its last request."),
-	INT("bakeErrorShare", 0, 100, bake_error_share, "20",
-	    "The new process is no good when so many per cent of its answers more than of the old "
-	    "one's are errors (5xx), while that stands by; 0: errors do not matter."),
-	INT("bakeErrorMin", 1, 1000000000, bake_error_min, "20",
-	    "Of fewer answers that share is not taken."),
-	DURATION_OR_ZERO(
-		"bakeSilence", 0, bake_silence, "5s",
-		"The new process is no good when it says nothing, or an event loop of it is "
-		"blocked, for so long, while the old one stands by; 0 or `none`: that does not "
-		"matter."),
-	DURATION("gracefulTimeout", MO_KEY_SECONDS, drain_timeout, "60s",
-		 "How long the old process may finish its requests after a restart. A bare number "
-		 "means seconds."),
-	DURATION("gracefulShutdownTimeout", MO_KEY_SECONDS, shutdown_timeout, "60s",
-		 "How long running requests may finish at shutdown; idle connections are closed at "
-		 "once, those that have not sent a byte yet after 1 s. A bare number means "
-		 "seconds."),
-	DURATION("readyTimeout", 0, ready_timeout, "60s",
-		 "How long a new process may take until it is ready; then it is killed and the old "
-		 "one serves on."),
-	INT("maxGenerations", 2, 16, max_generations, "3",
-	    "Processes that may be alive at once, the serving and the starting one included. A "
-	    "restart that would make more ends the oldest first: its requests get one second, "
-	    "then they are cut and counted. Of several servers the least counts."),
-	LIST("probe", MO_KEY_OWN, ',', probe, NULL,
-	     "Requests that a new program must answer before it takes over, each with the status "
-	     "wanted: `GET /health 200`. One that is answered otherwise, or not, refuses the "
-	     "restart. A named server does not inherit it."),
-	DURATION("probeTimeout", 0, probe_timeout, "5s", "How long each of them may take."),
-	BOOL("preflightOwner", preflight_owner, "true",
-	     "A restart refuses a program that belongs to another user than root, the process's "
-	     "and the running program's, or lies in a directory where everybody may write."),
-	INT("preflightMemory", 0, 1000, preflight_memory, "100",
-	    "A restart is refused unless so many per cent of the process's own memory are free, "
-	    "in the machine and in its cgroup; 0: not looked at. Of several servers the least "
-	    "counts."),
-	BOOL("preflightDescriptors", preflight_descriptors, "true",
-	     "A restart is refused when the process or the system has less than 32 descriptors "
-	     "left."),
-	STRING("adminPattern", 0, admin_pattern, NULL,
-	       "Path of the admin page, such as `/debug/admin`; none: no page unless the program "
-	       "mounts it."),
-	STRING("adminToken", MO_KEY_SECRET, admin_token, NULL,
-	       "Secret of at least 16 characters for `Authorization: Bearer`; lets a client use "
-	       "the admin API from anywhere."),
-	STRING("controlSocket", MO_KEY_OWN | MO_KEY_SOCKET, control_socket, NULL,
-	       "Path of a unix socket with the admin API, for the `molt` command: mode 0600, in a "
-	       "directory where only this user and root may write (made with mode 0700 when it is "
-	       "not there). One a process; none: no socket. `molt run --socket` says another one, "
-	       "and wins."),
-	STRING("takeover", MO_KEY_OWN | MO_KEY_SOCKET, takeover, NULL,
-	       "Path of a unix socket at which a program that is started by others (a new "
-	       "container, another unit, by hand), with the same path, finds this one and takes "
-	       "over from it, like the new program of a restart. Mode 0600, in a directory as for "
-	       "`controlSocket`; the same user or root; needs `graceful`. For the server that is "
-	       "started first; none: no takeover."),
-	LIST("exeDirs", 0, ':', exe_dirs, NULL,
-	     "Directories that a restart by the admin API may take a program from; none: only "
-	     "the running program's own path."),
-	BOOL("dumpRouterMap", dump_router_map, "true", "Print the routes at start."),
-	STRING("logPath", 0, log_path, NULL,
-	       "Directory of the access and error log files; none: no files."),
-	BOOL("logStdout", log_stdout, "true", "Access and error log on standard output."),
-	BOOL("accessLogEnabled", access_log, "false", "Log every request."),
-	STRING("accessLogPattern", 0, access_log_file, "access-{Ymd}.log",
-	       "File in `logPath`; `{Y}`, `{m}`, `{d}`, `{Ymd}`, `{Y-m-d}` become the day."),
-	BOOL("errorLogEnabled", error_log, "true", "Log answers 5xx and refused requests."),
-	STRING("errorLogPattern", 0, error_log_file, "error-{Ymd}.log",
-	       "File in `logPath`, with the day as above."),
-	{ "logLevel", MO_KEY_SERVER, MO_KEY_LEVEL, MO_KEY_OWN, 0, -1, MOLT_ERROR, NULL,
-	  "The same as `level` of section `logger`, which wins. The log is the process's, so a "
-	  "named server has no level of its own.",
-	  S(log_level) },
-	{ "path", MO_KEY_LOGGER, MO_KEY_STRING, 0, 0, 0, 0, NULL,
-	  "Directory of the process's log file; none: no file.", L(path) },
-	{ "file", MO_KEY_LOGGER, MO_KEY_STRING, 0, 0, 0, 0, "{Y-m-d}.log",
-	  "File in `path`, with the day of the process's start.", L(file) },
-	{ "level", MO_KEY_LOGGER, MO_KEY_LEVEL, 0, 0, -1, MOLT_ERROR, NULL,
-	  "`debug`, `info`, `warn` or `error`; lines below it are dropped; none: what the program "
-	  "set, at first `info`.",
-	  L(level) },
-	{ "stdout", MO_KEY_LOGGER, MO_KEY_BOOL, 0, 0, 0, 1, "true", "The log on standard output.",
-	  L(to_stdout) },
+#include "web/config_keys.def"
 };
+/* clang-format on */
 
 const mo_key *mo_keys(size_t *count)
 {
 	*count = MO_COUNTOF(keys);
 	return keys;
+}
+
+const mo_key *mo_key_at(enum mo_key_section section, size_t offset)
+{
+	for (size_t i = 0; i < MO_COUNTOF(keys); i++)
+		if (keys[i].section == section && keys[i].offset == offset)
+			return &keys[i];
+	MO_DIE("no key is at %zu", offset);
 }
 
 static bool skip(char c)
@@ -548,19 +362,21 @@ int mo_key_check(const mo_key *k, const void *base, char **why)
 	return text ? check_text(k, text, why) : 0;
 }
 
+static void init_key(const mo_key *k, void *base)
+{
+	char *why = NULL;
+
+	if (k->type == MO_KEY_LEVEL)
+		*number(k, base) = -1;
+	else if (k->initial && mo_key_set(k, base, k->initial, &why))
+		MO_DIE("the default of %s %s", k->name, why);
+}
+
 void mo_keys_init(enum mo_key_section section, void *base)
 {
-	for (size_t i = 0; i < MO_COUNTOF(keys); i++) {
-		const mo_key *k = &keys[i];
-		char *why = NULL;
-
-		if (k->section != section)
-			continue;
-		if (k->type == MO_KEY_LEVEL)
-			*number(k, base) = -1;
-		else if (k->initial && mo_key_set(k, base, k->initial, &why))
-			MO_DIE("the default of %s %s", k->name, why);
-	}
+	for (size_t i = 0; i < MO_COUNTOF(keys); i++)
+		if (keys[i].section == section)
+			init_key(&keys[i], base);
 }
 
 void mo_keys_fini(enum mo_key_section section, void *base)
@@ -573,4 +389,64 @@ void mo_keys_fini(enum mo_key_section section, void *base)
 		free(*at);
 		*at = NULL;
 	}
+}
+
+/* ---- one key of several servers, and of the program's options ---------------- */
+
+int64_t mo_key_number(const mo_key *k, const void *base)
+{
+	const void *at = (const char *)base + k->offset;
+
+	MO_CHECK(!is_text(k));
+	return k->type == MO_KEY_BOOL ? *(const bool *)at : *(const int64_t *)at;
+}
+
+/* MOLT_FOREVER is the largest of all. */
+static bool is_less(int64_t a, int64_t b)
+{
+	return a >= 0 && (b < 0 || a < b);
+}
+
+int64_t mo_key_join(const mo_key *k, int64_t a, int64_t b)
+{
+	MO_CHECK(k->join != MO_JOIN_NONE);
+	return is_less(a, b) == (k->join == MO_JOIN_LEAST) ? a : b;
+}
+
+/* Whatever its size; a size_t over the range of int64_t is over that of every key. */
+static int64_t option_number(const mo_key *k, const void *at)
+{
+	int small;
+	int64_t large;
+
+	MO_CHECK(k->option_size == sizeof(small) || k->option_size == sizeof(large));
+	if (k->option_size == sizeof(large))
+		return memcpy(&large, at, sizeof(large)), large;
+	return memcpy(&small, at, sizeof(small)), small;
+}
+
+static void take_text(const mo_key *k, void *base, const void *at)
+{
+	char **field = member(k, base), *text;
+
+	memcpy(&text, at, sizeof(text));
+	text = mo_strdup(text ? text : k->initial);
+	free(*field);
+	*field = text;
+}
+
+void mo_key_take(const mo_key *k, void *base, const struct molt_server_opts *o)
+{
+	const void *at = (const char *)o + k->option_at;
+
+	if (!k->option)
+		return;
+	if (is_text(k))
+		take_text(k, base, at);
+	else if (k->type == MO_KEY_BOOL)
+		*(bool *)member(k, base) = *(const bool *)at != k->negated;
+	else if (option_number(k, at) != 0)
+		*number(k, base) = option_number(k, at);
+	else
+		init_key(k, base);
 }

@@ -1,6 +1,6 @@
-/* The keys of the configuration: one table declares each of them once, with
- * everything that the file, the environment, the defaults, the checks and
- * doc/configuration.md need to know about it. */
+/* The keys of the configuration: one table (config_keys.def) declares each of them once,
+ * with everything that the file, the environment, the program's options, the defaults, the
+ * checks and doc/configuration.md need to know about it. */
 #ifndef MO_WEB_CONFIG_KEYS_H
 #define MO_WEB_CONFIG_KEYS_H
 
@@ -31,6 +31,14 @@ enum mo_key_flags {
 	MO_KEY_SOCKET = 16    /* the path of a unix socket */
 };
 
+/* What the process does when its servers say different things.  MOLT_FOREVER is the largest;
+ * a bool that is off is less than one that is on. */
+enum mo_key_join {
+	MO_JOIN_NONE, /* each server has its own, or code of that key knows */
+	MO_JOIN_LARGEST,
+	MO_JOIN_LEAST
+};
+
 typedef struct mo_key {
 	const char *name; /* as documented: "readTimeout" */
 	enum mo_key_section section;
@@ -41,17 +49,33 @@ typedef struct mo_key {
 	const char *initial; /* default as it would be written in the file; NULL: not set */
 	const char *doc;     /* one or two sentences */
 	size_t offset;       /* in mo_settings or mo_logger_settings */
+	enum mo_key_join join;
+	/* The member of molt_server_opts; NULL: there is none.  negated: it switches off. */
+	const char *option;
+	size_t option_at, option_size;
+	bool negated;
 } mo_key;
+
+/* Of the members that belong to the kinds of the table. */
+#define MO_C_STRING char * /* malloc'd and owned; NULL: not set */
+#define MO_C_LIST char *   /* the same: "a,b" */
+#define MO_C_PATHS char *  /* the same: "a:b" */
+#define MO_C_BOOL bool
+#define MO_C_INT int64_t
+#define MO_C_SIZE int64_t
+#define MO_C_MODE int64_t
+#define MO_C_LEVEL int64_t /* enum molt_level; -1: not set */
+#define MO_C_DURATION molt_time
 
 /* Section "logger": the process's own log. */
 typedef struct mo_logger_settings {
-	char *path; /* directory; NULL: no file */
-	char *file; /* name in it, with placeholders; see log_name.h */
-	int64_t level;
-	bool to_stdout;
+#define LOGGER_KEY(kind, member, ...) MO_C_##kind member;
+#include "web/config_keys.def"
 } mo_logger_settings;
 
 const mo_key *mo_keys(size_t *count); /* all, in the order of the manual */
+/* That of the member at the offset; there is one. */
+const mo_key *mo_key_at(enum mo_key_section section, size_t offset);
 /* Upper and lower case are the same; '-', '_' and spaces do not count. */
 const mo_key *mo_key_find(enum mo_key_section section, molt_str name);
 bool mo_key_same_name(molt_str a, molt_str b);
@@ -68,6 +92,14 @@ int mo_key_check(const mo_key *k, const void *base, char **why);
 /* Every key of the section: its default; its string freed. */
 void mo_keys_init(enum mo_key_section section, void *base);
 void mo_keys_fini(enum mo_key_section section, void *base);
+
+/* A number or bool. */
+int64_t mo_key_number(const mo_key *k, const void *base);
+/* Which of the two counts for the process; only of a key that has a rule for it. */
+int64_t mo_key_join(const mo_key *k, int64_t a, int64_t b);
+/* What the program says, or the default where it says nothing (0, NULL); nothing happens
+ * without such an option.  Not checked. */
+void mo_key_take(const mo_key *k, void *base, const struct molt_server_opts *o);
 
 /* config_value.c: the readings of single values; false: not of that form. */
 bool mo_value_bool(molt_str s, bool *out);

@@ -27,6 +27,7 @@
 #include "gen/uplink.h"
 #include "http/memory.h"
 #include "rt/park.h"
+#include "web/config_keys.h"
 #include "web/loops.h"
 #include "web/server.h"
 #include "web/server_start.h"
@@ -59,19 +60,27 @@ static bool speaks(const molt_server *s)
 	return !s->internal && s->state != MO_SERVER_NEW;
 }
 
-/* One server that does not want a check speaks for the process. */
+/* What counts for the process of a key that its servers say differently (the key's join).
+ * When nobody says something: what is least of a largest, and most of a least. */
+static int64_t joined(size_t offset)
+{
+	const mo_key *k = mo_key_at(MO_KEY_SERVER, offset);
+	int64_t v = k->join == MO_JOIN_LEAST ? INT64_MAX : 0;
+
+	EACH_SERVER (s)
+		if (speaks(s))
+			v = mo_key_join(k, v, mo_key_number(k, &s->set));
+	return v;
+}
+
+#define JOINED(member) joined(offsetof(mo_settings, member))
+
 static void preflight(mo_preflight *checks)
 {
-	int64_t memory = INT64_MAX;
+	int64_t memory = JOINED(preflight_memory);
 
-	EACH_SERVER (s) {
-		if (!speaks(s))
-			continue;
-		checks->owner &= s->set.preflight_owner;
-		checks->descriptors &= s->set.preflight_descriptors;
-		if (s->set.preflight_memory < memory)
-			memory = s->set.preflight_memory;
-	}
+	checks->owner &= JOINED(preflight_owner) != 0;
+	checks->descriptors &= JOINED(preflight_descriptors) != 0;
 	if (memory != INT64_MAX)
 		checks->memory = memory;
 }
@@ -229,36 +238,21 @@ static bool stop(molt_time grace)
 	return true;
 }
 
-#define LONGEST(name, member)                                                                      \
-	static molt_time name(void)                                                                \
+#define PROCESS_TIME(member)                                                                       \
+	static molt_time member(void)                                                              \
 	{                                                                                          \
-		molt_time t = 0;                                                                   \
-                                                                                                   \
-		EACH_SERVER (s) {                                                                  \
-			if (!speaks(s))                                                            \
-				continue;                                                          \
-			if (s->set.member < 0)                                                     \
-				return MOLT_FOREVER;                                               \
-			if (s->set.member > t)                                                     \
-				t = s->set.member;                                                 \
-		}                                                                                  \
-		return t;                                                                          \
+		return JOINED(member);                                                             \
 	}
-LONGEST(bake_time, bake_time)
-LONGEST(bake_silence, bake_silence)
-LONGEST(drain_timeout, drain_timeout)
-LONGEST(shutdown_timeout, shutdown_timeout)
-LONGEST(ready_timeout, ready_timeout)
-LONGEST(probe_timeout, probe_timeout)
+PROCESS_TIME(bake_time)
+PROCESS_TIME(bake_silence)
+PROCESS_TIME(drain_timeout)
+PROCESS_TIME(shutdown_timeout)
+PROCESS_TIME(ready_timeout)
+PROCESS_TIME(probe_timeout)
 
 static int64_t max_generations(void)
 {
-	int64_t least = INT64_MAX;
-
-	EACH_SERVER (s)
-		if (speaks(s) && s->set.max_generations < least)
-			least = s->set.max_generations;
-	return least;
+	return JOINED(max_generations);
 }
 
 static mo_rate answered(void)

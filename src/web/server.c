@@ -160,64 +160,19 @@ int mo_server_check_new(molt_server *s)
 
 /* ---- options --------------------------------------------------------------- */
 
-static void set_text(char **field, const char *text)
-{
-	char *copy = mo_strdup(text);
-
-	free(*field);
-	*field = copy;
-}
-
 /* The defaults again, and over them what o says. */
 static int configure(molt_server *s, const molt_server_opts *o)
 {
-	mo_settings d;
+	size_t count;
+	const mo_key *keys = mo_keys(&count);
 	char *why = NULL;
 	int rc;
 
-	mo_settings_init(&d);
-	s->set.loops = o->workers;
-#define TAKE(member, option) s->set.member = o->option ? (int64_t)o->option : d.member
-	TAKE(blocking_threads, blocking_threads);
-	TAKE(blocking_queue, blocking_queue);
-	TAKE(unix_mode, unix_mode);
-	TAKE(stack_size, stack_size);
-	TAKE(max_header, max_header);
-	TAKE(max_body, max_body);
-	TAKE(max_connections, max_connections);
-	TAKE(header_timeout, header_timeout);
-	TAKE(body_timeout, body_timeout);
-	TAKE(read_timeout, read_timeout);
-	TAKE(write_timeout, write_timeout);
-	TAKE(idle_timeout, idle_timeout);
-	TAKE(bake_time, bake_time);
-	TAKE(drain_timeout, drain_timeout);
-	TAKE(shutdown_timeout, shutdown_timeout);
-	TAKE(ready_timeout, ready_timeout);
-	TAKE(probe_timeout, probe_timeout);
-	TAKE(max_generations, max_generations);
-	TAKE(ws_max_message, ws_max_message);
-	TAKE(ws_max_queue, ws_max_queue);
-	TAKE(ws_ping, ws_ping);
-	TAKE(ws_close_spread, ws_close_spread);
-	TAKE(tls_key_limit, tls_key_limit);
-	TAKE(memory_budget, memory_budget);
-#undef TAKE
-	set_text(&s->set.unix_user, o->unix_user);
-	set_text(&s->set.unix_group, o->unix_group);
-	set_text(&s->set.server_agent, o->server_name);
-	set_text(&s->set.ws_origins, o->ws_origins);
-	set_text(&s->set.probe, o->probe);
-	s->set.keep_alive = !o->no_keep_alive;
-	s->set.handover = !o->no_handover;
-	s->set.tls_handover = !o->no_tls_handover;
-	s->set.tls_shed = !o->no_tls_shed;
-	mo_settings_fini(&d);
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].section == MO_KEY_SERVER)
+			mo_key_take(&keys[i], &s->set, o);
 	rc = mo_settings_check(&s->set, &why);
-	if (rc < 0)
-		mo_server_fail(s, rc, "%s", why);
-	free(why);
-	return rc;
+	return rc < 0 ? mo_server_fail_why(s, rc, why) : 0;
 }
 
 int molt_server_configure(molt_server *s, const molt_server_opts *o)
@@ -308,6 +263,14 @@ int molt_server_set_port(molt_server *s, int port)
 		return mo_server_fail(s, -EINVAL, "port %d is not in 0 to 65535", port);
 	snprintf(text, sizeof(text), ":%d", port);
 	return molt_server_listen(s, text, NULL);
+}
+
+static void set_text(char **field, const char *text)
+{
+	char *copy = mo_strdup(text);
+
+	free(*field);
+	*field = copy;
 }
 
 int molt_server_enable_https(molt_server *s, const char *cert, const char *key)

@@ -1,6 +1,6 @@
 /* The settings of one server: defaults, freeing, and the check of the whole
  * before it starts.  The defaults and ranges stand in the table of
- * config_keys.c; here are the rules that concern more than one of them. */
+ * config_keys.def; here are the rules that concern more than one of them. */
 #include "web/settings.h"
 
 #include <errno.h>

@@ -105,6 +105,14 @@ class Names(Case):
                 if key != "adress":  # the example of a mistake
                     self.assertIn(key, keys, name)
 
+    def test_every_option_of_a_server_is_that_of_one_key(self):
+        body = re.search(r"(?s)typedef struct molt_server_opts \{(.*?)\n\}", read("include/molt.h")).group(1)
+        body = re.sub(r"(?s)/\*.*?\*/", "", body)
+        members = [m for line in body.split(";") for m in re.findall(r"(\w+)\s*(?:,|$)", line.strip())]
+        rows = re.findall(r"(?m)^\| `\w+` \|[^|]*\|[^|]*\| `(\w+)` \|", read("doc/configuration.md"))
+        self.assertGreater(len(rows), 30)
+        self.assertEqual(sorted(rows + ["size"]), sorted(members))
+
     def test_the_points_of_faults_are_those_of_the_grid(self):
         points = r"\b(?:step|send|sent|get|got)\.[a-z]+\b"
         self.assertEqual(set(re.findall(points, read("doc/faults.md"))),

@@ -345,6 +345,63 @@ static void probes_are_method_path_and_status(void **state)
 	}
 }
 
+static void take_all(const molt_server_opts *o)
+{
+	size_t count;
+	const mo_key *keys = mo_keys(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].section == MO_KEY_SERVER)
+			mo_key_take(&keys[i], &s, o);
+}
+
+static void options_of_each_kind_reach_their_members_and_zero_means_the_default(void **state)
+{
+	molt_server_opts o = MOLT_SERVER_OPTS(.workers = 3, .max_body = (size_t)5 << 32,
+					      .idle_timeout = MOLT_FOREVER, .unix_mode = 0600,
+					      .server_name = "a", .probe = "GET / 200",
+					      .no_keep_alive = true);
+
+	s.graceful = true; /* no option: the program has a function for it */
+	take_all(&o);
+	assert_int_equal(s.loops, 3);
+	assert_int_equal(s.max_body, (int64_t)5 << 32);
+	assert_int_equal(s.idle_timeout, MOLT_FOREVER);
+	assert_int_equal(s.unix_mode, 0600);
+	assert_string_equal(s.server_agent, "a");
+	assert_string_equal(s.probe, "GET / 200");
+	assert_false(s.keep_alive);
+	assert_true(s.handover);
+	assert_int_equal(s.read_timeout, 60 * MOLT_SECOND);
+	take_all(&MOLT_SERVER_OPTS(.workers = 0));
+	assert_int_equal(s.loops, 0);
+	assert_int_equal(s.max_body, 8 << 20);
+	assert_int_equal(s.idle_timeout, 75 * MOLT_SECOND);
+	assert_int_equal(s.unix_mode, 0666);
+	assert_null(s.server_agent);
+	assert_null(s.probe);
+	assert_true(s.keep_alive);
+	assert_true(s.graceful);
+}
+
+static const mo_key *key(const char *name)
+{
+	return mo_key_find(MO_KEY_SERVER, mo_str(name));
+}
+
+static void of_several_servers_the_longest_or_the_least_counts(void **state)
+{
+	assert_int_equal(mo_key_join(key("bakeTime"), 5, 7), 7);
+	assert_int_equal(mo_key_join(key("bakeTime"), 7, 5), 7);
+	assert_int_equal(mo_key_join(key("bakeTime"), MOLT_FOREVER, 7), MOLT_FOREVER);
+	assert_int_equal(mo_key_join(key("bakeTime"), 7, MOLT_FOREVER), MOLT_FOREVER);
+	assert_int_equal(mo_key_join(key("maxGenerations"), 2, 3), 2);
+	assert_int_equal(mo_key_join(key("maxGenerations"), 3, 2), 2);
+	s.preflight_owner = false;
+	assert_int_equal(mo_key_number(key("preflightOwner"), &s), 0);
+	assert_int_equal(mo_key_join(key("preflightOwner"), 1, 0), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -369,6 +426,8 @@ int main(void)
 		T(log_names_stay_in_their_directory),
 		T(index_files_are_plain_names),
 		T(probes_are_method_path_and_status),
+		T(options_of_each_kind_reach_their_members_and_zero_means_the_default),
+		T(of_several_servers_the_longest_or_the_least_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
