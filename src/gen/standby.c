@@ -97,6 +97,14 @@ static void tell_end(mo_predecessor *p, const char *when)
 	p->child.why = mo_child_end(&p->child, when);
 }
 
+/* It is being shut down, and that is the end of the service: a successor that has served is
+ * as good as the whole.  Or it has a successor of its own. */
+static bool ends_orderly(mo_predecessor *p)
+{
+	mo_child_last_words(&p->child);
+	return p->child.stops || p->child.replaced;
+}
+
 /* From the switch on: whoever asks to go back has seen the successor serve. */
 static bool stands_by;
 
@@ -124,7 +132,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 		     NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
-	if (mo_child_reap(&p->child)) {
+	if (mo_child_reap(&p->child) && !ends_orderly(p)) {
 		tell_end(p, "while connections were given to it");
 		stands_by = false;
 		mo_request_rolled_back(0); /* what was asked since the switch is so */

@@ -6,6 +6,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import procs  # noqa: E402
 import ws  # noqa: E402
 from case import SLOW, eventually, main  # noqa: E402
 from release import RestartCase  # noqa: E402
@@ -18,7 +19,7 @@ class EndInHandover(RestartCase):
     def setUp(self):
         super().setUp()
         self.srv = self.app(env={"MOLT_SERVER_BAKETIME": "0s", "APP_RESTORE_MS": "700",
-                                 "MOLT_SERVER_SHUTDOWNTIMEOUT": "20s"})
+                                 "MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT": "20s"})
         address = ("127.0.0.1", self.srv.port)
         self.old = self.srv.pid
         self.sockets = [ws.WebSocket(address, "/ws/count") for _ in range(3)]
@@ -57,6 +58,19 @@ class EndInHandover(RestartCase):
         new = self.restore()
         os.kill(new, signal.SIGTERM)
         self.all_end_well(new)
+
+    def test_sigterm_to_a_successor_that_has_ended_when_its_predecessor_looks(self):
+        new = self.restore()
+        procs.pause(self.old)
+        try:
+            os.kill(new, signal.SIGTERM)
+            self.srv.wait_log("%d: event exit" % new)
+            self.assertTrue(eventually(lambda: procs.state(new) == "Z", 10))
+        finally:
+            os.kill(self.old, signal.SIGCONT)
+        self.all_end_well(new)
+        self.thread.join()
+        self.assertEqual(self.answers[0].status, 200, self.answers)
 
     def test_the_successors_server_is_stopped(self):
         new = self.restore()
