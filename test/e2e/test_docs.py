@@ -30,6 +30,12 @@ def functions():
     return re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", read("include/molt.h"))
 
 
+def function(text, name):
+    """The body of a function of a C file, or None."""
+    found = re.search(r"(?ms)^(?!#|\s)[^;{}\n]*\b%s\([^;{}]*?\)\n\{\n(.*?)^\}" % name, text)
+    return found and found.group(1)
+
+
 def blocks(text, language):
     """The contents of the ```language blocks."""
     return re.findall(r"^```%s\n(.*?)^```$" % language, text, re.M | re.S)
@@ -165,6 +171,68 @@ class Names(Case):
             for number, line in enumerate(text.splitlines(), 1):
                 if not line.startswith("|"):
                     self.assertLessEqual(len(line), 140, "%s:%d" % (name, number))
+
+
+class Invariants(Case):
+    """Each row of doc/invariants.md names a test and an assertion, which are there."""
+
+    def rows(self):
+        """[{column: text}] of all tables."""
+        found, head = [], None
+        for line in read("doc/invariants.md").splitlines():
+            cells = [c.strip() for c in line.split("|")[1:-1]]
+            if not cells:
+                head = None
+            elif head is None:
+                head = cells
+            elif not set(cells[0]) <= set("-"):
+                self.assertEqual(len(cells), len(head), line)
+                found.append(dict(zip(head, cells)))
+        return found
+
+    def shown_by(self, row):
+        """[(file, names)]"""
+        return [(f, re.findall(r"`([\w.]+)`", names or ""))
+                for f, names in re.findall(r"`(test/[\w/.]+)`(?: \(([^)]*)\))?", row["shown by"])]
+
+    def defines(self, text, name, language):
+        if language == ".c":
+            return re.search(r"(?m)^static void %s\(" % name, text)
+        group, _, test = name.rpartition(".")
+        if test and test[0].isupper():
+            group, test = test, ""
+        body = re.search(r"(?ms)^class %s\b(.*?)(?=^class |\Z)" % group, text)
+        return body and (not test or re.search(r"\b%s\b" % test, body.group(1)))
+
+    def test_every_row_names_tests_that_are_there(self):
+        rows = self.rows()
+        self.assertGreater(len(rows), 35)
+        seen = 0
+        for row in rows:
+            tests = self.shown_by(row)
+            self.assertTrue(tests or row["shown by"].startswith("not shown: "), row["invariant"])
+            for path, names in tests:
+                text = read(path)
+                self.assertTrue(names or path.startswith("test/fuzz/"), "%s: which test?" % path)
+                for name in names:
+                    seen += 1
+                    self.assertTrue(self.defines(text, name, path[path.rindex("."):]),
+                                    "%s has no %s" % (path, name))
+        self.assertGreater(seen, 90)
+
+    def test_every_row_names_an_assertion_that_is_there_or_says_why_not(self):
+        seen = 0
+        for row in self.rows():
+            said = row["asserted in"]
+            if said.startswith("none: "):
+                continue
+            names, path = re.match(r"(`\w+\(\)`(?: and `\w+\(\)`)*) in `(src/[\w/.]+)`", said).groups()
+            for name in re.findall(r"\w+(?=\()", names):
+                seen += 1
+                body = function(read(path), name)
+                self.assertTrue(body, "%s has no %s()" % (path, name))
+                self.assertRegex(body, r"\bMO_(?:CHECK|MAGIC_OK)\(", name)
+        self.assertGreater(seen, 8)
 
 
 class Map(Case):

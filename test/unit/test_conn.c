@@ -2,13 +2,54 @@
  * cutting; over plain sockets and TLS. */
 #include "certs.h"
 #include "http_app.h"
-#include "http/conn_internal.h"
+#include "base/check.h"
+#include "http/h1.h"
 #include "http/sse.h"
 #include "net/tls.h"
 
 static void an_idle_connection_is_small(void **state)
 {
 	assert_true(sizeof(mo_conn) < 300);
+}
+
+struct owned {
+	unsigned conns, buffers, stacks;
+};
+
+static void count_owned(void *arg)
+{
+	struct owned *n = arg;
+
+	MO_LIST_EACH (node, &mo_conns_of(srv.loop)->all) {
+		const mo_h1 *h = mo_h1_of(MO_CONTAINER_OF(node, mo_conn, node));
+
+		n->conns++;
+		n->buffers += h->in || h->out;
+		n->stacks += h->req != NULL; /* its exchange is a coroutine */
+	}
+}
+
+static struct owned owned(void)
+{
+	struct owned n = { 0 };
+
+	on_loop(count_owned, &n);
+	return n;
+}
+
+static void an_idle_connection_owns_no_stack_and_no_buffer(void **state)
+{
+	int fd = dial();
+
+	say(fd, "GET /sleep?1 HTTP/1.1\r\nHost: a\r\n\r\nGET / H");
+	EVENTUALLY(counts().head == 1);
+	assert_int_equal(owned().buffers, 1);
+	say(fd, "TTP/1.1\r\nHost: a\r\n\r\n");
+	EVENTUALLY(counts().idle == 1);
+	assert_int_equal(owned().conns, 1);
+	assert_int_equal(owned().buffers, 0);
+	assert_int_equal(owned().stacks, 0);
+	close(fd);
 }
 
 static void states_are_counted(void **state)
@@ -724,6 +765,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_idle_connection_is_small),
+		SERVED(an_idle_connection_owns_no_stack_and_no_buffer),
 		SERVED(states_are_counted),
 		SERVED(linger_ends_after_two_seconds_at_the_latest),
 		SERVED(the_answer_to_an_upload_that_is_not_read_reaches_its_client),

@@ -21,6 +21,30 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void *handle;
+
+static void use_as_a_server(void)
+{
+	molt_server_port(handle, 0);
+}
+
+static void use_as_a_group(void)
+{
+	molt_group_new(handle, "/x");
+}
+
+static void a_handle_of_another_kind_ends_the_process(void **state)
+{
+	static char zeroes[4096]; /* as of a server that has been freed */
+
+	handle = molt_routes(*state);
+	assert_true(dies(use_as_a_server));
+	handle = *state;
+	assert_true(dies(use_as_a_group));
+	handle = zeroes;
+	assert_true(dies(use_as_a_server));
+}
+
 /* ---- handlers that leave a trace ---- */
 
 static void say(molt_req *r, const char *s)
@@ -710,6 +734,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(a_handle_of_another_kind_ends_the_process),
 		TEST(middleware_runs_from_the_root_inwards_in_call_order),
 		TEST(a_middleware_that_does_not_call_next_ends_the_chain),
 		TEST(steps_are_found_by_their_names),

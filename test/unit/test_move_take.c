@@ -336,6 +336,29 @@ static void what_was_prepared_and_not_acknowledged_is_freed(void **state)
 	assert_int_equal(refused(), -1);
 }
 
+static void nothing(void)
+{
+}
+
+/* The giver reads late: it must not serve on what is served here. */
+static void an_answer_is_repeated_until_the_giver_reads(void **state)
+{
+	struct step s;
+	int told = -1;
+
+	on_control(fill);
+	add(entry("web", 1000, 0, 0, 0), connection());
+	begin(&s, take_message);
+	await(&in_prepare);
+	on_control(nothing); /* it has tried to answer, and waits */
+	while (sem_trywait(&s.done) < 0)
+		told = told < 0 ? refused() : told;
+	told = told < 0 ? refused() : told;
+	assert_int_equal(told, 0);
+	assert_int_equal(result, 1);
+	assert_int_equal(taken, 1);
+}
+
 static size_t sent;
 
 static int exchange(void *arg, json_t *body, const int *all, int n, const molt_str *pieces,
@@ -355,17 +378,47 @@ static int exchange(void *arg, json_t *body, const int *all, int n, const molt_s
 	return 0;
 }
 
-static void give_two(void)
+static int exchange_without_end(void *arg, json_t *body, const int *all, int n,
+				const molt_str *pieces, mo_wire_msg *answer)
 {
-	static mo_gen_batch b = { .n = 2 };
-	mo_move_link link = { .exchange = exchange };
+	json_decref(body);
+	return -ECANCELED;
+}
 
+static mo_gen_batch b = { .n = 2 };
+
+static void make_two(void)
+{
 	for (size_t i = 0; i < b.n; i++)
 		b.conns[i] = (mo_gen_conn){ .server = "web", .fd = -1, .protocol = "http/1.1" };
+	to_give = &b;
+}
+
+static void give_two_to_one_that_cannot_be_ended(void)
+{
+	mo_move_link link = { .exchange = exchange_without_end };
+
+	make_two();
+	result = mo_move_give(&host, &link);
+}
+
+/* It may have taken them: they are not served here either. */
+static void what_the_taker_may_have_is_not_served_on(void **state)
+{
+	json_decref(list);
+	on_control(give_two_to_one_that_cannot_be_ended);
+	assert_int_equal(result, -ECANCELED);
+	assert_true(b.conns[0].taken && b.conns[1].taken);
+}
+
+static void give_two(void)
+{
+	mo_move_link link = { .exchange = exchange };
+
+	make_two();
 	b.conns[0].peer.u.un.sun_family = AF_UNIX;
 	strcpy(b.conns[0].peer.u.un.sun_path, "/tmp/caf\xe9");
 	assert_int_equal(mo_addr_parse("127.0.0.1:7", &b.conns[1].peer), 0);
-	to_give = &b;
 	result = mo_move_give(&host, &link);
 }
 
@@ -395,6 +448,8 @@ int main(void)
 		TEST(only_connections_are_taken),
 		TEST(as_many_as_descriptors_or_none),
 		TEST(what_was_prepared_and_not_acknowledged_is_freed),
+		TEST(an_answer_is_repeated_until_the_giver_reads),
+		TEST(what_the_taker_may_have_is_not_served_on),
 		TEST(a_client_of_any_name_takes_no_other_out_of_the_move),
 	};
 
