@@ -235,6 +235,35 @@ class Invariants(Case):
         self.assertGreater(seen, 8)
 
 
+class Walks(Case):
+    """Who follows a page of the sources finds what it names."""
+
+    def named(self, text):
+        """[(function, file)]: rows of walks, and "`name()` in `file`"."""
+        return re.findall(r"(?m)^\| `(\w+)\(\)` \| `(src/[\w/.]+)` \|", text) + \
+            re.findall(r"`(\w+)\(\)` in\s`(src/[\w/.]+)`", text)
+
+    def test_each_function_of_a_walk_is_in_its_file(self):
+        walks = read("CONTRIBUTING.md").split("## Three walks")[1].split("\n## ")[0]
+        self.assertEqual(len(re.findall(r"(?m)^\|---", walks)), 3)
+        self.assertGreater(len(self.named(walks)), 30)
+        for name, path in self.named(walks):
+            self.assertTrue(function(read(path), name), "%s has no %s()" % (path, name))
+
+    def test_what_is_named_for_a_new_thing_is_there(self):
+        text = read("doc/how-to-add.md")
+        self.assertEqual(len(re.findall(r"(?m)^## A", text)), 5)
+        paths = set(re.findall(r"`((?:src|test|doc|man|include|packaging|tools)/[\w/.-]+)`", text))
+        self.assertGreater(len(paths), 50)
+        for path in paths:
+            self.assertTrue(os.path.exists(os.path.join(SOURCE, path)), path)
+        for name, path in self.named(text):
+            self.assertTrue(function(read(path), name), "%s has no %s()" % (path, name))
+        code = "".join(read(os.path.relpath(f, SOURCE)) for f in glob.glob(os.path.join(SOURCE, "src", "*", "*.[ch]")))
+        for name in set(re.findall(r"`(\w+)\(\)`", text)):
+            self.assertRegex(code, r"\b%s\b" % name)
+
+
 class Map(Case):
     """doc/map.md names every file of src, and no other."""
 
