@@ -44,6 +44,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -96,7 +97,8 @@ typedef void molt_handler(molt_req *r);
 
 /* The server called name, created on first use; NULL means "default".  Names
  * are 1 to 63 letters, digits, '-' or '_'; another name is remembered as that
- * server's set-up failure.  Never fails (aborts when out of memory).  [any] */
+ * server's set-up failure.  A misspelt name makes another server: keep the handle.
+ * Never fails (aborts when out of memory).  [any] */
 MOLT_API molt_server *molt_server_get(const char *name);
 
 /* Zero means the default written here; MOLT_FOREVER means no limit of time. */
@@ -135,12 +137,11 @@ typedef struct molt_server_opts {
 	size_t ws_max_queue;	 /* output that a WebSocket or event-stream client has
 				    not taken; with more it is cut; 0: 1 MiB       */
 	molt_time ws_ping;	 /* silence until a ping, and until its answer; 0: 30 s */
-	molt_time ws_close_spread; /* over which a restart closes those that cannot
-				    move; 0: 1 s                                   */
+	molt_time ws_close_spread; /* over which a restart closes those that cannot move; 0: 1 s */
 	const char *ws_origins;	 /* comma list of origins that may open WebSockets besides
 				    the same host's pages; "*": all; NULL: none    */
 	const char *server_name; /* Server: field; NULL: none                     */
-	bool no_keep_alive;	 /* close after each answer                       */
+	bool no_keep_alive;	 /* close after each answer (in the file: keepAlive: false) */
 	bool no_handover;	 /* a restart ends kept-alive connections with their
 				    next answer instead of giving them to the new process */
 	bool no_tls_handover;	 /* the same for HTTPS connections only           */
@@ -280,20 +281,22 @@ MOLT_API int molt_restart(const char *exe);
  * [any] [parks] */
 MOLT_API int molt_rollback(void);
 
-/* The receipt of the last restart that this process took part in, as JSON:
- * target, outcome, each phase with its milliseconds, what was handed over,
- * drained, lost, and the reason of a failure.  malloc'd, the caller frees it;
- * NULL when there was none.  [any] */
+/* The receipt of the last restart that this process took part in, as JSON: target, outcome, each
+ * phase with its milliseconds, what was handed over, drained, lost, and the reason of a failure.
+ * malloc'd, the caller frees it; NULL when there was none.  [any] */
 MOLT_API char *molt_receipt(void);
 
 /* Drains every server, then molt_wait() returns.  Same as SIGTERM.  A second
  * call, or a second signal, ends the drain at once.  [any] */
 MOLT_API int molt_shutdown(void);
 
-/* Blocks until the last server has drained; in a successor it also reports to
- * the predecessor that this program is ready.  0; <0 when the process could not
- * become the serving one.  At once the failure of molt_server_start(), when that
- * failed for any server; main() is to return then. */
+/* Blocks until the last server has drained; in a successor it also reports to the predecessor that
+ * this program is ready.  0; <0 when the process could not become the serving one.  At once the
+ * failure of molt_server_start(), when that failed for any server; main() is to return then.
+ *
+ * When it has returned, all servers and groups are freed and their handles dangle.  These
+ * functions may be called then: those marked [any] that take no server, molt_server_get() (which
+ * makes a new one), molt_config_str(), molt_config_int(), molt_state_take(). */
 MOLT_API int molt_wait(void);
 
 /* What this process is. */
@@ -317,8 +320,26 @@ enum molt_event {
 			    the last moment for molt_state_give()                */
 };
 /* Calls fn(arg) on the control thread when e happens; several may be added, at
- * most 32 in all (-ENOSPC).  fn must not block and must not call molt_restart(). */
+ * most 32 in all (-ENOSPC), and none is taken away again: fn and arg must be there as
+ * long as the process.  fn must not block and must not call molt_restart().  One that is
+ * added while e happens may be called for that already.  [any] */
 MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
+
+/* What linking does before main(): of the descriptors 0, 1 and 2 those that are closed become
+ * /dev/null (a listener could get the number, and the log with it); MOLT_* variables of a restart
+ * leave the environment, and so do NOTIFY_SOCKET, WATCHDOG_* and LISTEN_*, which the library
+ * answers; SIGUSR1 and SIGUSR2 do not end the process any more; and pid 1, whose end is that of
+ * its container, becomes the supervisor ("molt run"), with main() in a child of it.  The first
+ * molt_server_start() takes SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT and SIGHUP, unless they are
+ * ignored, and gives SIGPIPE a handler that does nothing, unless the program has its own; what
+ * exec() starts has SIGPIPE's default.  What a program wants to keep for itself it says once,
+ * outside of functions: MOLT_AT_START(MOLT_KEEP_ENVIRONMENT | MOLT_KEEP_PID_1); */
+enum {
+	MOLT_KEEP_ENVIRONMENT = 1, /* the service manager's variables; no "systemd:" addresses */
+	MOLT_KEEP_PID_1 = 2	   /* main() runs as pid 1; a restart ends the container       */
+};
+extern MOLT_API const unsigned molt_at_start; /* the program's; 0 when it has none */
+#define MOLT_AT_START(flags) const unsigned molt_at_start = (flags)
 
 /* ---- state for the next generation ----------------------------------- */
 /* By name: bytes and a descriptor.
@@ -333,17 +354,16 @@ MOLT_API int molt_on(enum molt_event e, void (*fn)(void *arg), void *arg);
  * successor that is started from now on, in place of what was given under key.  A
  * restart that fails loses nothing.  key: 1 to 64 printable ASCII characters without
  * spaces.  -EINVAL; -EBADF; -ENOSPC: more than 128 keys, or 1024 with those of former
- * programs that nobody has taken; -EFBIG: more than 1 GiB in all; -ENOMEM, -EMFILE.  It copies on the spot: many megabytes belong on a pool
- * thread.  [any] */
+ * programs that nobody has taken; -EFBIG: more than 1 GiB in all; -ENOMEM, -EMFILE.  It copies
+ * on the spot: many megabytes belong on a pool thread.  [any] */
 MOLT_API int molt_state_give(const char *key, const void *buf, size_t len, int fd);
 /* Takes back what was given.  -ENOENT.  [any] */
 MOLT_API int molt_state_drop(const char *key);
-/* Takes what the predecessor gave under key: *buf is malloc'd, the caller frees it,
- * and has a NUL behind its *len bytes; *fd is the caller's to close, -1 when there is
- * none.  buf and len, or fd, may be NULL: that part is thrown away.  -ENOENT: nothing
- * came, or it has been taken.  What nobody takes goes on to the next generation.
- * Before molt_server_start() it waits for the predecessor's offer, and belongs to the
- * thread that sets up; after it [any]. */
+/* Takes what the predecessor gave under key: *buf is malloc'd, the caller frees it, and has a
+ * NUL behind its *len bytes; *fd is the caller's to close, -1 when there is none.  buf and len,
+ * or fd, may be NULL: that part is thrown away.  -ENOENT: nothing came, or it has been taken.
+ * What nobody takes goes on to the next generation.  Before molt_server_start() it waits for the
+ * predecessor's offer, and belongs to the thread that sets up; after it [any]. */
 MOLT_API int molt_state_take(const char *key, void **buf, size_t *len, int *fd);
 /* Says that the state under key, taken or not, is not understood: a cold start, which
  * the log and (before molt_wait()) the receipt of the restart tell.  It is thrown
@@ -388,9 +408,8 @@ MOLT_API int molt_bind_opts(molt_group *g, const char *pattern, molt_handler *h,
 			    const molt_route_opts *o);
 
 MOLT_API molt_group *molt_routes(molt_server *s); /* the root group */
-/* A group below parent; prefix begins with '/' and may hold {name}.  Returns
- * NULL and remembers the failure for a bad prefix; a NULL group makes later
- * calls fail with -EINVAL. */
+/* A group below parent; prefix begins with '/' and may hold {name}.  Returns NULL and remembers
+ * the failure for a bad prefix; a NULL group makes later calls fail with -EINVAL. */
 MOLT_API molt_group *molt_group_new(molt_group *parent, const char *prefix);
 /* Runs middleware before every handler of g and of its subgroups, in call
  * order, whenever those were bound.  It also runs before the library's own
@@ -474,7 +493,7 @@ MOLT_API const char *molt_req_id(const molt_req *r);	    /* 16 hex digits      *
 MOLT_API bool molt_req_is_tls(const molt_req *r);
 /* What the TLS handshake of the request's connection told, also when that was in an
  * earlier generation. */
-typedef enum molt_tls_fact {
+enum molt_tls_fact {
 	MOLT_TLS_VERSION,     /* "TLSv1.3" */
 	MOLT_TLS_SUITE,	      /* "TLS_AES_128_GCM_SHA256" */
 	MOLT_TLS_SERVER_NAME, /* that the client asked for (RFC 6066 section 3) */
@@ -482,9 +501,10 @@ typedef enum molt_tls_fact {
 	MOLT_TLS_SUBJECT,     /* of the client's certificate, RFC 4514: "CN=alice,O=a" */
 	MOLT_TLS_VERIFIED,    /* "ok" when there is such a certificate */
 	MOLT_TLS_SESSION,     /* id, hexadecimal */
-} molt_tls_fact;
+};
+typedef enum molt_tls_fact molt_tls_fact; /* the same, shorter */
 /* "" when it told nothing of that kind; NULL: no TLS.  Borrowed, for as long as r. [any] */
-MOLT_API const char *molt_req_tls(const molt_req *r, molt_tls_fact what);
+MOLT_API const char *molt_req_tls(const molt_req *r, enum molt_tls_fact what);
 
 MOLT_API bool molt_req_gone(const molt_req *r);	    /* the client has disconnected */
 MOLT_API bool molt_req_draining(const molt_req *r); /* a restart or shutdown is waiting */
@@ -498,7 +518,7 @@ MOLT_API molt_server *molt_req_server(const molt_req *r);
 MOLT_API int molt_req_body(molt_req *r, molt_str *out);
 /* Up to n bytes of the body; 0 at the end; <0 as molt_req_body(), whose bytes it
  * gives when that was called before.  [parks] */
-MOLT_API long molt_req_read(molt_req *r, void *buf, size_t n);
+MOLT_API ssize_t molt_req_read(molt_req *r, void *buf, size_t n);
 
 /* Values handed from middleware to handler; release(value), when not NULL, runs
  * with the request's end or when the key is set again. */
@@ -506,11 +526,10 @@ MOLT_API int molt_req_set(molt_req *r, const char *key, void *value, void (*rele
 MOLT_API void *molt_req_get(const molt_req *r, const char *key);
 
 /* ---- writing the response -------------------------------------------- */
-/* Output is buffered and sent with Content-Length when the handler returns;
- * after molt_res_flush() it is chunked (RFC 9112 section 7.1).  When the client
- * has gone, writes do nothing and return -EPIPE; ignoring that is safe.  After
- * the head was sent, functions that would change it return -EALREADY.  A body
- * without Content-Type is "text/plain; charset=utf-8". */
+/* Output is buffered and sent with Content-Length when the handler returns; after
+ * molt_res_flush() it is chunked (RFC 9112 section 7.1).  When the client has gone, writes do
+ * nothing and return -EPIPE; ignoring that is safe.  After the head was sent, functions that
+ * would change it return -EALREADY.  A body without Content-Type is "text/plain; charset=utf-8". */
 
 MOLT_API int molt_res_status(molt_req *r, int status); /* 200 to 599; default 200 */
 MOLT_API int molt_res_get_status(const molt_req *r);
@@ -524,7 +543,7 @@ MOLT_API int molt_res_header_add(molt_req *r, const char *name, const char *valu
  * time is over), -EALREADY (the answer is complete), -ENOBUFS (memoryBudget is used up: the
  * client gets 503, or sees that the answer is cut).  So do the other functions that gather. */
 MOLT_API int molt_res_write(molt_req *r, const void *buf, size_t n);
-MOLT_API int molt_res_puts(molt_req *r, const char *line); /* adds '\n' */
+MOLT_API int molt_res_puts(molt_req *r, const char *line); /* adds '\n', as puts(3) */
 MOLT_API int molt_res_printf(molt_req *r, const char *fmt, ...) MOLT_PRINTF(2, 3);
 /* These three set status and type and append to the body. */
 MOLT_API int molt_res_text(molt_req *r, int status, const char *text);
@@ -533,11 +552,10 @@ MOLT_API int molt_res_json(molt_req *r, int status, const char *json); /* alread
 /* Replaces the body by an error page with the status (400 to 599) and, when not
  * NULL, why. */
 MOLT_API int molt_res_error(molt_req *r, int status, const char *why);
-/* 300 to 399; without a body.  -EINVAL for a location that begins with two
- * slashes or backslashes, which would lead to another host: write the scheme; for one
- * with control bytes, tabs too, which browsers drop before they look; for an empty one.
- * Spaces around it are not sent and change nothing.  The same holds for a Location that
- * molt_res_header() is given. */
+/* 300 to 399; without a body.  -EINVAL for a location that begins with two slashes or
+ * backslashes, which would lead to another host: write the scheme; for one with control bytes,
+ * tabs too, which browsers drop before they look; for an empty one.  Spaces around it are not
+ * sent and change nothing.  The same holds for a Location that molt_res_header() is given. */
 MOLT_API int molt_res_redirect(molt_req *r, int status, const char *location);
 /* Answers with a file: type by its name, ranges, ETag, conditions.  The path is
  * the program's own choice and is not checked.  -ENOENT, -EACCES, -EISDIR leave
@@ -568,16 +586,14 @@ MOLT_API int molt_res_json_str(molt_req *r, const char *s);
 
 /* ---- events: topics and Server-Sent Events --------------------------- */
 
-/* Sends one event to every subscriber of topic: an event stream gets event, id and
- * data (UTF-8), a WebSocket the data as one message (text when it is UTF-8), a request
- * that waits (molt_continue_on()) runs its step.
- * event and id may be NULL.  Returns at once; what one process publishes
- * keeps its order.
+/* Sends one event to every subscriber of topic: an event stream gets event, id and data (UTF-8), a
+ * WebSocket the data as one message (text when it is UTF-8), a request that waits
+ * (molt_continue_on()) runs its step.  event and id may be NULL.  Returns at once; what one
+ * process publishes keeps its order.
  *
- * While two generations live, an event reaches the subscribers of both, whichever
- * of them published it, and one that moves meanwhile gets it once.
- * -EINVAL: a topic of 0 or over 128 bytes, a line end in event or id; -EMSGSIZE:
- * over 64 KiB in all.  [any] */
+ * While two generations live, an event reaches the subscribers of both, whichever of them
+ * published it, and one that moves meanwhile gets it once.  -EINVAL: a topic of 0 or over 128
+ * bytes, a line end in event or id; -EMSGSIZE: over 64 KiB in all.  [any] */
 MOLT_API int molt_publish(const char *topic, const char *event, const char *id, const void *buf,
 			  size_t n);
 
@@ -595,12 +611,10 @@ MOLT_API int molt_sse_open(molt_req *r);
 MOLT_API int molt_sse_send(molt_req *r, const char *event, const char *id, const char *data);
 
 /* ---- WebSocket ------------------------------------------------------- */
-/* RFC 6455 over HTTP/1.1 and HTTPS, with permessage-deflate (RFC 7692) when the
- * client offers it.  The library answers pings, sends its own (ws_ping), checks
- * masks, fragments, UTF-8 and sizes, and closes with 1002, 1007, 1009 and, when
- * memoryBudget is used up, 1013.  A bad
- * handshake is answered with 400 or 426, a page of another host with 403 (see
- * ws_origins). */
+/* RFC 6455 over HTTP/1.1 and HTTPS, with permessage-deflate (RFC 7692) when the client offers
+ * it.  The library answers pings, sends its own (ws_ping), checks masks, fragments, UTF-8 and
+ * sizes, and closes with 1002, 1007, 1009 and, when memoryBudget is used up, 1013.  A bad
+ * handshake is answered with 400 or 426, a page of another host with 403 (see ws_origins). */
 
 enum molt_ws_type { MOLT_WS_TEXT = 1, MOLT_WS_BINARY = 2 };
 typedef struct molt_ws_msg {
@@ -610,23 +624,22 @@ typedef struct molt_ws_msg {
 } molt_ws_msg;
 #define MOLT_WS_MSG(...) MOLT_SIZED(molt_ws_msg, __VA_ARGS__)
 
-/* on_close() with it: the socket lives on in the next generation. */
+/* on_close() with it: the socket lives on in the next generation.  A code of on_close()
+ * alone: molt_ws_code() is 0 as long as a socket is open. */
 enum { MOLT_WS_MOVED = 0 };
 
-/* Movable form: callbacks, each run in a coroutine, one at a time per socket.
- * on_open (NULL: all are let in) runs before the handshake is answered; <0 refuses,
- * with the status that it set or 403.  What it sends follows the handshake.
- * on_close is called once for each socket that on_open or restore accepted, with
- * the close code: the client's, 1005 when it gave none, 1006 when the connection
- * broke, ours when we closed; MOLT_WS_MOVED.  It is the last; sending fails in it.
+/* Movable form: callbacks, each run in a coroutine, one at a time per socket.  on_open (NULL: all
+ * are let in) runs before the handshake is answered; <0 refuses, with the status that it set or
+ * 403.  What it sends follows the handshake.  on_close is called once for each socket that on_open
+ * or restore accepted, with the close code: the client's, 1005 when it gave none, 1006 when the
+ * connection broke, ours when we closed; MOLT_WS_MOVED.  It is the last; sending fails in it.
  *
- * At a restart the socket moves to the next generation between two messages: save()
- * writes what the program needs to go on (at most 32 KiB, malloc'd), restore() reads
- * it there, before anything else happens to the socket.  Topics move by themselves,
- * and so does output that the client has not taken.  No message is lost, doubled or
- * reordered.  A socket without save or restore, whose save() or restore() fails, or whose
- * endpoint the next generation lacks (server and pattern must be the same), is closed
- * with 1012 instead. */
+ * At a restart the socket moves to the next generation between two messages: save() writes what
+ * the program needs to go on (at most 32 KiB, malloc'd), restore() reads it there, before
+ * anything else happens to the socket.  Topics move by themselves, and so does output that the
+ * client has not taken.  No message is lost, doubled or reordered.  A socket without save or
+ * restore, whose save() or restore() fails, or whose endpoint the next generation lacks (server
+ * and pattern must be the same), is closed with 1012 instead. */
 typedef struct molt_ws_endpoint {
 	size_t size;
 	int (*on_open)(molt_ws *w, molt_req *r);
@@ -642,9 +655,8 @@ typedef struct molt_ws_endpoint {
 MOLT_API int molt_ws_bind(molt_group *g, const char *pattern, const molt_ws_endpoint *e,
 			  void *arg);
 
-/* The functions of a socket work in its callbacks, or in the handler of the
- * straight-line form; to reach others, publish.  After on_close, or after the
- * handler has returned, it is gone. */
+/* The functions of a socket work in its callbacks, or in the handler of the straight-line form;
+ * to reach others, publish.  After on_close, or after the handler has returned, it is gone. */
 MOLT_API void molt_ws_set(molt_ws *w, void *value); /* for the program; not moved */
 MOLT_API void *molt_ws_get(const molt_ws *w);
 MOLT_API void *molt_ws_arg(const molt_ws *w); /* given to molt_ws_bind(), or NULL */
@@ -657,7 +669,8 @@ MOLT_API int molt_ws_send(molt_ws *w, enum molt_ws_type t, const void *buf, size
 /* Starts the closing handshake; code 1000 or 3000 to 4999 is the program's choice,
  * reason (NULL: none) at most 123 bytes.  -EINVAL, -EPIPE when it is closing. */
 MOLT_API int molt_ws_close(molt_ws *w, int code, const char *reason);
-MOLT_API int molt_ws_code(const molt_ws *w); /* the close code; 0: open */
+/* The close code, the same as on_close() gets; 0: open, or (in on_close() alone) moved. */
+MOLT_API int molt_ws_code(const molt_ws *w);
 
 /* Straight-line form: completes the handshake in a handler; NULL when r opens no
  * WebSocket (the refusal is set as the answer).  The socket is closed with 1000 when
@@ -683,8 +696,8 @@ MOLT_API int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout);
  * While it waits it is a running request; a client that leaves ends it, and no step
  * runs.  It stays in its generation, and is finished there, when its connection does
  * not move (no_handover, no_tls_handover, some TLS 1.2 suites), it has more than 48 KiB
- * in all, or the next program has not bound the step.  What still waits when the drain or shutdown ends gets 503, or a cut
- * answer when it has begun. */
+ * in all, or the next program has not bound the step.  What still waits when the
+ * drain or shutdown ends gets 503, or a cut answer when it has begun. */
 
 enum { MOLT_STATE_MAX = 32 * 1024 };
 
@@ -696,25 +709,23 @@ MOLT_API int molt_step_bind(molt_server *s, const char *name, molt_handler *h, v
 MOLT_API int molt_step_bind_opts(molt_server *s, const char *name, molt_handler *h, void *arg,
 				 const molt_route_opts *o);
 
-/* When this part has returned, the step called name goes on with the request after
- * delay ms (0: at once, but in a run of its own), in whichever generation has it by
- * then.  state (len bytes, copied) is for molt_req_state() there.  Output is kept; what
- * molt_res_flush() sent stays sent.  Of several calls the last counts.  A step may call
- * it again, any number of times.
- * -ENOENT: the server has no such step; -EMSGSIZE: over MOLT_STATE_MAX; -EINVAL: a
- * negative delay; -EBUSY: the body of a stream_body route is not read to its end, or the
- * answer is an event stream; <0 as molt_req_body(); -EPIPE, -ETIMEDOUT, -EALREADY as
- * writes.  The request ends with this part then.  [parks] */
+/* When this part has returned, the step called name goes on with the request after delay ms (0:
+ * at once, but in a run of its own), in whichever generation has it by then.  state (len bytes,
+ * copied) is for molt_req_state() there.  Output is kept; what molt_res_flush() sent stays sent.
+ * Of several calls the last counts.  A step may call it again, any number of times.  -ENOENT:
+ * the server has no such step; -EMSGSIZE: over MOLT_STATE_MAX; -EINVAL: a negative delay;
+ * -EBUSY: the body of a stream_body route is not read to its end, or the answer is an event
+ * stream; <0 as molt_req_body(); -EPIPE, -ETIMEDOUT, -EALREADY as writes.  The request ends with
+ * this part then.  [parks] */
 MOLT_API int molt_continue(molt_req *r, const char *name, molt_time delay, const void *state,
 			   size_t len);
-/* The same, for long polling: the step also runs when an event of topic is published,
- * in any generation; timeout may be MOLT_FOREVER.  The request hears the topic from this
- * call on, not only when it waits, so "subscribe, then look whether there is something
- * already" misses nothing.  Each event runs the step once; those that come while it runs
- * wait for its next molt_continue_on() of the same topic.  None is lost or doubled by a
- * restart.  A shutdown, or a restart that cannot move it, ends the wait early as if the
- * time were over; molt_req_draining() tells.
- * -EINVAL: a topic as in molt_publish(); -ENOBUFS: events were lost, over ws_max_queue
+/* The same, for long polling: the step also runs when an event of topic is published, in any
+ * generation; timeout may be MOLT_FOREVER.  The request hears the topic from this call on, not
+ * only when it waits, so "subscribe, then look whether there is something already" misses
+ * nothing.  Each event runs the step once; those that come while it runs wait for its next
+ * molt_continue_on() of the same topic.  None is lost or doubled by a restart.  A shutdown, or a
+ * restart that cannot move it, ends the wait early as if the time were over; molt_req_draining()
+ * tells.  -EINVAL: a topic as in molt_publish(); -ENOBUFS: events were lost, over ws_max_queue
  * waited; call again to go on without them. */
 MOLT_API int molt_continue_on(molt_req *r, const char *name, const char *topic, molt_time timeout,
 			      const void *state, size_t len);
@@ -737,10 +748,9 @@ MOLT_API int molt_sleep(molt_time t);
 /* Waits until fd can be read (or written).  0, -ETIMEDOUT, -ECANCELED, -EBADF.
  * Only in a handler (-EPERM).  timeout: MOLT_FOREVER for none.  [parks] */
 MOLT_API int molt_wait_fd(int fd, bool for_write, molt_time timeout);
-/* Runs fn(arg) on a pool thread and returns when it has; for library calls that
- * block the thread (DNS, disk, SQL clients, sleep(3)).  Outside a handler it
- * calls fn directly.  -EAGAIN when no thread can be had, -EBUSY when blocking_queue
- * calls of the same route wait already.  [parks] */
+/* Runs fn(arg) on a pool thread and returns when it has; for library calls that block the thread
+ * (DNS, disk, SQL clients, sleep(3)).  Outside a handler it calls fn directly.  -EAGAIN when no
+ * thread can be had, -EBUSY when blocking_queue calls of the same route wait already.  [parks] */
 MOLT_API int molt_block(void (*fn)(void *arg), void *arg);
 
 /* ---- memory that lives as long as the request ------------------------ */
@@ -753,11 +763,10 @@ MOLT_API void molt_defer(molt_req *r, void (*fn)(void *), void *arg);
 /* ---- configuration --------------------------------------------------- */
 
 /* Reads YAML; section "server" configures servers by name, "logger" the log;
- * doc/configuration.md has the keys.  Call it before molt_server_get() or right
- * after: what the program sets later wins over the file, the environment
- * (MOLT_SERVER_<KEY>) wins over both.  Reports every unknown key and wrong type
- * with file:line through the log and returns -EINVAL; -ENOENT when there is no
- * file.  Read again by each new generation. */
+ * doc/configuration.md has the keys.  Call it before molt_server_get() or right after: what the
+ * program sets later wins over the file, the environment (MOLT_SERVER_<KEY>) wins over both.
+ * Reports every unknown key and wrong type with file:line through the log and returns -EINVAL;
+ * -ENOENT when there is no file.  Read again by each new generation. */
 MOLT_API int molt_config_load(const char *path);
 /* A value of the file by its path, "app.title".  Owned by the library. */
 MOLT_API const char *molt_config_str(const char *dotted_key, const char *fallback);

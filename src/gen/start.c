@@ -26,6 +26,7 @@
 #include "gen/successor.h"
 #include "gen/supervisor.h"
 #include "gen/upgrade.h"
+#include "molt.h"
 #include "net/peer.h"
 
 static mo_start start = { .cwd_fd = -1, .handover_fd = -1, .exe_fd = -1 };
@@ -181,6 +182,37 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
+/* Of the program, by MOLT_AT_START(). */
+extern const unsigned molt_at_start __attribute__((weak));
+
+static bool keeps(unsigned what)
+{
+	return &molt_at_start && molt_at_start & what;
+}
+
+/* A program that answers the service manager itself keeps its variables. */
+static void take_service_manager(void)
+{
+	if (keeps(MOLT_KEEP_ENVIRONMENT))
+		return;
+	mo_activate_take();
+	mo_notify_take();
+}
+
+static void hide_service_manager(void)
+{
+	if (!keeps(MOLT_KEEP_ENVIRONMENT))
+		mo_notify_hide();
+}
+
+/* The first process of a container cannot be replaced: the system would end
+ * with it.  The program runs below it. */
+static bool is_to_supervise(void)
+{
+	return getpid() == 1 && start.exe && start.handover_fd < 0 && !&mo_supervises_itself &&
+	       !keeps(MOLT_KEEP_PID_1);
+}
+
 #ifndef __GLIBC__
 #error "only glibc gives constructors the arguments of main()"
 #endif
@@ -200,12 +232,11 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 		mo_parent_set(getppid());
 		mo_successor_report_log();
 	}
-	mo_activate_take();
-	mo_notify_take();
+	take_service_manager();
 	upgrade = mo_strdup(secure_getenv(MO_UPGRADE_ENV));
 	unsetenv(MO_UPGRADE_ENV);
 	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
-	mo_notify_hide();
+	hide_service_manager();
 	start.supervised = secure_getenv(MO_SUPERVISED_ENV) != NULL;
 	unsetenv(MO_SUPERVISED_ENV);
 	save_cwd();
@@ -213,8 +244,6 @@ __attribute__((constructor)) static void save_start(int argc, char **argv, char 
 	dl_iterate_phdr(read_build_id, NULL);
 	if (upgrade)
 		mo_exit_now(mo_upgrade_begin(upgrade, start.handover_fd));
-	/* The first process of a container cannot be replaced: the system would end
-	 * with it.  The program runs below it. */
-	if (getpid() == 1 && start.exe && start.handover_fd < 0 && !&mo_supervises_itself)
+	if (is_to_supervise())
 		mo_exit_now(mo_supervise(start.exe, NULL));
 }

@@ -2,9 +2,10 @@
  * environment, directory, program; and the handover socket when a predecessor
  * started it.  A restart starts the successor with exactly these.
  *
- * Always: the handover variable and those of the service manager leave the
- * environment and their descriptors become close-on-exec before main(), so that
- * nothing the program starts can inherit or mistake them. */
+ * Always: the handover variable and, unless the program keeps them (MOLT_AT_START()),
+ * those of the service manager leave the environment, and their descriptors become
+ * close-on-exec, before main(), so that nothing the program starts can inherit or mistake
+ * them. */
 #ifndef MO_GEN_START_H
 #define MO_GEN_START_H
 

@@ -249,7 +249,7 @@ static void piece_on_loop(void *arg)
 	p->got = p->r->ops->read(p->r, p->buf, p->n);
 }
 
-long molt_req_read(molt_req *r, void *buf, size_t n)
+ssize_t molt_req_read(molt_req *r, void *buf, size_t n)
 {
 	mo_web *w = mo_web_of(r);
 	struct piece p = { .r = r, .buf = buf, .n = n };

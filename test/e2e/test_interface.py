@@ -16,6 +16,7 @@ HEADER = os.path.join(SOURCE, "include", "molt.h")
 PROGRAM = os.path.join(SOURCE, "test", "programs", "interface.c")
 STRUCT = re.compile(r"typedef struct (molt_\w+) \{\n(.*?)\n\} \1;", re.S)
 SIZE = "\tsize_t size;\n"
+LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib"]
 # By value and complete for ever; made by the library, read by the program.
 SIZELESS = {"molt_str", "molt_news"}
 FORM = (b"--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.css\"\r\n"
@@ -120,6 +121,56 @@ class Interface(Case):
         answer = self.fetch(srv, "/cookie")
         self.assertEqual((answer.body, answer.all("set-cookie")), (b"Argument list too long\n", []))
         srv.wait_log("a molt_cookie has members set")
+
+
+class AtStart(Case):
+    """What linking does before main(), and what a program keeps for itself (MOLT_AT_START)."""
+    ENV = {"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "1000", "LISTEN_FDS": "1", "MOLT_SUPERVISED": "1"}
+    UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
+
+    @classmethod
+    def setUpClass(cls):
+        if case.sanitized():
+            raise unittest.SkipTest("a program of its own has no sanitizer")
+
+    def compiled(self, library, keeps):
+        build, out = os.path.abspath(case.BUILD), os.path.join(self.directory(), "program")
+        libs = [os.path.join(build, "libmolt.so"), "-Wl,-rpath," + build]
+        if library == "static":
+            libs = [os.path.join(build, "libmolt.a"), "-lwslay", "-lpthread"]
+            libs[1:1] = subprocess.check_output(["pkg-config", "--libs"] + LIBRARIES).decode().split()
+        done = subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Werror",
+                               "-fvisibility=hidden", "-I" + os.path.dirname(HEADER)] +
+                              (["-DKEEPS=" + keeps] if keeps else []) +
+                              [os.path.join(SOURCE, "test", "programs", "at_start.c"), "-o", out] + libs,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOW)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        return out
+
+    def says(self, argv, **env):
+        """{name: value}; its standard input is closed."""
+        done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh"] + argv, stdout=subprocess.PIPE,
+                              env={**os.environ, **self.ENV, **env}, timeout=60 * SLOW)
+        self.assertEqual(done.returncode, 0)
+        return dict(re.findall(r"(?m)^(\w+) (\S+)$", done.stdout.decode()))
+
+    def test_it_keeps_what_it_says_and_no_more(self):
+        for library in ("shared", "static"):
+            with self.subTest(library):
+                said = self.says([self.compiled(library, None)], SIGNAL="1")
+                said.pop("pid")
+                self.assertEqual(said, {**{name: "-" for name in self.ENV}, "stdin": "open"})
+                said = self.says([self.compiled(library, "MOLT_KEEP_ENVIRONMENT")], SIGNAL="1")
+                said.pop("pid")
+                self.assertEqual(said, {**self.ENV, "MOLT_SUPERVISED": "-", "stdin": "open"})
+
+    def test_as_pid_1_it_runs_there_when_it_says_so(self):
+        if subprocess.run(self.UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("no pid namespaces for this user")
+        for keeps, there in ((None, False), ("MOLT_KEEP_ENVIRONMENT", False), ("MOLT_KEEP_PID_1", True)):
+            with self.subTest(keeps):
+                said = self.says(self.UNSHARE + [self.compiled("shared", keeps)])
+                self.assertEqual(said["pid"] == "1", there)
 
 
 if __name__ == "__main__":
