@@ -365,10 +365,10 @@ MOLT_API int molt_state_drop(const char *key);
  * What nobody takes goes on to the next generation.  Before molt_server_start() it waits for the
  * predecessor's offer, and belongs to the thread that sets up; after it [any]. */
 MOLT_API int molt_state_take(const char *key, void **buf, size_t *len, int *fd);
-/* Says that the state under key, taken or not, is not understood: a cold start, which
- * the log and (before molt_wait()) the receipt of the restart tell.  It is thrown
- * away.  why: a sentence, at most 200 bytes of it are told.  -ENOENT: nothing came
- * under that key.  [any] as molt_state_take(). */
+/* Says that the state under key, taken or not, is not understood, and throws it
+ * away: the program starts cold.  The refusal is logged, and recorded in the receipt when
+ * it comes before molt_wait().  why: a sentence, of which at most 200 bytes are told.
+ * -ENOENT: nothing came under that key.  [any] as molt_state_take(). */
 MOLT_API int molt_state_refuse(const char *key, const char *why);
 
 /* ---- routes ---------------------------------------------------------- */

@@ -1,6 +1,6 @@
-/* Numbers as text, written where the caller has room.  Here, because an answer's head
- * and a line of the access log hold a dozen of them: printf() would take longer than
- * all the rest of a small request. */
+/* Numbers as text, written where the caller has room.  An answer's head and a line of the
+ * access log hold a dozen numbers, for which printf() would take longer than all the rest of
+ * a small request. */
 #ifndef MO_BASE_DIGITS_H
 #define MO_BASE_DIGITS_H
 

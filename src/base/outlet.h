@@ -11,9 +11,9 @@
  * A write(2) to what is no regular file has at most MO_OUTLET_WHOLE bytes when its
  * lines allow that, so lines of processes that share a pipe never mix.
  *
- * What a process that is killed can lose is what its queues hold: nothing, a fraction
- * of a millisecond after the last line, unless the reader or the disk is slow.  exit(),
- * an invariant that breaks and a fault give the queues a moment: mo_outlets_flush(). */
+ * A process that is killed loses what its queues hold.  A fraction of a millisecond after the
+ * last line they are empty, unless the reader or the disk is slow.  exit(), an invariant that
+ * breaks and a fault give the queues a moment: mo_outlets_flush(). */
 #ifndef MO_BASE_OUTLET_H
 #define MO_BASE_OUTLET_H
 

@@ -1,5 +1,4 @@
-/* Who is on the other side of a connection of this machine: the user, by the
- * kernel's word. */
+/* The user on the other side of a connection within this machine, as the kernel tells it. */
 #ifndef MO_NET_PEER_H
 #define MO_NET_PEER_H
 

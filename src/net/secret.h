@@ -1,10 +1,10 @@
 /* Memory for key material: left out of core dumps, wiped when it is freed.  Used
  * by what holds or carries the keys of TLS connections, and of tickets.  [any] thread.
  *
- * What OpenSSL holds itself lies in ordinary memory.  It frees its connections with the
- * secrets in them, so before main() it gets functions of ours that wipe what they free; all
- * of the process's OpenSSL uses them.  A program whose libraries have used OpenSSL before
- * that keeps its own.
+ * What OpenSSL holds itself lies in ordinary memory.  OpenSSL frees its connections with the
+ * secrets in them, so before main() OpenSSL gets functions of ours that wipe what they free;
+ * all of the process's OpenSSL uses them.  Where a library of the program has used OpenSSL
+ * before that, OpenSSL keeps its own functions.
  *
  * Always: a block is zeroed when it is given out; out of memory ends the process.  A child
  * of fork() has the blocks, too, and they stay out of its core dumps; exec() ends them. */

@@ -1,5 +1,5 @@
-/* The record stream, inside: stream_record.c and stream_record_in.c; and for stream_tls.c, which makes one of a
- * connection that sheds OpenSSL; and looked at by its unit test. */
+/* The record stream, inside: for stream_record.c and stream_record_in.c, for stream_tls.c,
+ * which makes a record stream of a connection that sheds OpenSSL, and for the unit test. */
 #ifndef MO_NET_STREAM_RECORD_H
 #define MO_NET_STREAM_RECORD_H
 

@@ -1,12 +1,12 @@
 /* recv() and send() for the two calls that each request makes.
  *
- * A return behind a system call is predicted wrongly, because the kernel's own calls
- * have pushed ours out of what the processor remembers: some 5 ns each, 0.1 % of a
- * small request.  So here is no function to return from.  The C library's would also
- * prepare for the end of the thread by pthread_cancel(), which nobody uses on a loop.
+ * The return from a function behind a system call is mispredicted, because the kernel's own
+ * calls have pushed our return address out of the processor's return stack: some 5 ns each,
+ * 0.1 % of a small request.  So these calls are inline.  The C library's functions would
+ * also prepare for the end of the thread by pthread_cancel(), which nobody uses on a loop.
  *
- * Bytes or -1 with errno, as theirs.  Under the sanitizers, which watch the C
- * library's, and on other machines it is these. */
+ * Both return bytes, or -1 with errno, as the C library's do.  Under the sanitizers, which
+ * watch the C library's functions, and on other machines, they call those functions. */
 #ifndef MO_NET_SYSCALL_H
 #define MO_NET_SYSCALL_H
 

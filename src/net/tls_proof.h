@@ -1,8 +1,8 @@
 /* Does this OpenSSL tell what tls_harvest.h takes it to tell?  That rests on the order of its
- * callbacks, which no manual promises, and a record that was counted wrongly would seal two
- * records with one number.  So before the first connection of a process may move, one of each
- * version is made in memory: OpenSSL's own client goes on with a connection that has shed
- * OpenSSL, which it does only when keys and both numbers are right. */
+ * callbacks, which no manual promises, and after a record that was counted wrongly two records
+ * would be sealed with one number.  So before the first connection of a process may move, the
+ * process makes a connection of each TLS version in memory: OpenSSL's own client goes on with a
+ * server that has shed OpenSSL, which works only when keys and both numbers are right. */
 #ifndef MO_NET_TLS_PROOF_H
 #define MO_NET_TLS_PROOF_H
 

@@ -1,11 +1,11 @@
 /* What lies between OpenSSL's connection and its socket: a BIO of our own, whose
  * buffers are ours, so that they go along when the connection goes on without OpenSSL.
  *
- * Input: one recv() takes what is there, and OpenSSL gets a record only when all of it
- * has come; so it never holds the beginning of one.  Bytes that are no record are passed
- * on as they come, for OpenSSL to refuse.
- * Output: what the socket does not take is kept, so OpenSSL never holds a record that it
- * could not send; with gather all is kept until mo_tls_wire_flush().
+ * Input: one recv() takes what is there, and OpenSSL gets a record only when the whole
+ * record has come; so OpenSSL never holds the beginning of a record.  Bytes that are no
+ * record are passed on as they come, for OpenSSL to refuse.
+ * Output: the BIO keeps what the socket does not take, so OpenSSL never holds a record that
+ * could not be sent; with gather, all output is kept until mo_tls_wire_flush().
  *
  * Always: bytes leave in the order in which OpenSSL wrote them, each once; a buffer is
  * there only while it holds something. */

@@ -1,8 +1,8 @@
 /* Bytes of files for a loop that may not wait for a disk.
  *
- * What lies in the kernel's page cache is read on the loop, which costs less than the way
- * to a pool thread and back.  What does not is fetched into the cache by a pool thread
- * first, while the coroutine waits and the loop goes on. */
+ * Bytes in the kernel's page cache are read on the loop, which costs less than the way to a
+ * pool thread and back.  Other bytes are first fetched into the cache by a pool thread,
+ * while the coroutine waits and the loop goes on. */
 #ifndef MO_RT_DISK_H
 #define MO_RT_DISK_H
 

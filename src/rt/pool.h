@@ -1,7 +1,7 @@
-/* Threads for calls that block.  Started when needed (at most 64 unless set), ended
- * after 10 s without work.  Stacks of 1 MiB.  Work that finds all busy waits in line, in
- * a line of each coroutine's name (the route); one name has three quarters of the
- * threads at most, so that the others go on whatever a route does.
+/* Threads for calls that block.  A thread is started when it is needed (at most 64 unless
+ * set), and ends after 10 s without work.  Stacks have 1 MiB.  Work waits in queues while
+ * all threads are busy, in one queue for each coroutine's name (the route); one name has
+ * three quarters of the threads at most, so that other routes go on whatever a route does.
  *
  * A blocking handler runs on a pool thread while its coroutine stands for it on
  * the loop: what must happen on the loop (reading the body, flushing, sleeping)

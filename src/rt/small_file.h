@@ -1,5 +1,5 @@
-/* Small files that are read as a whole: those of /proc and /sys, whose length nobody
- * knows before. */
+/* Small files that are read as a whole: those of /proc and /sys, whose length is not known
+ * before they are read. */
 #ifndef MO_RT_SMALL_FILE_H
 #define MO_RT_SMALL_FILE_H
 

@@ -5,9 +5,9 @@
  * gives the lowest free number, so a loop keeps the handle of a closed descriptor for
  * the next one of that number, and asks once for each number only.
  *
- * What is kept, 160 bytes for each number that was in use at once, goes with the loop.
- * The system's limit of watched descriptors (fs.epoll.max_user_watches, some millions)
- * is then asked for with the first descriptor of each number only. */
+ * The kept handles, 160 bytes for each number that was in use at once, are freed with the
+ * loop.  The system checks its limit of watched descriptors (fs.epoll.max_user_watches, some
+ * millions) with the first descriptor of each number only. */
 #ifndef MO_RT_WATCH_H
 #define MO_RT_WATCH_H
 

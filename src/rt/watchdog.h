@@ -1,8 +1,8 @@
 /* Names what blocks a loop.  One thread looks at each watched loop; when a loop
  * has not turned for the limit (250 ms) while it runs something, it logs once
  * per incident: "loop 1 blocked for 312 ms by route GET /report; use molt_block()
- * or .blocking", and the total when the loop goes on.  Where the library itself waits, it
- * is named instead: mo_loop_inside(). */
+ * or .blocking", and the total when the loop goes on.  Where the library itself waits,
+ * the line says what the library does instead: mo_loop_inside(). */
 #ifndef MO_RT_WATCHDOG_H
 #define MO_RT_WATCHDOG_H
 

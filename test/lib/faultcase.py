@@ -1,6 +1,6 @@
-"""One fault at one point of a restart under load, and what must hold then: somebody
-serves, nobody does beside it, only what was inside the killed process is lost, nobody
-is refused, and the next restart works.  src/base/fault.h says what a point is."""
+"""One fault at one point of a restart under load, and what must hold then: exactly
+one generation serves, only what was inside the killed process is lost, nobody is refused,
+and the next restart works.  src/base/fault.h says what a point is."""
 import os
 import signal
 import threading
