@@ -163,9 +163,15 @@ class Command(SupervisedCase):
         self.assertTrue(shown.rstrip().endswith("finishes its requests and ends."), shown)
         self.assertNotIn("\033", self.molt("restart", "--exe", script).stderr)
         self.assertEqual(self.molt("restart", "--exe", script).stderr, "")
-        running = self.connect(srv)
-        running.send(b"GET /sleep?ms=1200 HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.2)
+        running = self.held(srv)
+
+        def release():
+            srv.wait_log("generation 4 drains", timeout=60)
+            time.sleep(0.5)  # to be seen on the terminal
+            running.release()
+        releases = threading.Thread(target=release)
+        releases.start()
+        self.addCleanup(releases.join)
         shown = self.on_terminal("restart", "--exe", self.path("app"), "--wait")
         self.assertRegex(shown, "generation 4 finishes its requests, 0 s")
         self.assertEqual(running.answer().status, 200)
@@ -633,8 +639,8 @@ class Command(SupervisedCase):
                     print -r -- $_comps[molt]; autoload +X _molt && functions _molt >/dev/null
                     """ % os.path.dirname(file)
         for argv, said in ((["zsh", "-n", file], ""), (["zsh", "-f", "-c", script], "_molt\n")):
-            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                  timeout=20 * SLOW)
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=120 * SLOW)
             self.assertEqual((done.returncode, done.stdout), (0, said))
 
     def test_nobody_there(self):

@@ -51,7 +51,7 @@ class Example1(Walk):
         srv = self.start()
         old, url = srv.pid, "http://127.0.0.1:%d" % srv.port
         sleeping = self.fetched_later(url + "/sleep")
-        time.sleep(0.5)
+        self.wait_running(srv, 1)
         start = time.monotonic()
         clicked = curl("-H", "Sec-Fetch-Site: same-origin", "-H", "Referer: %s/debug/admin" % url,
                        url + "/debug/admin/restart")
@@ -256,7 +256,7 @@ class Demo(Walk):
         for query in ("s=2", "s=2&stream=1"):
             old = self.srv.pid
             waiting = self.fetched_later(self.url + "/sleep-steps?" + query)
-            time.sleep(0.3)
+            self.wait_running(self.srv, 1)
             new = self.srv.restart()
             self.assertEqual(waiting().stdout, b"%d\n%d\n" % (old, new))
 

@@ -56,7 +56,8 @@ class Held:
         self.conn, self.path = conn, path
 
     def release(self):
-        os.unlink(self.path)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
         return self.conn
 
     def answer(self):
@@ -179,6 +180,11 @@ class Case(unittest.TestCase):
         except ValueError:
             answer.json = None
         return answer
+
+    def wait_running(self, where, n):
+        """Until n requests run besides the one that asks."""
+        self.assertTrue(eventually(
+            lambda: self.admin(where, "status", "GET").json["servers"][0]["requests"] == n + 1, 20))
 
 
 def curl(*args, timeout=30):

@@ -428,11 +428,12 @@ class Ends(Base):
 
     def test_orphans_of_the_program_are_reaped(self):
         self.put("1")
-        script = self.write("start.sh", "#!/bin/sh\n(sleep 0.5 &)\nexec %s\n" % self.path("app"),
+        script = self.write("start.sh", "#!/bin/sh\n(sleep 3 &)\nexec %s\n" % self.path("app"),
                             0o755)
         srv = self.server(self.run_argv(script))
-        time.sleep(0.8)
-        self.assertEqual(procs.zombies_of(srv.proc.pid), [])
+        orphan, = eventually(lambda: set(srv.pids()) - {srv.proc.pid, self.serving_pid(srv.port)}, 10)
+        self.assertTrue(procs.wait_gone(orphan, 10 * SLOW))
+        self.assertTrue(eventually(lambda: procs.zombies_of(srv.proc.pid) == [], 10))
         self.assertEqual(len(srv.pids()), 2)
 
     def test_a_failed_restart_leaves_the_service(self):
