@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/messages.h"
 #include "gen/pidfd.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
@@ -37,11 +38,9 @@
 
 void mo_child_init(mo_child *c, const char *path)
 {
-	*c = (mo_child){ .path = path,
-			 .channel = -1,
-			 .tail_fd = -1,
-			 .pidfd = -1,
-			 .speaker.pidfd = -1 };
+	*c = (mo_child){
+		.path = path, .channel = -1, .tail_fd = -1, .pidfd = -1, .speaker.pidfd = -1
+	};
 }
 
 void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd)
@@ -175,8 +174,8 @@ static void cancel(const mo_child *c)
 {
 	if (c->channel >= 0)
 		mo_wire_send(c->channel,
-			     json_pack("{s:s, s:s}", "type", "cancel", "why",
-				       c->why ? c->why : "it was given up"),
+			     mo_message_new(MO_MSG_CANCEL, "{s:s}", "why",
+					    c->why ? c->why : "it was given up"),
 			     NULL, 0);
 }
 
@@ -315,53 +314,111 @@ void mo_child_record_end(const mo_child *c, json_t *receipt)
 
 /* ---- messages --------------------------------------------------------------- */
 
-/* Who asked has been told that it failed when this was read late: we were stopped. */
-static void on_asks_back(mo_child *c, const mo_wire_msg *m)
+static int on_health(void *arg, mo_wire_msg *m)
 {
-	if (c->asks_back || mo_now() - mo_json_count(m->body, "at") > MO_BACK_TIMEOUT)
-		return;
-	c->asks_back = mo_strdup(mo_json_str(m->body, "by"));
+	mo_child *c = arg;
+
+	c->answered = (mo_rate){ (uint64_t)mo_json_count(m->body, "answers"),
+				 (uint64_t)mo_json_count(m->body, "errors") };
+	c->stuck = mo_json_count(m->body, "stuck");
+	return 0;
+}
+
+static int on_log(void *arg, mo_wire_msg *m)
+{
+	mo_child *c = arg;
+	const char *line = mo_json_str(m->body, "line");
+
+	if (c->tail)
+		mo_tail_add(c->tail, line, strlen(line));
+	return 0;
+}
+
+static int on_failed(void *arg, mo_wire_msg *m)
+{
+	mo_child *c = arg;
+
+	if (c->said)
+		return 0;
+	c->said = mo_strdup(mo_json_str(m->body, "why"));
+	c->broken = json_is_true(json_object_get(m->body, "protocol"));
+	return 0;
+}
+
+static int on_stopping(void *arg, mo_wire_msg *m)
+{
+	(void)m;
+	((mo_child *)arg)->stops = true;
+	return 0;
+}
+
+static int on_replaced(void *arg, mo_wire_msg *m)
+{
+	(void)m;
+	((mo_child *)arg)->replaced = true;
+	return 0;
+}
+
+static int on_busy(void *arg, mo_wire_msg *m)
+{
+	(void)m;
+	((mo_child *)arg)->busy = true;
+	return 0;
+}
+
+static int on_withdrawing(void *arg, mo_wire_msg *m)
+{
+	(void)m;
+	((mo_child *)arg)->withdrawing = true;
+	return 0;
+}
+
+static int on_withdrawn(void *arg, mo_wire_msg *m)
+{
+	(void)m;
+	((mo_child *)arg)->withdrawn = true;
+	return 0;
+}
+
+static int on_event(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	mo_relay_from_below(m);
+	return 0;
+}
+
+/* Who asked has been told that it failed when this was read late: we were stopped. */
+static int on_rollback(void *arg, mo_wire_msg *m)
+{
+	mo_child *c = arg;
+
+	if (!c->asks_back && mo_now() - mo_json_count(m->body, "at") <= MO_BACK_TIMEOUT)
+		c->asks_back = mo_strdup(mo_json_str(m->body, "by"));
+	return 0;
 }
 
 /* What may come besides the message that is waited for. */
-static void on_message(mo_child *c, const mo_wire_msg *m)
+static const mo_hears hears[] = {
+	{ MO_MSG_HEALTH, on_health },
+	{ MO_MSG_LOG, on_log },
+	{ MO_MSG_FAILED, on_failed },
+	{ MO_MSG_STOPPING, on_stopping },
+	{ MO_MSG_REPLACED, on_replaced },
+	{ MO_MSG_EVENT, on_event },
+	{ MO_MSG_COUNTS, mo_totals_hear_counts },
+	{ MO_MSG_RECEIPT, mo_receipts_hear },
+	{ MO_MSG_ROLLBACK, on_rollback },
+	{ MO_MSG_BUSY, on_busy },
+	{ MO_MSG_WITHDRAWING, on_withdrawing },
+	{ MO_MSG_WITHDRAWN, on_withdrawn },
+};
+static const mo_role role = MO_ROLE(hears, NULL);
+
+static void on_message(mo_child *c, mo_wire_msg *m)
 {
 	c->heard = mo_now();
 	on_speaker(c, m->pid);
-	if (strcmp(m->type, "health") == 0) {
-		c->answered = (mo_rate){ (uint64_t)mo_json_count(m->body, "answers"),
-					 (uint64_t)mo_json_count(m->body, "errors") };
-		c->stuck = mo_json_count(m->body, "stuck");
-	} else if (strcmp(m->type, "log") == 0) {
-		const char *line = mo_json_str(m->body, "line");
-
-		if (c->tail)
-			mo_tail_add(c->tail, line, strlen(line));
-	} else if (strcmp(m->type, "failed") == 0 && !c->said) {
-		c->said = mo_strdup(mo_json_str(m->body, "why"));
-		c->broken = json_is_true(json_object_get(m->body, "protocol"));
-	} else if (strcmp(m->type, "stopping") == 0) {
-		c->stops = true;
-	} else if (strcmp(m->type, "event") == 0) {
-		mo_relay_from_below(m);
-	} else if (strcmp(m->type, "counts") == 0) {
-		mo_totals_put(m->body);
-	} else if (strcmp(m->type, "replaced") == 0) {
-		c->replaced = true;
-	} else if (strcmp(m->type, "receipt") == 0) {
-		const json_t *receipt = json_object_get(m->body, "receipt");
-
-		if (json_is_object(receipt))
-			mo_receipts_put(receipt);
-	} else if (strcmp(m->type, "rollback") == 0) {
-		on_asks_back(c, m);
-	} else if (strcmp(m->type, "busy") == 0) {
-		c->busy = true;
-	} else if (strcmp(m->type, "withdrawing") == 0) {
-		c->withdrawing = true;
-	} else if (strcmp(m->type, "withdrawn") == 0) {
-		c->withdrawn = true;
-	}
+	mo_message_hand(&role, c, m);
 }
 
 bool mo_child_listen(mo_child *c)
@@ -443,7 +500,7 @@ static bool says_too_much(const mo_child *c)
 /* stubborn: also through a shutdown.  What it said before its end is looked for once
  * more after the end: a connection that it has taken must not be served here.  However
  * much it says, after each turn the deadline and the shutdown are looked at. */
-static int await(mo_child *c, const char *type, molt_time deadline, bool stubborn, mo_wire_msg *m)
+static int await(mo_child *c, enum mo_msg what, molt_time deadline, bool stubborn, mo_wire_msg *m)
 {
 	int ended = 0; /* turns since then */
 
@@ -451,7 +508,7 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 	for (;;) {
 		int rc = mo_wire_next(c->channel, &c->turn, m);
 
-		if (rc == 1 && strcmp(m->type, type) == 0) {
+		if (rc == 1 && mo_message_answers(m, what)) {
 			on_speaker(c, m->pid);
 			return 0;
 		}
@@ -466,10 +523,11 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 			return mo_child_fail(c, -EPROTO,
 					     mo_strdup("it sent what is no message of Molt"));
 		if (says_too_much(c))
-			return mo_child_fail(c, -EPROTO,
-					     mo_fmt("it sent more than %u messages or %u MiB before "
-						    "it served",
-						    MOST_MESSAGES, (unsigned)(MOST_BYTES >> 20)));
+			return mo_child_fail(
+				c, -EPROTO,
+				mo_fmt("it sent more than %u messages or %u MiB before "
+				       "it served",
+				       MOST_MESSAGES, (unsigned)(MOST_BYTES >> 20)));
 		if (ended && (rc == -EAGAIN || ++ended > MO_WIRE_LAST_TURNS))
 			return ended_before_service(c);
 		/* One that was killed for its silence: all that it has said counts. */
@@ -486,9 +544,9 @@ static int await(mo_child *c, const char *type, molt_time deadline, bool stubbor
 	}
 }
 
-int mo_child_await(mo_child *c, const char *type, molt_time deadline, mo_wire_msg *m)
+int mo_child_await(mo_child *c, enum mo_msg what, molt_time deadline, mo_wire_msg *m)
 {
-	return await(c, type, deadline, false, m);
+	return await(c, what, deadline, false, m);
 }
 
 int mo_child_send(mo_child *c, json_t *body, const int *fds, int n)
@@ -512,7 +570,7 @@ int mo_child_send(mo_child *c, json_t *body, const int *fds, int n)
 }
 
 int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
-		 size_t npieces, const char *type, molt_time silence, mo_wire_msg *m)
+		 size_t npieces, enum mo_msg what, molt_time silence, mo_wire_msg *m)
 {
 	molt_time deadline = mo_deadline(silence);
 	int rc;
@@ -525,14 +583,14 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 	}
 	json_decref(body);
 	if (rc == 0)
-		rc = await(c, type, deadline, true, m);
+		rc = await(c, what, deadline, true, m);
 	if (rc != -ETIMEDOUT && rc != -EAGAIN)
 		return rc;
 	/* Whether it has taken what was sent can only be known when it is gone: it may
 	 * have answered in the last moment. */
 	kill_for(c, mo_fmt("it was killed, for it did not answer for %lld ms", (long long)silence));
 	rc = -ECHILD;
-	if (await(c, type, mo_deadline(0), true, m) == 0)
+	if (await(c, what, mo_deadline(0), true, m) == 0)
 		return 0;
 	/* One that took over by path and cannot be reached may still wake up. */
 	return mo_child_reap(c) ? rc : -ECANCELED;

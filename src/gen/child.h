@@ -23,38 +23,38 @@
 #include "gen/spawn.h"
 #include "gen/stopped.h"
 #include "gen/tail.h"
-#include "gen/wire.h"
+#include "gen/messages.h"
 
 typedef struct mo_child {
 	const char *path; /* of its program, for sentences; the owner's */
-	pid_t pid;	  /* 0: not started, or reaped; foreign: or not visible */
-	bool foreign;	  /* no child of ours: it takes over (takeover.h) */
-	bool gone;	  /* foreign: it has ended */
-	int pidfd;	  /* -1: the kernel gives none */
-	bool lost;	  /* it had ended, and others had its status, before we looked */
-	pid_t started;	  /* what pid was, for sentences */
+	pid_t pid;        /* 0: not started, or reaped; foreign: or not visible */
+	bool foreign;     /* no child of ours: it takes over (takeover.h) */
+	bool gone;        /* foreign: it has ended */
+	int pidfd;        /* -1: the kernel gives none */
+	bool lost;        /* it had ended, and others had its status, before we looked */
+	pid_t started;    /* what pid was, for sentences */
 	struct {
 		pid_t pid; /* 0: nobody else has spoken */
 		int pidfd;
 	} speaker;
 	ino_t theirs; /* the socket at the other end of the channel */
-	int status;	  /* as waitpid gives it, when reaped */
+	int status;   /* as waitpid gives it, when reaped */
 	bool status_known;
-	bool killed;	/* by us, for what why says */
-	bool committed; /* it was told to serve */
+	bool killed;      /* by us, for what why says */
+	bool committed;   /* it was told to serve */
 	const char *when; /* "while ...", for the sentence about its end; or NULL */
-	int channel;	/* to it; -1 */
-	int tail_fd;	/* reading end of its standard error, for the offer; -1 */
+	int channel;      /* to it; -1 */
+	int tail_fd;      /* reading end of its standard error, for the offer; -1 */
 	mo_tail *tail;
-	char *why;     /* the failure as a sentence */
-	char *said;    /* the same by the successor itself, which knows better */
-	bool broken;   /* ... and that was: it does not understand us */
-	bool stops;    /* it is being shut down: its end is wanted */
-	bool replaced; /* it has a successor of its own: its end is wanted */
+	char *why;       /* the failure as a sentence */
+	char *said;      /* the same by the successor itself, which knows better */
+	bool broken;     /* ... and that was: it does not understand us */
+	bool stops;      /* it is being shut down: its end is wanted */
+	bool replaced;   /* it has a successor of its own: its end is wanted */
 	char *asks_back; /* it asks us to serve again: who does; owned */
 	/* What it reports about itself. */
 	bool reports;
-	mo_forms forms;	 /* what it reads */
+	mo_forms forms; /* what it reads */
 	mo_rate answered;
 	molt_time heard; /* when it last said anything */
 	molt_time stuck; /* so long a loop of it had been blocked then */
@@ -95,12 +95,12 @@ const char *mo_child_why(mo_child *c, int code);
 int mo_child_send(mo_child *c, json_t *body, const int *fds, int n);
 /* Waits for a message of that type.  0 and *m to be freed; -ETIMEDOUT (not yet a
  * failure); or a failure, such as -ECANCELED for a shutdown. */
-int mo_child_await(mo_child *c, const char *type, molt_time deadline, mo_wire_msg *m);
+int mo_child_await(mo_child *c, enum mo_msg what, molt_time deadline, mo_wire_msg *m);
 /* Sends what must be answered before anything else may happen, and waits for the
  * answer: until it has come, or the process is gone.  One that is silent for longer
  * than silence is killed. */
 int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_str *pieces,
-		 size_t npieces, const char *type, molt_time silence, mo_wire_msg *m);
+		 size_t npieces, enum mo_msg what, molt_time silence, mo_wire_msg *m);
 /* Waits until fd (-1: none; its channel's messages are another matter) is readable,
  * at most 50 ms and not beyond the deadline.  0, -ETIMEDOUT, or a failure: it has
  * ended, a shutdown was asked for. */

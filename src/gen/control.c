@@ -71,8 +71,8 @@ mo_loop *mo_control_loop(void)
 	return g.loop;
 }
 
-static bool reach(bool (*way)(mo_loop *l, void (*fn)(void *arg), void *arg),
-		  void (*fn)(void *arg), void *arg)
+static bool reach(bool (*way)(mo_loop *l, void (*fn)(void *arg), void *arg), void (*fn)(void *arg),
+		  void *arg)
 {
 	bool taken;
 
@@ -254,8 +254,8 @@ void mo_control_end(int result)
 void mo_control_run_stop(void *unused)
 {
 	(void)unused;
-	mo_successor_say("stopping");
-	mo_predecessor_say("stopping");
+	mo_successor_say(MO_MSG_STOPPING);
+	mo_predecessor_say(MO_MSG_STOPPING);
 	mo_notify_stopping();
 	mo_uplink_stopping();
 	mo_control_fire(MOLT_ON_DRAIN);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/messages.h"
 #include "gen/pidfd.h"
 #include "gen/receipt.h"
 #include "gen/reopen.h"
@@ -68,8 +69,8 @@ static void ask_to_reopen(elder *x)
 {
 	x->asked = e.reopens;
 	mo_wire_send(x->line,
-		     json_pack("{s:s, s:I, s:I}", "type", "reopen", "by",
-			       (json_int_t)mo_control_generation(), "n", (json_int_t)x->asked),
+		     mo_message_new(MO_MSG_REOPEN, "{s:I, s:I}", "by",
+				    (json_int_t)mo_control_generation(), "n", (json_int_t)x->asked),
 		     NULL, 0);
 }
 
@@ -101,7 +102,7 @@ int mo_elders_arrive(mo_wire_msg *m)
 	json_t *list = json_object_get(m->body, "generations");
 	json_t *names = json_object_get(m->body, "names");
 
-	if (json_array_size(list) != (size_t)m->nfds || e.n + (size_t)m->nfds > MO_ELDERS_MAX)
+	if (e.n + (size_t)m->nfds > MO_ELDERS_MAX)
 		return -EPROTO;
 	for (int i = 0; i < m->nfds; i++) {
 		const char *name = json_string_value(json_array_get(names, (size_t)i));
@@ -128,30 +129,28 @@ json_t *mo_elders_list(void)
 
 /* ---- reading the lines -------------------------------------------------------------- */
 
-static void on_reopened(elder *x, const json_t *said)
+static int on_reopened(void *arg, mo_wire_msg *m)
 {
+	elder *x = arg;
+	const json_t *said = m->body;
 	long long failed = mo_json_count(said, "errno");
 
 	if (mo_json_int(said, "by") != (long long)mo_control_generation())
-		return; /* our predecessor asked for it */
+		return 0; /* our predecessor asked for it */
 	pthread_mutex_lock(&e.lock);
 	x->reopened = (long)mo_json_count(said, "n");
 	x->failed = failed > MOST_ERRNO ? -EIO : -(int)failed;
 	pthread_cond_broadcast(&e.changed);
 	pthread_mutex_unlock(&e.lock);
+	return 0;
 }
 
-static void on_message(elder *x, const mo_wire_msg *m)
-{
-	json_t *r = json_object_get(m->body, "receipt");
-
-	if (strcmp(m->type, "receipt") == 0 && json_is_object(r))
-		mo_receipts_put(r);
-	else if (strcmp(m->type, "counts") == 0)
-		mo_totals_put(m->body);
-	else if (strcmp(m->type, "reopened") == 0)
-		on_reopened(x, m->body);
-}
+static const mo_hears of_an_elder[] = {
+	{ MO_MSG_RECEIPT, mo_receipts_hear },
+	{ MO_MSG_COUNTS, mo_totals_hear_counts },
+	{ MO_MSG_REOPENED, on_reopened },
+};
+static const mo_role serving = MO_ROLE(of_an_elder, NULL);
 
 /* false: it has ended. */
 static bool read_line(elder *x)
@@ -161,7 +160,7 @@ static bool read_line(elder *x)
 	int rc;
 
 	while ((rc = mo_wire_next(x->line, &turn, &m)) == 1) {
-		on_message(x, &m);
+		mo_message_hand(&serving, x, &m);
 		mo_wire_free(&m);
 	}
 	return rc == -EAGAIN || rc == -EBUSY;
@@ -259,7 +258,7 @@ static int end_oldest(json_t *told, char **why)
 	mo_warn("generation %u (pid %d) is ended: too many generations would be alive "
 		"(maxGenerations)",
 		x.generation, (int)x.pid);
-	mo_wire_send(x.line, json_pack("{s:s}", "type", "end"), NULL, 0);
+	mo_wire_send(x.line, mo_message_new(MO_MSG_END, NULL), NULL, 0);
 	ended = wait_gone(x.generation, PATIENCE);
 	if (!ended && !mo_control_shutdown_asked())
 		ended = killed = kill_oldest();
@@ -435,10 +434,9 @@ int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n),
 	json_array_append_new(list, json_integer(mo_control_generation()));
 	mo_totals_name(own, mo_control_generation(), (int)getpid());
 	json_array_append_new(names, json_string(own));
-	rc = send(
-		arg,
-		json_pack("{s:s, s:o, s:o}", "type", "elders", "generations", list, "names", names),
-		fds, n);
+	rc = send(arg,
+		  mo_message_new(MO_MSG_ELDERS, "{s:o, s:o}", "generations", list, "names", names),
+		  fds, n);
 	close(theirs);
 	return rc;
 }
@@ -454,12 +452,36 @@ int mo_elders_offer_back(int (*send)(void *arg, json_t *body, const int *fds, in
 		return rc;
 	mo_totals_name(own, mo_control_generation(), (int)getpid());
 	rc = send(arg,
-		  json_pack("{s:s, s:[i], s:[s]}", "type", "elders", "generations",
-			    (int)mo_control_generation(), "names", own),
+		  mo_message_new(MO_MSG_ELDERS, "{s:[i], s:[s]}", "generations",
+				 (int)mo_control_generation(), "names", own),
 		  &theirs, 1);
 	close(theirs);
 	return rc;
 }
+
+static int on_end(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	(void)m;
+	if (e.end_by != INT64_MAX)
+		return 0;
+	mo_info("this generation is to end: too many are alive (maxGenerations)");
+	e.end_by = mo_deadline(MO_ELDERS_GRACE);
+	return 0;
+}
+
+static int on_reopen(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_reopen_begin(mo_json_count(m->body, "by"), mo_json_count(m->body, "n"));
+	return 0;
+}
+
+static const mo_hears of_who_serves[] = {
+	{ MO_MSG_END, on_end },
+	{ MO_MSG_REOPEN, on_reopen },
+};
+static const mo_role as_elder = MO_ROLE(of_who_serves, NULL);
 
 void mo_elders_listen(void)
 {
@@ -467,12 +489,7 @@ void mo_elders_listen(void)
 	mo_wire_msg m;
 
 	while (e.own >= 0 && mo_wire_next(e.own, &turn, &m) == 1) {
-		if (strcmp(m.type, "end") == 0 && e.end_by == INT64_MAX) {
-			mo_info("this generation is to end: too many are alive (maxGenerations)");
-			e.end_by = mo_deadline(MO_ELDERS_GRACE);
-		}
-		if (strcmp(m.type, "reopen") == 0)
-			mo_reopen_begin(mo_json_count(m.body, "by"), mo_json_count(m.body, "n"));
+		mo_message_hand(&as_elder, NULL, &m);
 		mo_wire_free(&m);
 	}
 }

@@ -50,7 +50,7 @@ void mo_kept_begin(void)
 	free(passed);
 }
 
-static void take_part(mo_wire_msg *m)
+void mo_kept_take_part(mo_wire_msg *m)
 {
 	char *why = NULL;
 
@@ -67,7 +67,7 @@ static void take_part(mo_wire_msg *m)
 	free(why);
 }
 
-static void take_end(const mo_wire_msg *m)
+void mo_kept_take_end(const mo_wire_msg *m)
 {
 	if ((size_t)mo_json_int(m->body, "listeners") == coming.n &&
 	    (m->pid == sender || coming.n == 0)) {
@@ -78,14 +78,6 @@ static void take_end(const mo_wire_msg *m)
 		mo_warn("supervisor: the listeners of pid %d came in part only", (int)m->pid);
 		empty(&coming);
 	}
-}
-
-void mo_kept_take(mo_wire_msg *m)
-{
-	if (strcmp(m->type, "listeners") == 0)
-		take_part(m);
-	else
-		take_end(m);
 }
 
 void mo_kept_sender_ended(pid_t pid)

@@ -6,12 +6,13 @@
 #include "gen/offer.h"
 
 void mo_kept_begin(void); /* with what the service manager passed to us */
-/* A "listeners" or "offered" message of a generation. */
-void mo_kept_take(mo_wire_msg *m);
+/* A "listeners" message of a generation; the "offered" behind the last. */
+void mo_kept_take_part(mo_wire_msg *m);
+void mo_kept_take_end(const mo_wire_msg *m);
 /* That process has ended: what it sent in part would keep its addresses in use. */
 void mo_kept_sender_ended(pid_t pid);
 size_t mo_kept_all(const mo_gen_listener **out); /* borrowed */
-bool mo_kept_in_part(void); /* is a new set on its way? */
+bool mo_kept_in_part(void);                      /* is a new set on its way? */
 /* One of another image of this process; owns fd on success. */
 int mo_kept_restore(const char *server, int fd, const char *text);
 void mo_kept_drop(void);

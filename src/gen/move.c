@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "gen/forms.h"
+#include "gen/messages.h"
 #include "gen/relay.h"
 #include "rt/park.h"
 
@@ -61,8 +62,7 @@ static json_t *describe(mo_gen_conn *const *all, size_t n, uint64_t seen, int *f
 		pieces[MO_MOVE_PIECES * i + 1] = c->state;
 		pieces[MO_MOVE_PIECES * i + 2] = c->stream;
 	}
-	return json_pack("{s:s, s:o, s:I}", "type", "conns", "list", list, "seen",
-			 (json_int_t)seen);
+	return mo_message_new(MO_MSG_CONNS, "{s:o, s:I}", "list", list, "seen", (json_int_t)seen);
 }
 
 /* Everything that was sent is taken but what the answer names. */
@@ -251,8 +251,9 @@ static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, cons
 
 /* Until the giver has the answer or is gone, for nobody may serve what both could
  * believe to be theirs.  -ECANCELED: this process ends, and has answered nothing. */
-static int answer(int channel, json_t *body)
+static int answer(int channel, json_t *refused)
 {
+	json_t *body = mo_message_new(MO_MSG_TOOK, "{s:o}", "refused", refused);
 	int rc;
 
 	for (;;) {
@@ -274,6 +275,15 @@ static void discard(const mo_gen_host *h, const mo_gen_conn *conns, int n)
 			h->discard(&conns[i]);
 }
 
+void mo_move_refuse(int channel, const mo_wire_msg *m)
+{
+	json_t *refused = json_array();
+
+	for (int i = 0; i < m->nfds; i++)
+		json_array_append_new(refused, json_integer(i));
+	answer(channel, refused);
+}
+
 long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 {
 	uint64_t seen = (uint64_t)mo_json_count(m->body, "seen");
@@ -292,7 +302,7 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	for (int i = 0; i < m->nfds; i++)
 		if (!ours || !keep[i])
 			json_array_append_new(refused, json_integer(i));
-	rc = answer(channel, json_pack("{s:s, s:o}", "type", "took", "refused", refused));
+	rc = answer(channel, refused);
 	missed = NULL;
 	nmissed = 0;
 	/* While they were prepared, more may have been published.  All of it is there, for it

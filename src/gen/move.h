@@ -40,5 +40,7 @@ long mo_move_give(const mo_gen_host *h, const mo_move_link *link);
 /* Takes the connections of a "conns" message.  How many were taken, or <0 when
  * the giver is gone (they are ours then, too). */
 long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m);
+/* Takes none of them: the message cannot be read. */
+void mo_move_refuse(int channel, const mo_wire_msg *m);
 
 #endif

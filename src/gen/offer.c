@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "gen/activate.h"
+#include "gen/messages.h"
 
 size_t mo_offer_collect(const mo_gen_host *h, mo_gen_listener *out, size_t max)
 {
@@ -31,7 +32,7 @@ json_t *mo_offer_pack(const mo_gen_listener *all, size_t n, int fds[MO_WIRE_FDS]
 						"ino", (json_int_t)l->path_ino));
 	}
 	*count = k;
-	return json_pack("{s:s, s:o}", "type", "listeners", "list", list);
+	return mo_message_new(MO_MSG_LISTENERS, "{s:o}", "list", list);
 }
 
 int mo_offer_send(const mo_gen_listener *all, size_t n,
@@ -45,7 +46,7 @@ int mo_offer_send(const mo_gen_listener *all, size_t n,
 		if (rc < 0)
 			return rc;
 	}
-	return send(arg, json_pack("{s:s, s:i}", "type", "offered", "listeners", (int)n), NULL, 0);
+	return send(arg, mo_message_new(MO_MSG_OFFERED, "{s:i}", "listeners", (int)n), NULL, 0);
 }
 
 int mo_offer_unpack(mo_wire_msg *m, void (*each)(void *arg, const char *server, mo_listener *l),
@@ -53,11 +54,6 @@ int mo_offer_unpack(mo_wire_msg *m, void (*each)(void *arg, const char *server, 
 {
 	json_t *list = json_object_get(m->body, "list");
 
-	if ((int)json_array_size(list) != m->nfds) {
-		*why = mo_fmt("%zu listeners were offered with %d descriptors",
-			      json_array_size(list), m->nfds);
-		return -EPROTO;
-	}
 	for (int i = 0; i < m->nfds; i++) {
 		json_t *one = json_array_get(list, (size_t)i);
 		const char *text = mo_json_str(one, "text");

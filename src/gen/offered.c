@@ -13,13 +13,16 @@
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/forms.h"
+#include "gen/messages.h"
 #include "gen/offer.h"
 #include "gen/parent.h"
 #include "gen/previous.h"
+#include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor_internal.h"
 #include "gen/takeover.h"
+#include "gen/totals.h"
 #include "gen/uplink.h"
 #include "net/ticket.h"
 
@@ -63,8 +66,9 @@ static void take_offer_fds(mo_wire_msg *m)
 	}
 }
 
-static int take_offer(mo_wire_msg *m, char **why)
+static int on_offer(void *arg, mo_wire_msg *m)
 {
+	char **why = arg;
 	int fds;
 
 	self->by_supervisor = json_is_true(json_object_get(m->body, "from_supervisor"));
@@ -138,42 +142,92 @@ static void mark_spare(void)
 	self->came = 0;
 }
 
-/* One message of the offer: 1 when it was the last. */
-static int take_message(mo_wire_msg *m, char **why)
+static int on_refused(void *arg, mo_wire_msg *m)
 {
-	if (strcmp(m->type, "offer") == 0)
-		return take_offer(m, why);
-	if (strcmp(m->type, "refused") == 0) {
-		*why = mo_fmt("the program that runs (pid %lld) refuses the takeover: %s",
-			      mo_json_int(m->body, "pid"), mo_json_str(m->body, "why"));
-		mo_uplink_refused(*why);
-		return -EBUSY;
-	}
-	if (strcmp(m->type, "cancel") == 0) {
-		*why = mo_fmt("the restart was called off: %s", mo_json_str(m->body, "why"));
-		return -ECANCELED;
-	}
-	if (strcmp(m->type, "listeners") == 0)
-		return mo_offer_unpack(m, add_offered, NULL, why);
-	if (strcmp(m->type, "previous") == 0)
-		mo_previous_take(m);
-	if (strcmp(m->type, "tickets") == 0)
-		mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
-	if (strcmp(m->type, "state") == 0 && mo_state_arrive(m) < 0) {
-		*why = mo_strdup("the state that was offered is not whole");
-		return -EPROTO;
-	}
-	mo_successor_take_record(m);
-	if (strcmp(m->type, "elders") == 0)
-		return mo_elders_arrive(m);
-	if (strcmp(m->type, "offered") != 0)
-		return 0; /* of a newer version */
+	char **why = arg;
+
+	*why = mo_fmt("the program that runs (pid %lld) refuses the takeover: %s",
+		      mo_json_int(m->body, "pid"), mo_json_str(m->body, "why"));
+	mo_uplink_refused(*why);
+	return -EBUSY;
+}
+
+static int on_cancel(void *arg, mo_wire_msg *m)
+{
+	char **why = arg;
+
+	*why = mo_fmt("the restart was called off: %s", mo_json_str(m->body, "why"));
+	return -ECANCELED;
+}
+
+static int on_listeners(void *arg, mo_wire_msg *m)
+{
+	return mo_offer_unpack(m, add_offered, NULL, arg);
+}
+
+static int on_previous(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	mo_previous_take(m);
+	return 0;
+}
+
+static int on_tickets(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	mo_tickets_import((const uint8_t *)m->blob.ptr, m->blob.len);
+	return 0;
+}
+
+static int on_state(void *arg, mo_wire_msg *m)
+{
+	char **why = arg;
+
+	if (mo_state_arrive(m) == 0)
+		return 0;
+	*why = mo_strdup("the state that was offered is not whole");
+	return -EPROTO;
+}
+
+static int on_elders(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	return mo_elders_arrive(m);
+}
+
+static int on_offered(void *arg, mo_wire_msg *m)
+{
+	char **why = arg;
+
 	if (mo_json_int(m->body, "listeners") == self->came)
 		return 1;
 	*why = mo_fmt("%lld listeners were announced, %d came", mo_json_int(m->body, "listeners"),
 		      self->came);
 	return -EPROTO;
 }
+
+/* Of another protocol, anything may be in it. */
+static int on_unreadable(void *arg, mo_wire_msg *m, const char *reason)
+{
+	char **why = arg;
+
+	if (mo_message_is(m, MO_MSG_OFFER))
+		*why = mo_forms_refuse(m->body, "the predecessor");
+	if (!*why)
+		*why = mo_strdup(reason);
+	return -EPROTO;
+}
+
+/* The messages of the offer, whoever makes it: 1 when it was the last. */
+static const mo_hears hears[] = {
+	{ MO_MSG_OFFER, on_offer },           { MO_MSG_REFUSED, on_refused },
+	{ MO_MSG_CANCEL, on_cancel },         { MO_MSG_TICKETS, on_tickets },
+	{ MO_MSG_ELDERS, on_elders },         { MO_MSG_TOTALS, mo_totals_hear },
+	{ MO_MSG_STATE, on_state },           { MO_MSG_PREVIOUS, on_previous },
+	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_LISTENERS, on_listeners },
+	{ MO_MSG_OFFERED, on_offered },
+};
+static const mo_role role = MO_ROLE(hears, on_unreadable);
 
 /* A process that is killed closes one descriptor after the other. */
 static void await_end(int fd)
@@ -198,7 +252,7 @@ static int read_offer(int fd, char **why)
 
 		rc = next_message(fd, deadline, &m);
 		if (rc == 1) {
-			rc = take_message(&m, why);
+			rc = mo_message_hand(&role, why, &m);
 			mo_wire_free(&m);
 		} else if (rc == 0 &&
 			   (self->by_path ? self->supervised : mo_start_get()->supervised)) {

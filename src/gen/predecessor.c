@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/messages.h"
 #include "gen/offer.h"
 #include "gen/predecessor_internal.h"
 #include "gen/preflight.h"
@@ -60,8 +61,8 @@ static void set_paths(mo_predecessor *p, const char *target)
 		p->target = mo_strdup(p->path);
 }
 
-mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target,
-				   mo_taker *taker, const char *back_by)
+mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target, mo_taker *taker,
+				   const char *back_by)
 {
 	mo_predecessor *p = mo_calloc(1, sizeof(*p));
 	mo_gen_info info;
@@ -172,7 +173,7 @@ static int send_ticket_keys(mo_predecessor *p)
 {
 	uint8_t keys[MO_TICKET_EXPORT];
 	molt_str piece = { (const char *)keys, mo_tickets_export(keys) };
-	int rc = mo_wire_send_blob(p->child.channel, json_pack("{s:s}", "type", "tickets"), NULL, 0,
+	int rc = mo_wire_send_blob(p->child.channel, mo_message_new(MO_MSG_TICKETS, NULL), NULL, 0,
 				   &piece, 1);
 
 	explicit_bzero(keys, sizeof(keys));
@@ -201,11 +202,11 @@ static int offer(mo_predecessor *p)
 	static mo_gen_listener all[MO_OFFER_MAX]; /* one restart at a time */
 	size_t n = mo_offer_collect(p->host, all, MO_OFFER_MAX);
 	int fds[3] = { STDERR_FILENO, p->child.tail_fd, mo_uplink_fd() };
-	json_t *body = json_pack("{s:s, s:i, s:i, s:s, s:s?, s:i, s:b}", "type", "offer",
-				 "generation", (int)p->generation, "pid", (int)getpid(), "exe",
-				 p->path, "control_socket", mo_start_get()->control_socket,
-				 "supervisor", mo_uplink_supervisor(), "supervised",
-				 mo_uplink_is());
+	json_t *body =
+		mo_message_new(MO_MSG_OFFER, "{s:i, s:i, s:s, s:s?, s:i, s:b}", "generation",
+			       (int)p->generation, "pid", (int)getpid(), "exe", p->path,
+			       "control_socket", mo_start_get()->control_socket, "supervisor",
+			       mo_uplink_supervisor(), "supervised", mo_uplink_is());
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
@@ -286,7 +287,7 @@ static int await_ready(mo_predecessor *p)
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_INIT);
-	rc = mo_child_await(&p->child, "ready", mo_deadline(limit), &m);
+	rc = mo_child_await(&p->child, MO_MSG_READY, mo_deadline(limit), &m);
 	if (rc == -ETIMEDOUT)
 		return mo_child_fail(
 			&p->child, rc,
@@ -317,8 +318,8 @@ static int await_ready(mo_predecessor *p)
 /* It may have opened its log files before they were renamed. */
 static json_t *commit_message(const mo_predecessor *p)
 {
-	return json_pack("{s:s, s:b}", "type", "commit", "reopen",
-			 (int)(mo_elders_reopens() != p->reopens));
+	return mo_message_new(MO_MSG_COMMIT, "{s:b}", "reopen",
+			      (int)(mo_elders_reopens() != p->reopens));
 }
 
 static int switch_over(mo_predecessor *p)
@@ -328,9 +329,9 @@ static int switch_over(mo_predecessor *p)
 
 	mo_receipt_phase(p->receipt, MO_PHASE_SWITCH);
 	/* Before there can be a third one: our own predecessor must not come back. */
-	mo_successor_say("replaced");
+	mo_successor_say(MO_MSG_REPLACED);
 	mo_elders_watch(false);
-	mo_predecessor_say("replaced");
+	mo_predecessor_say(MO_MSG_REPLACED);
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
 	(void)MO_FAULT("step", "switch", p->child.channel);
@@ -342,7 +343,7 @@ static int switch_over(mo_predecessor *p)
 		mo_uplink_taken();
 	mo_relay_down_open(p->child.channel);
 	if (rc == 0)
-		rc = mo_child_await(&p->child, "serving", mo_deadline(SERVING_TIMEOUT), &m);
+		rc = mo_child_await(&p->child, MO_MSG_SERVING, mo_deadline(SERVING_TIMEOUT), &m);
 	if (rc == -ETIMEDOUT)
 		return mo_child_fail(&p->child, rc,
 				     mo_strdup("it was ready but did not begin to serve"));

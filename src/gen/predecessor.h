@@ -24,6 +24,7 @@
 #define MO_GEN_PREDECESSOR_H
 
 #include "gen/gen.h"
+#include "gen/messages.h"
 
 typedef struct mo_predecessor mo_predecessor;
 
@@ -51,7 +52,7 @@ bool mo_predecessor_stands_by(void);
 /* Does a successor that was rolled back still give connections back? */
 bool mo_predecessor_receives(void);
 /* One word to each of those: "stopping", "replaced". */
-void mo_predecessor_say(const char *type);
+void mo_predecessor_say(enum mo_msg what);
 /* Ends what waits for them; by mo_control_stop(). [any] */
 void mo_predecessor_close(void);
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/messages.h"
 #include "gen/start.h"
 
 static struct {
@@ -43,9 +44,9 @@ int mo_previous_offer(int (*send)(void *arg, json_t *body, const int *fds, int n
 	int fd = start->exe_fd, n = fd >= 0 && start->exe && !started_by_script() ? 1 : 0;
 
 	return send(arg,
-		    json_pack("{s:s, s:i, s:i, s:s?, s:s}", "type", "previous", "generation",
-			      (int)mo_control_generation(), "pid", (int)getpid(), "exe",
-			      start->exe, "build", start->build),
+		    mo_message_new(MO_MSG_PREVIOUS, "{s:i, s:i, s:s?, s:s}", "generation",
+				   (int)mo_control_generation(), "pid", (int)getpid(), "exe",
+				   start->exe, "build", start->build),
 		    &fd, n);
 }
 

@@ -1,5 +1,6 @@
 /* Self-test requests to a successor; see probe.h. */
 #include "gen/probe.h"
+#include "gen/messages.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static int hand_over(asking *a)
 	rc = send_request(a);
 	if (rc == 0)
 		rc = mo_child_send(a->child,
-				   json_pack("{s:s, s:s}", "type", "probe", "server", a->server),
+				   mo_message_new(MO_MSG_PROBE, "{s:s}", "server", a->server),
 				   &sv[1], 1);
 	close(sv[1]);
 	return rc;

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "gen/takeover.h"
 #include "gen/uplink.h"
-#include "gen/wire.h"
+#include "gen/messages.h"
 
 #define HISTORY_BYTES (128u * 1024)
 
@@ -75,10 +75,10 @@ mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 	atomic_store(&running_since, r->begun);
 	atomic_store(&running, MO_PHASE_REQUEST);
 	r->phase_begun = mo_fine_now();
-	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:I, s:i, s:[]}", "id", id, "generation",
-			    (int)generation, "target", target, "outcome", "running", "started",
-			    iso_now(), "begun", (json_int_t)r->begun, "pid", (int)getpid(),
-			    "phases");
+	r->body =
+		json_pack("{s:s, s:i, s:s?, s:s, s:o, s:I, s:i, s:[]}", "id", id, "generation",
+			  (int)generation, "target", target, "outcome", "running", "started",
+			  iso_now(), "begun", (json_int_t)r->begun, "pid", (int)getpid(), "phases");
 	free(id);
 	return r;
 }
@@ -128,7 +128,7 @@ static struct {
 /* A lost one is a hole in the history and nothing worse: never wait for room. */
 static void send_receipt(int fd, const json_t *body)
 {
-	mo_wire_send(fd, json_pack("{s:s, s:O}", "type", "receipt", "receipt", body), NULL, 0);
+	mo_wire_send(fd, mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", body), NULL, 0);
 }
 
 /* How many of the newest may be sent at once: what comes behind them on the
@@ -280,6 +280,13 @@ void mo_receipts_put(const json_t *body)
 		if (i > 0)
 			json_object_del(old, "last_lines");
 	pthread_mutex_unlock(&ring.lock);
+}
+
+int mo_receipts_hear(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_receipts_put(json_object_get(m->body, "receipt"));
+	return 0;
 }
 
 unsigned mo_receipts_newest(void)

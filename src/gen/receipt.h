@@ -8,14 +8,23 @@
 
 #include <jansson.h>
 
+#include "gen/wire.h"
 #include "molt.h"
 
 #define MO_RECEIPTS 32
 #define MO_RECEIPTS_HELD 64 /* besides those */
 
 enum mo_phase {
-	MO_PHASE_REQUEST, MO_PHASE_PREFLIGHT, MO_PHASE_SPAWN, MO_PHASE_OFFER, MO_PHASE_INIT,
-	MO_PHASE_READY, MO_PHASE_PROBE, MO_PHASE_SWITCH, MO_PHASE_HANDOVER, MO_PHASE_DRAIN,
+	MO_PHASE_REQUEST,
+	MO_PHASE_PREFLIGHT,
+	MO_PHASE_SPAWN,
+	MO_PHASE_OFFER,
+	MO_PHASE_INIT,
+	MO_PHASE_READY,
+	MO_PHASE_PROBE,
+	MO_PHASE_SWITCH,
+	MO_PHASE_HANDOVER,
+	MO_PHASE_DRAIN,
 	MO_PHASE_END
 };
 const char *mo_phase_name(enum mo_phase p);
@@ -23,14 +32,14 @@ const char *mo_phase_name(enum mo_phase p);
 typedef struct mo_receipt {
 	json_t *body;
 	enum mo_phase phase;
-	molt_time begun;      /* of the restart */
-	double phase_begun;   /* ms, fine clock */
+	molt_time begun;    /* of the restart */
+	double phase_begun; /* ms, fine clock */
 } mo_receipt;
 
 /* target: NULL for "the same file". */
 mo_receipt *mo_receipt_new(unsigned generation, const char *target);
 void mo_receipt_free(mo_receipt *r);
-double mo_fine_now(void);	  /* ms of the monotonic clock, with fractions */
+double mo_fine_now(void);         /* ms of the monotonic clock, with fractions */
 json_t *mo_receipt_ms(double ms); /* as it is written into receipts */
 /* Closes the present phase with its time and begins the next. */
 void mo_receipt_phase(mo_receipt *r, enum mo_phase next);
@@ -43,12 +52,14 @@ json_t *mo_receipt_running(void);
 
 /* The ring of the process.  Puts a copy of r, replacing the one with its id. [any] */
 void mo_receipts_put(const json_t *body);
+/* Puts that of a "receipt" message. */
+int mo_receipts_hear(void *unused, mo_wire_msg *m);
 /* Sends those known by now, oldest first, and from then on each that is put: to a
  * successor, which may live on when we have ended.  -1: to nobody any more. */
 void mo_receipts_follow(int channel);
 /* The highest number that a successor in them was given, whether it served or not. [any] */
 unsigned mo_receipts_newest(void);
-json_t *mo_receipts_all(void);	/* new reference: array, newest first. [any] */
+json_t *mo_receipts_all(void); /* new reference: array, newest first. [any] */
 /* And behind them what is kept of older ones that hold a program: for who decides about a
  * takeover, and for who keeps them in our place.  New reference. [any] */
 json_t *mo_receipts_kept(void);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/messages.h"
 #include "rt/park.h"
 
 #define KEPT_MAX (8u * 1024 * 1024)
@@ -177,9 +178,9 @@ static int send_event(int fd, const mo_event *e)
 	molt_str pieces[] = { e->topic, e->name, e->id, e->data };
 
 	return mo_wire_send_blob(fd,
-				 json_pack("{s:s, s:[I, I, I]}", "type", "event", "parts",
-					   (json_int_t)e->topic.len, (json_int_t)e->name.len,
-					   (json_int_t)e->id.len),
+				 mo_message_new(MO_MSG_EVENT, "{s:[I, I, I]}", "parts",
+						(json_int_t)e->topic.len, (json_int_t)e->name.len,
+						(json_int_t)e->id.len),
 				 NULL, 0, pieces, MO_COUNTOF(pieces));
 }
 
@@ -366,7 +367,7 @@ void mo_relay_tell_seen(void)
 	if (!r.ready || r.down.fd < 0 || r.down.broken || r.told == r.seen)
 		return;
 	if (mo_wire_send(r.down.fd,
-			 json_pack("{s:s, s:I}", "type", "seen", "seen", (json_int_t)r.seen), NULL,
+			 mo_message_new(MO_MSG_SEEN, "{s:I}", "seen", (json_int_t)r.seen), NULL,
 			 0) == 0)
 		r.told = r.seen;
 }

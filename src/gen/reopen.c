@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/messages.h"
 
 typedef struct job {
 	long long by, n;
@@ -35,8 +36,8 @@ static void answer(const job *j)
 			 strerror(-j->err));
 	else
 		mo_info("log files reopened");
-	mo_elders_say(json_pack("{s:s, s:I, s:I, s:i}", "type", "reopened", "by", (json_int_t)j->by,
-				"n", (json_int_t)j->n, "errno", -j->err));
+	mo_elders_say(mo_message_new(MO_MSG_REOPENED, "{s:I, s:I, s:i}", "by", (json_int_t)j->by,
+				     "n", (json_int_t)j->n, "errno", -j->err));
 }
 
 static void done(void *arg)

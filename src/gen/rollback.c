@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/messages.h"
 #include "gen/move.h"
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
@@ -118,7 +119,7 @@ static int withdraw(mo_predecessor *p)
 	int rc;
 
 	c->busy = c->withdrawing = c->withdrawn = false;
-	rc = mo_child_send(c, json_pack("{s:s}", "type", "withdraw"), NULL, 0);
+	rc = mo_child_send(c, mo_message_new(MO_MSG_WITHDRAW, NULL), NULL, 0);
 	return rc < 0 ? rc : await_withdrawal(c);
 }
 
@@ -156,10 +157,10 @@ enum mo_drain_say mo_rollback_look(mo_predecessor *p)
 static void record(mo_predecessor *p, double accepting)
 {
 	json_t *body = p->receipt->body;
-	json_t *back = json_pack("{s:s, s:o, s:o, s:b}", "by", p->back.by_hand ? "hand" : "bake",
-				 "after_ms", mo_receipt_ms(p->back.detected - p->switched),
-				 "accepting_ms", mo_receipt_ms(accepting - p->back.detected),
-				 "withdrawn", p->back.lives);
+	json_t *back =
+		json_pack("{s:s, s:o, s:o, s:b}", "by", p->back.by_hand ? "hand" : "bake",
+			  "after_ms", mo_receipt_ms(p->back.detected - p->switched), "accepting_ms",
+			  mo_receipt_ms(accepting - p->back.detected), "withdrawn", p->back.lives);
 
 	if (p->back.missing)
 		json_object_set_new(back, "not_listening",
@@ -181,7 +182,7 @@ static void tell_back(mo_predecessor *p)
 {
 	if (p->back.lives &&
 	    mo_child_send(&p->child,
-			  json_pack("{s:s, s:i}", "type", "back", "missing", (int)p->back.missing),
+			  mo_message_new(MO_MSG_BACK, "{s:i}", "missing", (int)p->back.missing),
 			  NULL, 0) == 0) {
 		mo_relay_turn_up(p->child.channel);
 		return;
@@ -244,33 +245,59 @@ bool mo_predecessor_receives(void)
 	return receiving != NULL;
 }
 
-void mo_predecessor_say(const char *type)
+void mo_predecessor_say(enum mo_msg what)
 {
 	for (mo_predecessor *p = receiving; p; p = p->next)
-		mo_wire_send(p->child.channel, json_pack("{s:s}", "type", type), NULL, 0);
+		mo_wire_send(p->child.channel, mo_message_new(what, NULL), NULL, 0);
 }
 
-static void take_conns(mo_predecessor *p, mo_wire_msg *m)
+static int on_conns(void *arg, mo_wire_msg *m)
 {
+	mo_predecessor *p = arg;
 	long n = mo_move_take(p->host, p->child.channel, m);
 
 	if (n > 0)
 		p->back.given += n;
+	return 0;
 }
 
-static void take(mo_predecessor *p, mo_wire_msg *m)
+static int on_event(void *arg, mo_wire_msg *m)
 {
-	int fd = p->child.channel;
-
-	if (strcmp(m->type, "conns") == 0)
-		take_conns(p, m);
-	else if (strcmp(m->type, "event") == 0)
-		mo_relay_from_above(fd, m);
-	else if (strcmp(m->type, "seen") == 0)
-		mo_relay_seen(fd, (uint64_t)mo_json_int(m->body, "seen"));
-	else if (strcmp(m->type, "elders") == 0 && mo_elders_arrive(m) == 0)
-		mo_elders_watch(true);
+	mo_relay_from_above(((mo_predecessor *)arg)->child.channel, m);
+	return 0;
 }
+
+static int on_seen(void *arg, mo_wire_msg *m)
+{
+	mo_relay_seen(((mo_predecessor *)arg)->child.channel,
+		      (uint64_t)mo_json_int(m->body, "seen"));
+	return 0;
+}
+
+static int on_elders(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	if (mo_elders_arrive(m) == 0)
+		mo_elders_watch(true);
+	return 0;
+}
+
+/* The giver waits for the answer. */
+static int on_unreadable(void *arg, mo_wire_msg *m, const char *why)
+{
+	mo_message_warn(why);
+	if (mo_message_is(m, MO_MSG_CONNS))
+		mo_move_refuse(((mo_predecessor *)arg)->child.channel, m);
+	return 0;
+}
+
+static const mo_hears hears[] = {
+	{ MO_MSG_CONNS, on_conns },
+	{ MO_MSG_EVENT, on_event },
+	{ MO_MSG_SEEN, on_seen },
+	{ MO_MSG_ELDERS, on_elders },
+};
+static const mo_role role = MO_ROLE(hears, on_unreadable);
 
 static void take_all(mo_predecessor *p)
 {
@@ -282,7 +309,7 @@ static void take_all(mo_predecessor *p)
 	for (;;) {
 		rc = mo_wire_next(p->child.channel, turn, &m);
 		if (rc == 1) {
-			take(p, &m);
+			mo_message_hand(&role, p, &m);
 			mo_wire_free(&m);
 			continue;
 		}

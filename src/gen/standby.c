@@ -12,6 +12,7 @@
 #include "gen/control.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
+#include "gen/messages.h"
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/predecessor_internal.h"
@@ -36,8 +37,8 @@ static int exchange_conns(void *arg, json_t *body, const int *fds, int n, const 
 	/* It may have to restore what moves, and says nothing meanwhile. */
 	if (silence >= 0)
 		silence += RESTORE_TIME;
-	return mo_child_ask(&p->child, body, fds, n, pieces, MO_MOVE_PIECES * (size_t)n, "took",
-			    silence, answer);
+	return mo_child_ask(&p->child, body, fds, n, pieces, MO_MOVE_PIECES * (size_t)n,
+			    MO_MSG_TOOK, silence, answer);
 }
 
 /* Does the successor still want them?  Looked at while a loop that is blocked is waited
@@ -53,8 +54,9 @@ static bool is_wanted(void *arg)
  * again, those whose answer has been sent meanwhile. */
 static void move_connections(mo_predecessor *p)
 {
-	mo_move_link link = { .arg = p, .exchange = exchange_conns, .alive = is_wanted,
-			      .forms = &p->child.forms };
+	mo_move_link link = {
+		.arg = p, .exchange = exchange_conns, .alive = is_wanted, .forms = &p->child.forms
+	};
 	long n;
 
 	if (p->child.channel < 0 || p->move_failed)
@@ -126,10 +128,10 @@ int mo_standby_hand_over(mo_predecessor *p)
 		mo_notify_taken(p->path);
 	else
 		mo_notify_main(p->child.pid);
-	mo_wire_send(p->child.channel,
-		     json_pack("{s:s, s:I}", "type", "main", "bake_ms",
-			       (json_int_t)p->host->bake_time()),
-		     NULL, 0);
+	mo_wire_send(
+		p->child.channel,
+		mo_message_new(MO_MSG_MAIN, "{s:I}", "bake_ms", (json_int_t)p->host->bake_time()),
+		NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
 	if (mo_child_reap(&p->child) && !ends_orderly(p)) {
@@ -215,8 +217,7 @@ static void end_counts(const mo_predecessor *p)
 {
 	char name[32];
 
-	mo_totals_name(name, p->generation,
-		       (int)mo_json_int(p->receipt->body, "successor_pid"));
+	mo_totals_name(name, p->generation, (int)mo_json_int(p->receipt->body, "successor_pid"));
 	mo_totals_end(name);
 }
 
@@ -252,7 +253,6 @@ bool mo_predecessor_drain(mo_predecessor *p)
 	tell_counts(p, true);
 	/* Whose successor has died tells it to whoever serves. */
 	if (!p->child.pid)
-		mo_elders_say(json_pack("{s:s, s:O}", "type", "receipt", "receipt",
-					p->receipt->body));
+		mo_elders_say(mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", p->receipt->body));
 	return true;
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/memfd.h"
+#include "gen/messages.h"
 #include "gen/successor.h"
 
 #define BATCH (MO_WIRE_FDS / 2) /* one has at most two descriptors */
@@ -195,8 +196,8 @@ static int put(item *i, item *old)
 {
 	size_t bytes = st.bytes - (old ? old->len : 0);
 
-	if (!old && (st.count == MO_STATE_KEYS ||
-		     (!find(&st.came, i->key) && goes_on() >= MO_STATE_ALL)))
+	if (!old &&
+	    (st.count == MO_STATE_KEYS || (!find(&st.came, i->key) && goes_on() >= MO_STATE_ALL)))
 		return -ENOSPC;
 	if (i->len > MO_STATE_BYTES - bytes)
 		return -EFBIG;
@@ -261,7 +262,7 @@ static json_t *pack(item *const *all, size_t n, int *fds, int *nfds)
 		if (i->fd >= 0)
 			fds[(*nfds)++] = fcntl(i->fd, F_DUPFD_CLOEXEC, 3);
 	}
-	return json_pack("{s:s, s:o}", "type", "state", "list", list);
+	return mo_message_new(MO_MSG_STATE, "{s:o}", "list", list);
 }
 
 /* Each message with its descriptors. */

@@ -12,6 +12,7 @@
 #include "base/outlet.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/messages.h"
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/offer.h"
@@ -48,18 +49,17 @@ bool mo_successor_is(void)
 
 /* ---- reporting ----------------------------------------------------------- */
 
-static void report(const char *type, const char *key, const char *text)
+static void report(enum mo_msg what, const char *key, const char *text)
 {
 	int fd = self->begun ? atomic_load(&self->channel) : mo_start_get()->handover_fd;
 
 	if (fd >= 0)
-		mo_wire_send(fd, json_pack("{s:s, s:o}", "type", type, key, mo_json_text(text)),
-			     NULL, 0);
+		mo_wire_send(fd, mo_message_new(what, "{s:o}", key, mo_json_text(text)), NULL, 0);
 }
 
 static void on_log_line(const char *line)
 {
-	report("log", "line", line);
+	report(MO_MSG_LOG, "line", line);
 }
 
 void mo_successor_report_log(void)
@@ -67,13 +67,13 @@ void mo_successor_report_log(void)
 	mo_log_set_observer(on_log_line);
 }
 
-void mo_successor_say(const char *type)
+void mo_successor_say(enum mo_msg what)
 {
 	int fd = atomic_load(&self->channel);
 
 	if (self->begun && fd >= 0)
-		mo_wire_send(fd, json_pack("{s:s}", "type", type), NULL, 0);
-	if (strcmp(type, "replaced") == 0) {
+		mo_wire_send(fd, mo_message_new(what, NULL), NULL, 0);
+	if (what == MO_MSG_REPLACED) {
 		self->replaced = true;
 		mo_previous_stands_by(-1);
 	}
@@ -109,32 +109,23 @@ void mo_successor_broken(const char *why)
 	int fd = atomic_load(&self->channel);
 
 	if (fd >= 0)
-		mo_wire_send(fd, json_pack("{s:s, s:o, s:b}", "type", "failed", "why",
-					   mo_json_text(why), "protocol", 1), NULL, 0);
+		mo_wire_send(fd,
+			     mo_message_new(MO_MSG_FAILED, "{s:o, s:b}", "why", mo_json_text(why),
+					    "protocol", 1),
+			     NULL, 0);
 }
 
 void mo_successor_tell_receipt(const json_t *receipt)
 {
 	if (mo_successor_has_way_back())
 		mo_wire_send(atomic_load(&self->channel),
-			     json_pack("{s:s, s:O}", "type", "receipt", "receipt", receipt), NULL,
-			     0);
+			     mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", receipt), NULL, 0);
 }
 
 void mo_successor_failed(const char *why)
 {
 	if (mo_successor_is())
-		report("failed", "why", why);
-}
-
-void mo_successor_take_record(const mo_wire_msg *m)
-{
-	json_t *r = json_object_get(m->body, "receipt");
-
-	if (strcmp(m->type, "receipt") == 0 && json_is_object(r))
-		mo_receipts_put(r);
-	else if (strcmp(m->type, "totals") == 0)
-		mo_totals_arrive(m->body);
+		report(MO_MSG_FAILED, "why", why);
 }
 
 void mo_successor_forms(mo_forms *f)
@@ -181,11 +172,11 @@ static json_t *server_names(const mo_gen_host *host)
 static json_t *ready_message(const mo_gen_host *host)
 {
 	int left = mo_offered_left();
-	json_t *ready = json_pack("{s:s, s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "type", "ready",
-			 "health", 1, "servers", server_names(host), "state", mo_state_report(),
-			 "dropped", mo_offered_names(), "listeners", "adopted",
-			 self->adopted - left, "bound", self->bound, "closed", left, "build",
-			 mo_start_get()->build);
+	json_t *ready = mo_message_new(MO_MSG_READY, "{s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}",
+				       "health", 1, "servers", server_names(host), "state",
+				       mo_state_report(), "dropped", mo_offered_names(),
+				       "listeners", "adopted", self->adopted - left, "bound",
+				       self->bound, "closed", left, "build", mo_start_get()->build);
 
 	mo_forms_name(ready, host);
 	return ready;
@@ -198,10 +189,10 @@ static _Noreturn void called_off(const char *why)
 	mo_exit_now(1);
 }
 
-static void heed_cancel(const mo_wire_msg *m)
+static int on_cancel(void *arg, mo_wire_msg *m)
 {
-	if (strcmp(m->type, "cancel") == 0)
-		called_off(mo_json_str(m->body, "why"));
+	(void)arg;
+	called_off(mo_json_str(m->body, "why"));
 }
 
 /* Somebody else serves, and cannot tell us to. */
@@ -223,15 +214,38 @@ static bool is_passing(int rc)
 	return rc == -ENOMEM || rc == -ENOBUFS || rc == -EBUSY;
 }
 
+static int on_probe(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	mo_control_host()->serve_probe(mo_json_str(m->body, "server"), m->fds[0]);
+	m->fds[0] = -1;
+	return 0;
+}
+
+#define COMMIT 1
+static int on_commit(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	if (json_is_true(json_object_get(m->body, "reopen")))
+		mo_reopen_begin(0, 0);
+	return COMMIT;
+}
+
+static const mo_hears before_commit[] = {
+	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_TOTALS, mo_totals_hear },
+	{ MO_MSG_CANCEL, on_cancel },         { MO_MSG_PROBE, on_probe },
+	{ MO_MSG_COMMIT, on_commit },
+};
+static const mo_role candidate = MO_ROLE(before_commit, NULL);
+
 /* 0: commit; 1: the channel has ended; -ECANCELED: we end. */
-static int await_commit(const mo_gen_host *host, int fd)
+static int await_commit(int fd)
 {
 	mo_wire_turn turn = { 0 };
 
 	for (;;) {
 		mo_wire_msg m;
 		int rc = mo_wire_next(fd, &turn, &m);
-		bool commit;
 
 		if (is_passing(rc) && mo_co_sleep(rc == -EBUSY ? 1 : 10) < 0)
 			return -ECANCELED;
@@ -245,17 +259,9 @@ static int await_commit(const mo_gen_host *host, int fd)
 			leave("what came from the predecessor cannot be read");
 		if (rc == 0)
 			return 1;
-		mo_successor_take_record(&m);
-		heed_cancel(&m);
-		if (strcmp(m.type, "probe") == 0 && m.nfds == 1) {
-			host->serve_probe(mo_json_str(m.body, "server"), m.fds[0]);
-			m.fds[0] = -1;
-		}
-		commit = strcmp(m.type, "commit") == 0;
-		if (commit && json_is_true(json_object_get(m.body, "reopen")))
-			mo_reopen_begin(0, 0);
+		rc = mo_message_hand(&candidate, NULL, &m);
 		mo_wire_free(&m);
-		if (commit)
+		if (rc == COMMIT)
 			return 0;
 	}
 }
@@ -300,7 +306,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	rc = mo_wire_send(fd, ready_message(host), NULL, 0);
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		leave("the predecessor cannot be told that it is ready");
-	rc = await_commit(host, fd); /* also when it is closed: "cancel" may be there */
+	rc = await_commit(fd); /* also when it is closed: "cancel" may be there */
 	if (rc < 0 || mo_control_shutdown_asked())
 		return -ECANCELED;
 	if (rc == 1 && self->by_path && self->supervised)
@@ -324,7 +330,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	mo_elders_watch(true);
 	mo_offered_drop();
 	mo_uplink_serving(host);
-	mo_wire_send(fd, json_pack("{s:s}", "type", "serving"), NULL, 0);
+	mo_wire_send(fd, mo_message_new(MO_MSG_SERVING, NULL), NULL, 0);
 	host->log_listening(self->by_supervisor && mo_control_generation() == 1 ? "started"
 										: "restarted");
 	return 0;
@@ -351,25 +357,81 @@ int mo_successor_channel(void)
 	return atomic_load(&self->channel);
 }
 
+static int on_main(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	become_main(true);
+	mo_previous_stands_by(mo_json_count(m->body, "bake_ms"));
+	return 0;
+}
+
+static int on_conns(void *arg, mo_wire_msg *m)
+{
+	mo_move_take(mo_control_host(), *(int *)arg, m);
+	return 0;
+}
+
+static int on_event(void *arg, mo_wire_msg *m)
+{
+	if (mo_withdraw_gives())
+		mo_relay_from_below(m);
+	else
+		mo_relay_from_above(*(int *)arg, m);
+	return 0;
+}
+
+static int on_seen(void *arg, mo_wire_msg *m)
+{
+	mo_relay_seen(*(int *)arg, (uint64_t)mo_json_int(m->body, "seen"));
+	return 0;
+}
+
+static int on_withdraw(void *arg, mo_wire_msg *m)
+{
+	(void)m;
+	mo_withdraw_asked(*(int *)arg);
+	return 0;
+}
+
+static int on_back(void *arg, mo_wire_msg *m)
+{
+	mo_withdraw_go_back(*(int *)arg, (size_t)mo_json_int(m->body, "missing"));
+	return 0;
+}
+
+static int on_let_go(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	(void)m;
+	mo_withdraw_let_go();
+	return 0;
+}
+
+static const mo_hears after_commit[] = {
+	{ MO_MSG_CANCEL, on_cancel },      { MO_MSG_MAIN, on_main },
+	{ MO_MSG_CONNS, on_conns },        { MO_MSG_EVENT, on_event },
+	{ MO_MSG_SEEN, on_seen },          { MO_MSG_RECEIPT, mo_receipts_hear },
+	{ MO_MSG_TOTALS, mo_totals_hear }, { MO_MSG_WITHDRAW, on_withdraw },
+	{ MO_MSG_BACK, on_back },          { MO_MSG_STOPPING, on_let_go },
+	{ MO_MSG_REPLACED, on_let_go },
+};
+
+/* The giver waits for the answer. */
+static int on_unreadable(void *arg, mo_wire_msg *m, const char *why)
+{
+	mo_message_warn(why);
+	if (mo_message_is(m, MO_MSG_CONNS))
+		mo_move_refuse(*(int *)arg, m);
+	return 0;
+}
+
+static const mo_role serving = MO_ROLE(after_commit, on_unreadable);
+
 void mo_successor_hear(mo_wire_msg *m)
 {
 	int fd = atomic_load(&self->channel);
 
-	heed_cancel(m);
-	if (strcmp(m->type, "main") == 0) {
-		become_main(true);
-		mo_previous_stands_by(mo_json_count(m->body, "bake_ms"));
-	} else if (strcmp(m->type, "conns") == 0)
-		mo_move_take(mo_control_host(), fd, m);
-	else if (strcmp(m->type, "event") == 0 && mo_withdraw_gives())
-		mo_relay_from_below(m);
-	else if (strcmp(m->type, "event") == 0)
-		mo_relay_from_above(fd, m);
-	else if (strcmp(m->type, "seen") == 0)
-		mo_relay_seen(fd, (uint64_t)mo_json_int(m->body, "seen"));
-	else
-		mo_withdraw_hear(fd, m);
-	mo_successor_take_record(m);
+	mo_message_hand(&serving, &fd, m);
 }
 
 int mo_successor_hear_all(void)
@@ -398,9 +460,9 @@ static void report_health(void)
 		return;
 	next = mo_now() + MO_WITHDRAW_TICK;
 	mo_wire_send(atomic_load(&self->channel),
-		     json_pack("{s:s, s:I, s:I, s:I}", "type", "health", "answers",
-			       (json_int_t)n.answers, "errors", (json_int_t)n.errors, "stuck",
-			       (json_int_t)mo_watchdog_stuck()),
+		     mo_message_new(MO_MSG_HEALTH, "{s:I, s:I, s:I}", "answers",
+				    (json_int_t)n.answers, "errors", (json_int_t)n.errors, "stuck",
+				    (json_int_t)mo_watchdog_stuck()),
 		     NULL, 0);
 }
 

@@ -17,7 +17,7 @@
 
 #include "gen/forms.h"
 #include "gen/gen.h"
-#include "gen/wire.h"
+#include "gen/messages.h"
 
 bool mo_successor_is(void); /* was this process started by a predecessor? */
 void mo_successor_report_log(void);
@@ -39,7 +39,7 @@ void mo_successor_forget(void);
 void mo_successor_count_bound(void);
 
 /* One word to the predecessor, while it is there: "stopping", "replaced". */
-void mo_successor_say(const char *type);
+void mo_successor_say(enum mo_msg what);
 /* Asks the predecessor to serve again (mo_withdraw_ask()).  -ENOENT: there is none
  * that would. */
 int mo_successor_ask_back(const char *by);

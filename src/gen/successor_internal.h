@@ -50,16 +50,11 @@ typedef struct mo_successor {
 /* Set up on the program's own thread, then of the control thread. */
 extern mo_successor mo_successor_self;
 
-/* ---- successor.c ---- */
-
-/* What the predecessor tells until its end. */
-void mo_successor_take_record(const mo_wire_msg *m);
-
 /* ---- offered.c ---- */
 
-int mo_offered_left(void);      /* listeners that nobody has taken */
+int mo_offered_left(void); /* listeners that nobody has taken */
 /* Of those, what the predecessor is to close: a new list of {server, text}. */
 json_t *mo_offered_names(void);
-void mo_offered_drop(void);     /* them: nobody wants them now */
+void mo_offered_drop(void); /* them: nobody wants them now */
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "gen/forms.h"
 #include "gen/kept.h"
+#include "gen/messages.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
@@ -44,10 +45,10 @@ static int offer(void)
 {
 	const mo_gen_listener *all;
 	size_t n = mo_kept_all(&all);
-	json_t *body = json_pack("{s:s, s:b, s:i, s:i, s:i, s:s, s:s?}", "type", "offer",
-				 "from_supervisor", 1, "generation", (int)mo_sup.generation, "pid",
-				 (int)getpid(), "supervisor", (int)getpid(), "exe", mo_sup.exe,
-				 "control_socket", mo_sup.control_socket);
+	json_t *body = mo_message_new(MO_MSG_OFFER, "{s:b, s:i, s:i, s:i, s:s, s:s?}",
+				      "from_supervisor", 1, "generation", (int)mo_sup.generation,
+				      "pid", (int)getpid(), "supervisor", (int)getpid(), "exe",
+				      mo_sup.exe, "control_socket", mo_sup.control_socket);
 	int rc;
 
 	mo_forms_name_protocol(body);
@@ -147,12 +148,13 @@ static void call_off_start(void)
 	mo_sup_close_channel();
 }
 
-static void on_serving(const mo_wire_msg *m)
+static int on_serving(void *unused, mo_wire_msg *m)
 {
 	mo_process *p = mo_watched_find(m->pid);
 
+	(void)unused;
 	if (p && p->doomed)
-		return;
+		return 0;
 	if (mo_sup.starting && mo_sup.starting != m->pid && p)
 		call_off_start();
 	if (mo_sup.retry_at && p && !p->candidate)
@@ -174,59 +176,111 @@ static void on_serving(const mo_wire_msg *m)
 	/* It began to serve while we asked its predecessor to end.  Asked twice it would cut. */
 	if (mo_sup.stopping && !p->asked)
 		mo_watched_signal_one(m->pid, SIGTERM);
+	return 0;
 }
 
 /* A successor has read its offer.  One whose predecessor is dead comes too late
  * when another program was started in the meantime. */
-static void on_starting(const mo_wire_msg *m)
+static int on_starting(void *unused, mo_wire_msg *m)
 {
 	pid_t predecessor = (pid_t)mo_json_int(m->body, "predecessor");
 	mo_process *p;
 
+	(void)unused;
 	if (m->pid == mo_sup.starting)
-		return;
+		return 0;
 	p = mo_watch(m->pid);
 	p->candidate = true;
 	if (mo_watched_find(predecessor))
-		return;
+		return 0;
 	if (mo_sup.serving || mo_sup.starting) {
 		p->doomed = true;
 		mo_watched_signal_one(m->pid, SIGKILL);
 	} else if (mo_sup.retry_at) {
 		mo_sup.retry_at = mo_now() + CANDIDATE_TIME;
 	}
+	return 0;
 }
+
+static int on_listeners(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_kept_take_part(m);
+	return 0;
+}
+
+static int on_offered(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_kept_take_end(m);
+	return 0;
+}
+
+static int on_taken(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	if (m->pid == mo_sup.serving)
+		mo_sup.taken = true;
+	return 0;
+}
+
+static int on_opening(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	if (m->pid == mo_sup.starting)
+		mo_sup.opened = true;
+	return 0;
+}
+
+static int on_refused(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	if (m->pid != mo_sup.starting)
+		return 0;
+	free(mo_sup.refused);
+	mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
+	return 0;
+}
+
+static int on_ended(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_watched_status((pid_t)mo_json_int(m->body, "pid"), (int)mo_json_int(m->body, "status"));
+	return 0;
+}
+
+static int on_upgrade(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_upgrade_asked(m);
+	return 0;
+}
+
+static int on_stopping(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	if (m->pid != mo_sup.serving)
+		return 0;
+	mo_sup.stopping = true;
+	mo_kept_drop(); /* new clients are refused, not left to wait */
+	return 0;
+}
+
+/* On the link: of any generation. */
+static const mo_hears of_generations[] = {
+	{ MO_MSG_LISTENERS, on_listeners },   { MO_MSG_OFFERED, on_offered },
+	{ MO_MSG_SERVING, on_serving },       { MO_MSG_STARTING, on_starting },
+	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_TAKEN, on_taken },
+	{ MO_MSG_OPENING, on_opening },       { MO_MSG_REFUSED, on_refused },
+	{ MO_MSG_ENDED, on_ended },           { MO_MSG_UPGRADE, on_upgrade },
+	{ MO_MSG_STOPPING, on_stopping },
+};
+static const mo_role supervisor = MO_ROLE(of_generations, NULL);
 
 static void on_link_message(mo_wire_msg *m)
 {
-	json_t *receipt = json_object_get(m->body, "receipt");
-
-	if (m->pid <= 0)
-		return; /* of a process that cannot be named here */
-	if (strcmp(m->type, "listeners") == 0 || strcmp(m->type, "offered") == 0) {
-		mo_kept_take(m);
-	} else if (strcmp(m->type, "serving") == 0) {
-		on_serving(m);
-	} else if (strcmp(m->type, "starting") == 0) {
-		on_starting(m);
-	} else if (strcmp(m->type, "receipt") == 0 && json_is_object(receipt)) {
-		mo_receipts_put(receipt);
-	} else if (strcmp(m->type, "taken") == 0 && m->pid == mo_sup.serving) {
-		mo_sup.taken = true;
-	} else if (strcmp(m->type, "opening") == 0 && m->pid == mo_sup.starting) {
-		mo_sup.opened = true;
-	} else if (strcmp(m->type, "refused") == 0 && m->pid == mo_sup.starting) {
-		free(mo_sup.refused);
-		mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
-	} else if (strcmp(m->type, "ended") == 0) {
-		mo_watched_status((pid_t)mo_json_int(m->body, "pid"),
-				  (int)mo_json_int(m->body, "status"));
-	} else if (strcmp(m->type, "upgrade") == 0) {
-		mo_upgrade_asked(m);
-	} else if (strcmp(m->type, "stopping") == 0 && m->pid == mo_sup.serving) {
-		mo_sup.stopping = true;
-		mo_kept_drop(); /* new clients are refused, not left to wait */
-	}
+	if (m->pid > 0) /* else of a process that cannot be named here */
+		mo_message_hand(&supervisor, NULL, m);
 }
 
 /* Up to what can have been waiting there: more comes after the signals' turn. */
@@ -250,15 +304,36 @@ void mo_sup_read_link(void)
 	}
 }
 
-/* The program that starts takes us for its predecessor. */
+static int on_ready(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	if (mo_wire_send(mo_sup.channel, mo_message_new(MO_MSG_COMMIT, NULL), NULL, 0) < 0)
+		mo_watched_signal_one(m->pid, SIGKILL); /* it would wait for ever */
+	return 0;
+}
+
+#define SERVES 1
+static int on_switched(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	(void)m;
+	return SERVES;
+}
+
+/* On the channel: the program that starts takes us for its predecessor. */
+static const mo_hears of_the_program[] = {
+	{ MO_MSG_READY, on_ready },
+	{ MO_MSG_SERVING, on_switched },
+};
+static const mo_role starter = MO_ROLE(of_the_program, NULL);
+
 void mo_sup_read_channel(void)
 {
 	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
-	bool done = false;
-	int rc;
+	int rc = 0;
 
-	while (!done && mo_sup.channel >= 0) {
+	while (rc != SERVES && mo_sup.channel >= 0) {
 		rc = mo_wire_next(mo_sup.channel, &turn, &m);
 		if (rc == -EAGAIN || rc == -EBUSY)
 			return;
@@ -266,12 +341,9 @@ void mo_sup_read_channel(void)
 			mo_sup_close_channel();
 			return;
 		}
-		if (strcmp(m.type, "ready") == 0 &&
-		    mo_wire_send(mo_sup.channel, json_pack("{s:s}", "type", "commit"), NULL, 0) < 0)
-			mo_watched_signal_one(m.pid, SIGKILL); /* it would wait for ever; its end is dealt with */
-		done = strcmp(m.type, "serving") == 0;
+		rc = mo_message_hand(&starter, NULL, &m);
 		mo_wire_free(&m);
 	}
-	if (done)
+	if (rc == SERVES)
 		mo_sup_close_channel();
 }

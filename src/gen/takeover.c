@@ -20,7 +20,7 @@
 #include "gen/receipt.h"
 #include "gen/request.h"
 #include "gen/takeover_internal.h"
-#include "gen/wire.h"
+#include "gen/messages.h"
 #include "rt/park.h"
 
 #define HELLO_TIME (2 * MOLT_SECOND)
@@ -48,8 +48,8 @@ void mo_taker_refuse(mo_taker *k, int code, const char *why)
 {
 	mo_warn("takeover by %s (pid %d) refused: %s", k->exe, k->pid, why);
 	mo_wire_send(k->channel,
-		     json_pack("{s:s, s:i, s:o, s:i}", "type", "refused", "errno", code, "why",
-			       mo_json_text(why), "pid", (int)getpid()),
+		     mo_message_new(MO_MSG_REFUSED, "{s:i, s:o, s:i}", "errno", code, "why",
+				    mo_json_text(why), "pid", (int)getpid()),
 		     NULL, 0);
 	close(k->channel);
 	if (k->pidfd >= 0)
@@ -61,9 +61,9 @@ void mo_taker_refuse(mo_taker *k, int code, const char *why)
 
 void mo_takeover_hold(json_t *receipt, const mo_taker *t)
 {
-	json_object_set_new(receipt, "taken_back",
-			    json_pack("{s:s, s:I}", "build", t->build, "at",
-				      (json_int_t)mo_wall()));
+	json_object_set_new(
+		receipt, "taken_back",
+		json_pack("{s:s, s:I}", "build", t->build, "at", (json_int_t)mo_wall()));
 }
 
 molt_time mo_takeover_left(const json_t *receipt, molt_time at)
@@ -77,8 +77,8 @@ molt_time mo_takeover_left(const json_t *receipt, molt_time at)
 	return MO_TAKEOVER_HOLD - (at - since);
 }
 
-molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build,
-			   molt_time at, const json_t **receipt)
+molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build, molt_time at,
+			   const json_t **receipt)
 {
 	const json_t *one;
 	size_t i;
@@ -132,6 +132,17 @@ static int await_hello(int fd, mo_wire_msg *m)
 	return rc;
 }
 
+/* Of another protocol, anything may be in it. */
+static char *refuse_hello(const mo_wire_msg *m)
+{
+	char *why;
+
+	if (!mo_message_is(m, MO_MSG_TAKEOVER))
+		return mo_strdup("it does not ask for a takeover");
+	why = mo_forms_refuse(m->body, "it");
+	return why ? why : mo_message_refuse(m, MO_MSG_TAKEOVER);
+}
+
 static void meet(int fd)
 {
 	mo_taker *k;
@@ -155,8 +166,7 @@ static void meet(int fd)
 			 .pidfd = mo_wire_peer_pidfd(fd),
 			 .exe = mo_strdup(mo_json_str(m.body, "exe")),
 			 .build = mo_strdup(mo_json_str(m.body, "build")) };
-	why = strcmp(m.type, "takeover") == 0 ? mo_forms_refuse(m.body, "it")
-						: mo_strdup("it does not ask for a takeover");
+	why = refuse_hello(&m);
 	if (why)
 		mo_taker_refuse(k, -EPROTO, why);
 	else if (!is_held(k))

@@ -16,7 +16,7 @@
 #include "gen/forms.h"
 #include "gen/start.h"
 #include "gen/takeover_internal.h"
-#include "gen/wire.h"
+#include "gen/messages.h"
 #include "net/listener.h"
 #include "net/peer.h"
 
@@ -159,8 +159,8 @@ static int say_hello(int fd, char **why)
 	if (!mo_takeover_admits(fd, &pid))
 		return fail(why, -EPERM, wanted, "it belongs to another user's process");
 	mo_wire_prepare(fd);
-	body = json_pack("{s:s, s:o, s:s}", "type", "takeover", "exe",
-			 mo_json_text(start->exe ? start->exe : "?"), "build", start->build);
+	body = mo_message_new(MO_MSG_TAKEOVER, "{s:o, s:s}", "exe",
+			      mo_json_text(start->exe ? start->exe : "?"), "build", start->build);
 	mo_forms_name_protocol(body);
 	rc = mo_wire_send(fd, body, NULL, 0);
 	if (rc == -EPIPE || rc == -ECONNRESET)

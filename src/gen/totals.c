@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gen/control.h"
+#include "gen/messages.h"
 
 /* base: {server: [count ...]}; live: {process: the same}; ended: {process: true}. */
 static struct {
@@ -131,7 +132,7 @@ json_t *mo_totals_offer(const mo_gen_host *h)
 	live = json_deep_copy(t.live);
 	unlock();
 	json_object_set_new(live, own_name(), own);
-	return json_pack("{s:s, s:o, s:o}", "type", "totals", "base", base, "live", live);
+	return mo_message_new(MO_MSG_TOTALS, "{s:o, s:o}", "base", base, "live", live);
 }
 
 json_t *mo_totals_news(const mo_gen_host *h, bool live)
@@ -144,7 +145,7 @@ json_t *mo_totals_news(const mo_gen_host *h, bool live)
 		unlock();
 	}
 	json_object_set_new(all, own_name(), h->counted());
-	return json_pack("{s:s, s:o}", "type", "counts", "live", all);
+	return mo_message_new(MO_MSG_COUNTS, "{s:o}", "live", all);
 }
 
 /* A name that nobody has told yet is that of one more process, of which there are few. */
@@ -187,6 +188,20 @@ void mo_totals_put(const json_t *news)
 	lock();
 	take_live(json_object_get(news, "live"), own_name());
 	unlock();
+}
+
+int mo_totals_hear_counts(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_totals_put(m->body);
+	return 0;
+}
+
+int mo_totals_hear(void *unused, mo_wire_msg *m)
+{
+	(void)unused;
+	mo_totals_arrive(m->body);
+	return 0;
 }
 
 void mo_totals_end(const char *name)

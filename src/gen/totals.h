@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "gen/gen.h"
+#include "gen/wire.h"
 
 #define MO_TOTALS_EVERY MOLT_SECOND
 /* What is kept of what neighbours tell: more is not believed. */
@@ -42,6 +43,9 @@ json_t *mo_totals_news(const mo_gen_host *h, bool live);
 /* ---- told by others ---- */
 
 void mo_totals_arrive(const json_t *offer); /* in place of all that was known */
+/* Those of a "totals" and of a "counts" message. */
+int mo_totals_hear(void *unused, mo_wire_msg *m);
+int mo_totals_hear_counts(void *unused, mo_wire_msg *m);
 void mo_totals_put(const json_t *news);
 void mo_totals_end(const char *name); /* that process counts no more */
 

@@ -19,6 +19,7 @@
 #include "base/outlet.h"
 #include "base/str.h"
 #include "gen/kept.h"
+#include "gen/messages.h"
 #include "gen/pidfd.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
@@ -40,9 +41,9 @@ static struct {
 static void answer(int asker, int code, const char *why)
 {
 	mo_wire_send(asker,
-		     json_pack("{s:s, s:i, s:s?, s:i, s:s}", "type",
-			       code < 0 ? "refused" : "upgraded", "errno", code, "why", why, "pid",
-			       (int)getpid(), "build", mo_start_get()->build),
+		     mo_message_new(code < 0 ? MO_MSG_REFUSED : MO_MSG_UPGRADED,
+				    "{s:i, s:s?, s:i, s:s}", "errno", code, "why", why, "pid",
+				    (int)getpid(), "build", mo_start_get()->build),
 		     NULL, 0);
 	close(asker);
 }
@@ -112,7 +113,7 @@ static _Noreturn void trial(int theirs)
 	char **envp = with(start->envp, mo_strdup(MO_UPGRADE_ENV "=try"), handover);
 	int rc = fcntl(theirs, F_SETFD, 0) < 0 ? -errno : run(argv, envp);
 
-	mo_wire_send(theirs, json_pack("{s:s, s:s}", "type", "bad", "why", strerror(-rc)), NULL, 0);
+	mo_wire_send(theirs, mo_message_new(MO_MSG_BAD, "{s:s}", "why", strerror(-rc)), NULL, 0);
 	_exit(127);
 }
 
@@ -127,7 +128,7 @@ static int start_trial(void)
 	memfd = rc;
 	rc = mo_wire_pair(&u.channel, &theirs);
 	if (rc == 0) {
-		mo_wire_send(u.channel, json_pack("{s:s}", "type", "try"), &memfd, 1);
+		mo_wire_send(u.channel, mo_message_new(MO_MSG_TRY, NULL), &memfd, 1);
 		u.pid = fork();
 		if (u.pid == 0)
 			trial(theirs);
@@ -157,7 +158,7 @@ void mo_upgrade_asked(mo_wire_msg *m)
 	char *why = NULL;
 	int rc;
 
-	if (m->nfds != 1 || !mo_watched_find(m->pid))
+	if (!mo_watched_find(m->pid))
 		return;
 	rc = m->fds[0];
 	m->fds[0] = -1;
@@ -224,21 +225,34 @@ static void go_on(void)
 	refuse(rc, strerror(-rc));
 }
 
-static void on_answer(const mo_wire_msg *m)
+static int on_good(void *unused, mo_wire_msg *m)
 {
 	const char *no = unable();
-	char *text;
 
-	if (strcmp(m->type, "good") == 0 && no) {
+	(void)unused;
+	(void)m;
+	if (no)
 		refuse(-EBUSY, no);
-	} else if (strcmp(m->type, "good") == 0) {
+	else
 		go_on();
-	} else if (strcmp(m->type, "bad") == 0) {
-		text = mo_fmt("%s: %s", u.program.path, mo_json_str(m->body, "why"));
-		refuse(-EPROTO, text);
-		free(text);
-	}
+	return 0;
 }
+
+static int on_bad(void *unused, mo_wire_msg *m)
+{
+	char *text = mo_fmt("%s: %s", u.program.path, mo_json_str(m->body, "why"));
+
+	(void)unused;
+	refuse(-EPROTO, text);
+	free(text);
+	return 0;
+}
+
+static const mo_hears of_the_trial[] = {
+	{ MO_MSG_GOOD, on_good },
+	{ MO_MSG_BAD, on_bad },
+};
+static const mo_role role = MO_ROLE(of_the_trial, NULL);
 
 void mo_upgrade_look(void)
 {
@@ -248,7 +262,7 @@ void mo_upgrade_look(void)
 	int rc = 0;
 
 	while (u.channel >= 0 && (rc = mo_wire_next(u.channel, &turn, &m)) == 1) {
-		on_answer(&m);
+		mo_message_hand(&role, NULL, &m);
 		mo_wire_free(&m);
 	}
 	if (rc == -EBUSY)
@@ -277,10 +291,11 @@ static int try_state(int fd)
 	mo_wire_await(fd, TRIAL_TIME);
 	if (mo_wire_recv(fd, &m) != 1)
 		return 1;
-	if (strcmp(m.type, "try") == 0 && m.nfds == 1)
+	if (mo_message_answers(&m, MO_MSG_TRY))
 		rc = mo_upgrade_read(m.fds[0], &state, &why);
-	mo_wire_send(fd, json_pack("{s:s, s:o}", "type", rc == 0 ? "good" : "bad", "why",
-				   mo_json_text(why)),
+	mo_wire_send(fd,
+		     mo_message_new(rc == 0 ? MO_MSG_GOOD : MO_MSG_BAD, "{s:o}", "why",
+				    mo_json_text(why)),
 		     NULL, 0);
 	mo_wire_free(&m);
 	json_decref(state);

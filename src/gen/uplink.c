@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/messages.h"
 #include "gen/offer.h"
 #include "gen/start.h"
 #include "rt/park.h"
@@ -80,8 +81,8 @@ static int tell_serving(const mo_gen_host *h)
 	mo_control_info(&info);
 	return rc < 0 ? rc
 		      : tell(NULL,
-			     json_pack("{s:s, s:i, s:s?}", "type", "serving", "generation",
-				       (int)info.generation, "exe", mo_start_get()->exe),
+			     mo_message_new(MO_MSG_SERVING, "{s:i, s:s?}", "generation",
+					    (int)info.generation, "exe", mo_start_get()->exe),
 			     NULL, 0);
 }
 
@@ -120,48 +121,46 @@ void mo_uplink_close(void)
 void mo_uplink_starting(int predecessor_pid)
 {
 	if (mo_uplink_is())
-		tell(NULL,
-		     json_pack("{s:s, s:i}", "type", "starting", "predecessor", predecessor_pid),
+		tell(NULL, mo_message_new(MO_MSG_STARTING, "{s:i}", "predecessor", predecessor_pid),
 		     NULL, 0);
 }
 
 void mo_uplink_taken(void)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s}", "type", "taken"), NULL, 0);
+		tell(NULL, mo_message_new(MO_MSG_TAKEN, NULL), NULL, 0);
 }
 
 void mo_uplink_opening(void)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s}", "type", "opening"), NULL, 0);
+		tell(NULL, mo_message_new(MO_MSG_OPENING, NULL), NULL, 0);
 }
 
 void mo_uplink_refused(const char *why)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s, s:o}", "type", "refused", "why", mo_json_text(why)),
-		     NULL, 0);
+		tell(NULL, mo_message_new(MO_MSG_REFUSED, "{s:o}", "why", mo_json_text(why)), NULL,
+		     0);
 }
 
 void mo_uplink_stopping(void)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s}", "type", "stopping"), NULL, 0);
+		tell(NULL, mo_message_new(MO_MSG_STOPPING, NULL), NULL, 0);
 }
 
 void mo_uplink_ended(int pid, int status)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s, s:i, s:i}", "type", "ended", "pid", pid, "status",
-				     status),
+		tell(NULL, mo_message_new(MO_MSG_ENDED, "{s:i, s:i}", "pid", pid, "status", status),
 		     NULL, 0);
 }
 
 void mo_uplink_receipt(const json_t *body)
 {
 	if (mo_uplink_is())
-		tell(NULL, json_pack("{s:s, s:O}", "type", "receipt", "receipt", body), NULL, 0);
+		tell(NULL, mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", body), NULL, 0);
 }
 
 /* ---- its upgrade ---------------------------------------------------------------- */
@@ -181,15 +180,43 @@ static int await_answer(int fd, mo_wire_msg *m)
 	return rc == 1 ? 0 : rc == 0 ? -EPIPE : rc;
 }
 
-static int take_answer(mo_wire_msg *m, json_t **answer, char **why)
+typedef struct upgrade_answer {
+	json_t *told;
+	char *why;
+} upgrade_answer;
+
+static int on_upgraded(void *arg, mo_wire_msg *m)
+{
+	((upgrade_answer *)arg)->told = json_incref(m->body);
+	return 0;
+}
+
+static int on_refused(void *arg, mo_wire_msg *m)
 {
 	int rc = (int)mo_json_int(m->body, "errno");
 
-	if (rc < 0)
-		*why = mo_strdup(mo_json_str(m->body, "why"));
-	else
-		*answer = json_incref(m->body);
+	((upgrade_answer *)arg)->why = mo_strdup(mo_json_str(m->body, "why"));
+	return rc < 0 ? rc : -EPROTO;
+}
+
+static const mo_hears of_the_supervisor[] = {
+	{ MO_MSG_UPGRADED, on_upgraded },
+	{ MO_MSG_REFUSED, on_refused },
+};
+static const mo_role asker = MO_ROLE(of_the_supervisor, NULL);
+
+static int take_answer(mo_wire_msg *m, json_t **told, char **why)
+{
+	upgrade_answer a = { 0 };
+	int rc = mo_message_hand(&asker, &a, m);
+
 	mo_wire_free(m);
+	*told = a.told;
+	*why = a.why;
+	if (rc == 0 && !a.told) {
+		*why = mo_strdup("what the supervisor answered is not understood");
+		rc = -EPROTO;
+	}
 	return rc;
 }
 
@@ -202,7 +229,7 @@ int mo_uplink_upgrade(json_t **answer, char **why)
 		*why = mo_strdup("there is no supervisor; start the program with molt run");
 	if (rc < 0)
 		return rc;
-	rc = tell(NULL, json_pack("{s:s}", "type", "upgrade"), &theirs, 1);
+	rc = tell(NULL, mo_message_new(MO_MSG_UPGRADE, NULL), &theirs, 1);
 	close(theirs);
 	if (rc == 0)
 		rc = await_answer(ours, &m);

@@ -9,50 +9,7 @@
  * add some; an unknown "type" is the caller's to ignore.  What the other side sent
  * before its end comes before the end, also when it left words of ours unread.
  *
- *   type       from         with                                   answers
- *   takeover   successor    protocol, exe: it was started by others (takeover.h)
- *   refused    predecessor  errno, why: it is not taken over                takeover
- *   offer      predecessor  generation, exe, stderr fds; versions, see forms.h
- *   elders     both         generations: of those that still live, the last its own;
- *                           one fd each, see elders.h
- *   totals     predecessor  base, live: see totals.h; again before the commit
- *   state      predecessor  list of [key, bytes, descriptor?], see state.h
- *   tickets    predecessor  the keys of TLS session tickets, behind the object
- *   listeners  predecessor  list of {server, text}, one fd each
- *   previous   predecessor  its own generation, pid, exe, build; its program's fd
- *   offered    predecessor  listeners: how many in all
- *   log        successor    line: its own warnings and errors
- *   failed     successor    why: it gives up
- *   ready      successor    adopted, bound, dropped listeners;      offered
- *                           servers: their names; state: what became of it
- *                           health: it will tell that; versions, see forms.h
- *   probe      predecessor  server: whose request waits on the one fd  ready
- *   commit     predecessor  reopen: the log files may have been renamed      ready
- *                           since it opened them
- *   serving    successor                                            commit
- *   cancel     predecessor  why: who took over must end
- *   main       predecessor  the service manager knows the successor; bake_ms: so
- *                           long it stands by
- *   conns      predecessor  list of [server, peer, left, bytes, protocol, state,
- *                           stream], one fd each; bytes, state and stream of
- *                           each follow; seen
- *   took       successor    refused: list of numbers in the list         conns
- *   counts     successor    live: see totals.h, each second while both live
- *   stopping   both         it is being shut down: its end is wanted
- *   replaced   both         it is about to commit to a successor (of its own)
- *   health     successor    answers, errors (5xx) since it serves; stuck: ms that a
- *                           loop has been blocked; every 100 ms
- *   rollback   successor    by: who asks to go back; at: when, monotonic ms
- *   withdraw   predecessor  it is to stop accepting and to give everything back
- *   busy       successor    it cannot: it is being replaced or shut down      withdraw
- *   withdrawing  successor  it does                                           withdraw
- *   withdrawn  successor    it accepts no more                                withdraw
- *   back       predecessor  it accepts again; conns, took and seen change sides
- *                           from here on                                      withdrawn
- *   event      both         parts: lengths; its topic, name, id, data follow
- *   seen       predecessor  seen: how many of the successor's events
- *   receipt    predecessor  receipt: those of former restarts, then each that is
- *                           put, its own after the switch and after the drain */
+ * What the messages are, and who hears them: messages.h. */
 #ifndef MO_GEN_WIRE_H
 #define MO_GEN_WIRE_H
 

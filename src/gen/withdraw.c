@@ -1,5 +1,6 @@
 /* The successor's side of a rollback; see withdraw.h for its states. */
 #include "gen/request.h"
+#include "gen/messages.h"
 #include "gen/withdraw.h"
 
 #include <errno.h>
@@ -55,10 +56,10 @@ static int predecessor_pid(void)
 
 int mo_withdraw_ask(int channel, const char *by)
 {
-	int rc = mo_wire_send(channel,
-			      json_pack("{s:s, s:s, s:I}", "type", "rollback", "by", by, "at",
-					(json_int_t)mo_now()),
-			      NULL, 0);
+	int rc = mo_wire_send(
+		channel,
+		mo_message_new(MO_MSG_ROLLBACK, "{s:s, s:I}", "by", by, "at", (json_int_t)mo_now()),
+		NULL, 0);
 
 	if (rc == 0 && !w.asked)
 		w.asked = mo_deadline(MO_BACK_TIMEOUT);
@@ -67,26 +68,26 @@ int mo_withdraw_ask(int channel, const char *by)
 
 /* ---- SERVES to WITHDRAWN ------------------------------------------------------ */
 
-static void withdraw(int channel)
+void mo_withdraw_asked(int channel)
 {
 	const mo_gen_host *host = mo_control_host();
 
 	w.asked = 0;
 	if (!mo_control_withdraw()) {
-		mo_successor_say("busy");
+		mo_successor_say(MO_MSG_BUSY);
 		mo_request_rolled_back(-EBUSY);
 		return;
 	}
 	w.state = WITHDRAWN;
 	w.deadline = mo_deadline(MO_BACK_TIMEOUT);
-	mo_successor_say("withdrawing");
+	mo_successor_say(MO_MSG_WITHDRAWING);
 	mo_elders_watch(false);
 	host->accept(false);
 	host->leave();
 	/* We are the main process, so the manager may believe nobody else. */
 	if (getppid() == predecessor_pid())
 		mo_notify_main(predecessor_pid());
-	mo_successor_say("withdrawn");
+	mo_successor_say(MO_MSG_WITHDRAWN);
 	mo_control_fire(MOLT_ON_DRAIN);
 }
 
@@ -95,7 +96,7 @@ static int send_elder(void *channel, json_t *body, const int *fds, int n)
 	return mo_wire_send(*(int *)channel, body, fds, n);
 }
 
-static void give_back(int channel, size_t missing)
+void mo_withdraw_go_back(int channel, size_t missing)
 {
 	if (w.state != WITHDRAWN)
 		return;
@@ -108,14 +109,9 @@ static void give_back(int channel, size_t missing)
 		mo_control_generation() - 1, predecessor_pid(), mo_control_generation());
 }
 
-void mo_withdraw_hear(int channel, const mo_wire_msg *m)
+void mo_withdraw_let_go(void)
 {
-	if (strcmp(m->type, "withdraw") == 0)
-		withdraw(channel);
-	else if (strcmp(m->type, "back") == 0)
-		give_back(channel, (size_t)mo_json_int(m->body, "missing"));
-	else if (strcmp(m->type, "stopping") == 0 || strcmp(m->type, "replaced") == 0)
-		w.let_go = true;
+	w.let_go = true;
 }
 
 /* ---- the predecessor does not go on ---------------------------------------------- */
@@ -208,7 +204,7 @@ static int exchange(void *arg, json_t *body, const int *fds, int n, const molt_s
 
 	while (rc == 0) {
 		rc = mo_wire_next(channel, &turn, answer);
-		if (rc == 1 && strcmp(answer->type, "took") == 0)
+		if (rc == 1 && mo_message_answers(answer, MO_MSG_TOOK))
 			return 0;
 		if (rc == 1) {
 			mo_successor_hear(answer);

@@ -26,8 +26,11 @@
 /* How long either side waits for the other to take the service. */
 #define MO_BACK_TIMEOUT (5 * MOLT_SECOND)
 
-/* A message of the predecessor that concerns a rollback, or none. */
-void mo_withdraw_hear(int channel, const mo_wire_msg *m);
+/* The predecessor has said: "withdraw"; "back", and how many listeners it lacks;
+ * "stopping" or "replaced". */
+void mo_withdraw_asked(int channel);
+void mo_withdraw_go_back(int channel, size_t missing);
+void mo_withdraw_let_go(void);
 /* Looks at the clock; call it every MO_WITHDRAW_TICK or so. */
 void mo_withdraw_tick(void);
 #define MO_WITHDRAW_TICK (100 * MOLT_MS)

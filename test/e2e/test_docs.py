@@ -285,17 +285,28 @@ class Map(Case):
             self.assertEqual(sorted(names), sorted(units), "src/" + folder)
 
     def test_every_message_between_processes_is_in_the_table(self):
-        """Those that the code compares or sends, by their literal; and none that is gone."""
-        text = "".join(read(os.path.relpath(f, SOURCE)) for f in glob.glob(os.path.join(SOURCE, "src", "gen", "*.c")))
-        known = set(re.findall(r'strcmp\(\w+(?:->|\.)type, "(\w+)"\)', text))
-        sent = set(re.findall(r'"type",\s*"(\w+)"', text))
-        sent |= set(re.findall(r'mo_(?:successor|predecessor)_say\("(\w+)"\)', text))
-        self.assertGreater(len(known), 35)
+        """Those of the list in messages.c, no other; and each is sent and heard somewhere."""
+        listed = dict(re.findall(r'\[MO_MSG_(\w+)\] = \{ "(\w+)"', read("src/gen/messages.c")))
+        self.assertGreater(len(listed), 35)
         table = read("doc/sequence.md").split("## Messages")[1].split("## ")[0]
-        rows = set(re.findall(r"(?m)^\| `(\w+)` \|", table))
-        self.assertEqual(known | sent, {r for r in rows if r in known | sent})
-        for row in rows:
-            self.assertIn('"%s"' % row, text)
+        self.assertEqual(sorted(listed.values()), sorted(re.findall(r"(?m)^\| `(\w+)` \|", table)))
+        roles = [f for f in glob.glob(os.path.join(SOURCE, "src", "gen", "*.c")) if not f.endswith("messages.c")]
+        text = "".join(read(os.path.relpath(f, SOURCE)) for f in roles)
+        heard = set(re.findall(r"\{ MO_MSG_(\w+), \w+ \}", text))
+        heard |= set(re.findall(r"\bmo_(?:child_await|message_answers|message_is)\([^;]*?MO_MSG_(\w+)", text))
+        heard |= set(re.findall(r"\bmo_child_ask\([^;]*?MO_MSG_(\w+)", text))
+        self.assertEqual(set(listed), heard)
+        sent = set()
+        for arguments in re.findall(r"\b(?:mo_message_new|report|mo_(?:successor|predecessor)_say)\(([^;]*)", text):
+            sent |= set(re.findall(r"MO_MSG_(\w+)", arguments))
+        self.assertEqual(set(listed), sent)
+
+    def test_the_text_of_a_message_type_stands_once(self):
+        """Nothing is sent or heard under a name that the list does not have."""
+        for f in glob.glob(os.path.join(SOURCE, "src", "gen", "*.c")):
+            text = read(os.path.relpath(f, SOURCE))
+            self.assertNotRegex(text, r'strcmp\(\w+(?:->|\.)type,\s*"', f)
+            self.assertNotRegex(text, r'"type",\s*"', f)
 
     def test_the_files_of_the_glossary_exist(self):
         rows = re.findall(r"(?m)^\|.*\|$", read("doc/glossary.md"))

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "gen/messages.h"
 #include "gen/move.h"
 #include "gen/offer.h"
 #include "gen/previous.h"
@@ -16,7 +17,6 @@
 #include "gen/relay.h"
 #include "gen/state.h"
 #include "gen/totals.h"
-#include "gen/wire.h"
 
 /* ---- a host that takes everything ---- */
 
@@ -60,49 +60,87 @@ static void each_listener(void *arg, const char *server, mo_listener *l)
 
 /* ---- the readers ---- */
 
-static void read_totals(const mo_wire_msg *m)
+static int on_totals(void *why, mo_wire_msg *m)
 {
 	uint64_t sum[4] = { 0 };
 	json_t *offer;
 
-	mo_totals_put(m->body);
-	mo_totals_arrive(m->body);
+	if (mo_message_is(m, MO_MSG_TOTALS))
+		mo_totals_hear(NULL, m);
+	else
+		mo_totals_hear_counts(NULL, m);
 	mo_totals_add("web", sum, 4);
 	mo_totals_end(mo_json_str(m->body, "name"));
 	offer = mo_totals_offer(&host);
 	MO_CHECK(json_object_size(json_object_get(offer, "live")) <= MO_TOTALS_PROCESSES + 1);
 	json_decref(offer);
+	return 0;
 }
 
-static void read_conns(mo_wire_msg *m)
+static void take_or_refuse(mo_wire_msg *m, bool readable)
 {
 	int ours, theirs;
 
 	MO_CHECK(mo_wire_pair(&ours, &theirs) == 0);
 	mo_relay_up_open(ours);
-	(void)mo_move_take(&host, ours, m);
+	if (readable)
+		(void)mo_move_take(&host, ours, m);
+	else
+		mo_move_refuse(ours, m);
 	mo_relay_up_close(ours);
 	close(ours);
 	close(theirs);
 }
 
+static int on_conns(void *why, mo_wire_msg *m)
+{
+	take_or_refuse(m, true);
+	return 0;
+}
+
+static int on_state(void *why, mo_wire_msg *m)
+{
+	(void)mo_state_arrive(m);
+	return 0;
+}
+
+static int on_listeners(void *why, mo_wire_msg *m)
+{
+	(void)mo_offer_unpack(m, each_listener, NULL, why);
+	return 0;
+}
+
+static int on_previous(void *why, mo_wire_msg *m)
+{
+	mo_previous_take(m);
+	return 0;
+}
+
+static int refused(void *why, mo_wire_msg *m, const char *reason)
+{
+	MO_CHECK(reason[0] == '"');
+	if (mo_message_is(m, MO_MSG_CONNS))
+		take_or_refuse(m, false);
+	return -EPROTO;
+}
+
+/* Those that are made something of. */
+static const mo_hears readers[] = {
+	{ MO_MSG_CONNS, on_conns },           { MO_MSG_STATE, on_state },
+	{ MO_MSG_LISTENERS, on_listeners },   { MO_MSG_PREVIOUS, on_previous },
+	{ MO_MSG_TOTALS, on_totals },         { MO_MSG_COUNTS, on_totals },
+	{ MO_MSG_RECEIPT, mo_receipts_hear },
+};
+static const mo_role role = MO_ROLE(readers, refused);
+
 static void read_one(mo_wire_msg *m)
 {
-	json_t *receipt = json_object_get(m->body, "receipt");
 	char *why = NULL;
 
-	if (strcmp(m->type, "conns") == 0)
-		read_conns(m);
-	else if (strcmp(m->type, "state") == 0)
-		(void)mo_state_arrive(m);
-	else if (strcmp(m->type, "listeners") == 0)
-		(void)mo_offer_unpack(m, each_listener, NULL, &why);
-	else if (strcmp(m->type, "previous") == 0)
-		mo_previous_take(m);
-	else
-		read_totals(m);
-	if (json_is_object(receipt))
-		mo_receipts_put(receipt);
+	(void)mo_message_hand(&role, &why, m);
+	/* Whatever the list says of them, for it is looked at first. */
+	for (enum mo_msg what = 0; what < MO_MSGS; what++)
+		free(mo_message_refuse(m, what));
 	free(why);
 	json_decref(mo_previous_status());
 	json_decref(mo_state_report());

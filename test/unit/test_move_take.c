@@ -156,6 +156,13 @@ static void take_message(void)
 		close(fds[i]);
 }
 
+static void refuse_message(void)
+{
+	mo_wire_msg m = { .nfds = 3 };
+
+	mo_move_refuse(ours_up, &m);
+}
+
 static json_t *entry(const char *name, json_int_t left, json_int_t bytes, json_int_t state,
 		     json_int_t stream)
 {
@@ -308,6 +315,13 @@ static void as_many_as_descriptors_or_none(void **state)
 	assert_int_equal(prepared, 0);
 }
 
+static void a_message_that_cannot_be_read_is_answered_with_none(void **state)
+{
+	on_control(refuse_message);
+	assert_int_equal(refused(), 3);
+	assert_int_equal(prepared, 0);
+}
+
 static void fill(void)
 {
 	while (mo_wire_send(ours_up, json_pack("{s:s}", "type", "x"), NULL, 0) == 0)
@@ -447,6 +461,7 @@ int main(void)
 		TEST(no_deadline_is_longer_than_sums_with_it_may_be),
 		TEST(only_connections_are_taken),
 		TEST(as_many_as_descriptors_or_none),
+		TEST(a_message_that_cannot_be_read_is_answered_with_none),
 		TEST(what_was_prepared_and_not_acknowledged_is_freed),
 		TEST(an_answer_is_repeated_until_the_giver_reads),
 		TEST(what_the_taker_may_have_is_not_served_on),
