@@ -1,6 +1,5 @@
 /* The error budget of a new generation; see budget.h. */
 #include "gen/budget.h"
-
 #include "gen/control.h"
 
 #define CHANCE 6 /* standard deviations */
@@ -33,7 +32,7 @@ static struct {
 	mo_rate (*answered)(void);
 	mo_timer timer;
 	mo_rate sample[SAMPLES]; /* a ring */
-	unsigned next;		 /* as many have been taken */
+	unsigned next;           /* as many have been taken */
 } own;
 
 static void take_sample(mo_timer *t)
@@ -66,7 +65,7 @@ mo_rate mo_budget_own(const mo_budget *b)
 	if (!own.answered)
 		return (mo_rate){ 0 };
 	now = own.answered();
-	lately = mo_rate_since(now, own.next < SAMPLES ? own.sample[0]
-						       : own.sample[own.next % SAMPLES]);
+	lately = mo_rate_since(now,
+			       own.next < SAMPLES ? own.sample[0] : own.sample[own.next % SAMPLES]);
 	return lately.answers >= (uint64_t)b->min ? lately : now;
 }

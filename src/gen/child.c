@@ -24,6 +24,7 @@
 #include "gen/pidfd.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
+#include "gen/self.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
 #include "gen/withdraw.h"
@@ -468,7 +469,7 @@ static int wait_a_moment(mo_child *c, int fd, molt_time most, molt_time deadline
 	molt_time left = mo_left(deadline);
 	int rc;
 
-	if (mo_control_shutdown_asked() && !stubborn)
+	if (mo_self_shutdown_asked() && !stubborn)
 		return mo_child_fail(c, -ECANCELED,
 				     mo_strdup("a shutdown was asked for meanwhile"));
 	if (left == 0)

@@ -20,10 +20,10 @@
 
 #include "gen/budget.h"
 #include "gen/forms.h"
+#include "gen/messages.h"
 #include "gen/spawn.h"
 #include "gen/stopped.h"
 #include "gen/tail.h"
-#include "gen/messages.h"
 
 typedef struct mo_child {
 	const char *path; /* of its program, for sentences; the owner's */

@@ -8,6 +8,7 @@
 #include "base/outlet.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/self.h"
 
 #define TICK 20
 #define IDLE_GRACE 100
@@ -36,7 +37,7 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 			return GONE;
 		if (say == MO_DRAIN_ALONE)
 			return ALONE;
-		if (mo_control_shutdown_count() > asked)
+		if (mo_self_shutdowns() > asked)
 			return ASKED;
 		if (mo_left(deadline) == 0 || mo_left(mo_elders_end_by()) == 0)
 			return DEADLINE;
@@ -69,7 +70,7 @@ static enum waited stand_by(unsigned asked, each_fn *each, void *arg)
 			return ALONE;
 		if (say != MO_DRAIN_STAY || mo_left(mo_elders_end_by()) == 0)
 			return GONE;
-		if (mo_control_shutdown_count() > asked)
+		if (mo_self_shutdowns() > asked)
 			return ASKED;
 		mo_control_nap(TICK);
 	}
@@ -81,7 +82,7 @@ static unsigned end_now(const mo_gen_host *h)
 
 	h->announce_close(MO_GEN_CLOSE_ALL);
 	h->close_idle();
-	if (mo_control_shutdown_count() < 2)
+	if (mo_self_shutdowns() < 2)
 		wait_gone(h, mo_deadline(IDLE_GRACE), 1, nothing, NULL);
 	cut = h->cut();
 	if (cut)

@@ -16,6 +16,7 @@
 #include "gen/pidfd.h"
 #include "gen/receipt.h"
 #include "gen/reopen.h"
+#include "gen/self.h"
 #include "gen/totals.h"
 #include "rt/park.h"
 
@@ -70,7 +71,7 @@ static void ask_to_reopen(elder *x)
 	x->asked = e.reopens;
 	mo_wire_send(x->line,
 		     mo_message_new(MO_MSG_REOPEN, "{s:I, s:I}", "by",
-				    (json_int_t)mo_control_generation(), "n", (json_int_t)x->asked),
+				    (json_int_t)mo_self_generation(), "n", (json_int_t)x->asked),
 		     NULL, 0);
 }
 
@@ -135,7 +136,7 @@ static int on_reopened(void *arg, mo_wire_msg *m)
 	const json_t *said = m->body;
 	long long failed = mo_json_count(said, "errno");
 
-	if (mo_json_int(said, "by") != (long long)mo_control_generation())
+	if (mo_json_int(said, "by") != (long long)mo_self_generation())
 		return 0; /* our predecessor asked for it */
 	pthread_mutex_lock(&e.lock);
 	x->reopened = (long)mo_json_count(said, "n");
@@ -224,7 +225,7 @@ static bool wait_gone(unsigned generation, molt_time limit)
 	molt_time deadline = mo_deadline(limit);
 
 	while (!gone(generation)) {
-		if (mo_left(deadline) == 0 || mo_control_shutdown_asked())
+		if (mo_left(deadline) == 0 || mo_self_shutdown_asked())
 			return false;
 		mo_control_nap(5);
 	}
@@ -260,13 +261,13 @@ static int end_oldest(json_t *told, char **why)
 		x.generation, (int)x.pid);
 	mo_wire_send(x.line, mo_message_new(MO_MSG_END, NULL), NULL, 0);
 	ended = wait_gone(x.generation, PATIENCE);
-	if (!ended && !mo_control_shutdown_asked())
+	if (!ended && !mo_self_shutdown_asked())
 		ended = killed = kill_oldest();
 	json_array_append_new(told, json_pack("{s:i, s:i, s:b}", "generation", (int)x.generation,
 					      "pid", (int)x.pid, "killed", (int)killed));
 	if (ended)
 		return 0;
-	if (mo_control_shutdown_asked()) {
+	if (mo_self_shutdown_asked()) {
 		*why = mo_strdup("a shutdown was asked for meanwhile");
 		return -ECANCELED;
 	}
@@ -431,8 +432,8 @@ int mo_elders_offer(int (*send)(void *arg, json_t *body, const int *fds, int n),
 		json_array_append_new(names, json_string(e.all[i].name));
 	}
 	fds[n++] = theirs;
-	json_array_append_new(list, json_integer(mo_control_generation()));
-	mo_totals_name(own, mo_control_generation(), (int)getpid());
+	json_array_append_new(list, json_integer(mo_self_generation()));
+	mo_totals_name(own, mo_self_generation(), (int)getpid());
 	json_array_append_new(names, json_string(own));
 	rc = send(arg,
 		  mo_message_new(MO_MSG_ELDERS, "{s:o, s:o}", "generations", list, "names", names),
@@ -450,10 +451,10 @@ int mo_elders_offer_back(int (*send)(void *arg, json_t *body, const int *fds, in
 	rc = mo_wire_pair(&e.own, &theirs);
 	if (rc < 0)
 		return rc;
-	mo_totals_name(own, mo_control_generation(), (int)getpid());
+	mo_totals_name(own, mo_self_generation(), (int)getpid());
 	rc = send(arg,
 		  mo_message_new(MO_MSG_ELDERS, "{s:[i], s:[s]}", "generations",
-				 (int)mo_control_generation(), "names", own),
+				 (int)mo_self_generation(), "names", own),
 		  &theirs, 1);
 	close(theirs);
 	return rc;

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/activate.h"
-#include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/forms.h"
 #include "gen/messages.h"
@@ -18,6 +17,7 @@
 #include "gen/parent.h"
 #include "gen/previous.h"
 #include "gen/receipt.h"
+#include "gen/self.h"
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor_internal.h"
@@ -89,9 +89,9 @@ static int on_offer(void *arg, mo_wire_msg *m)
 		mo_start_get()->control_socket =
 			mo_strdup(json_string_value(json_object_get(m->body, "control_socket")));
 	}
-	mo_control_set_identity((unsigned)mo_json_int(m->body, "generation"),
-				self->by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
-				!self->by_supervisor);
+	mo_self_set_identity((unsigned)mo_json_int(m->body, "generation"),
+			     self->by_supervisor ? 0 : (int)mo_json_int(m->body, "pid"),
+			     !self->by_supervisor);
 	mo_parent_set(m->pid);
 	take_offer_fds(m);
 	return 0;

@@ -9,15 +9,15 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/messages.h"
 #include "gen/offer.h"
 #include "gen/predecessor_internal.h"
 #include "gen/preflight.h"
-#include "gen/probe.h"
 #include "gen/previous.h"
+#include "gen/probe.h"
 #include "gen/relay.h"
+#include "gen/self.h"
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor.h"
@@ -68,7 +68,7 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target, 
 	mo_gen_info info;
 
 	MO_FAULT_ROLE("predecessor");
-	mo_control_info(&info);
+	mo_self_info(&info);
 	p->host = host;
 	p->generation = next_number(info.generation);
 	p->reopens = mo_elders_reopens();
@@ -157,7 +157,7 @@ static int spawn(mo_predecessor *p)
 		rc = mo_child_spawn(&p->child, &p->program, p->target);
 	if (rc < 0)
 		return rc;
-	mo_control_set_successor(p->child.pid);
+	mo_self_set_successor(p->child.pid);
 	json_object_set_new(p->receipt->body, "successor_pid", json_integer(p->child.pid));
 	json_object_set_new(p->receipt->body, "successor_generation", json_integer(p->generation));
 	return 0;
@@ -190,7 +190,7 @@ static int send_state(mo_predecessor *p)
 	json_t *told;
 	int rc;
 
-	mo_control_fire(MOLT_ON_OFFER);
+	mo_self_fire(MOLT_ON_OFFER);
 	rc = mo_state_offer(send_part, p, &told);
 	if (told)
 		json_object_set_new(p->receipt->body, "state", told);
@@ -445,7 +445,7 @@ int mo_predecessor_run(mo_predecessor *p)
 	mo_receipts_put(p->receipt->body);
 	mo_info("generation %u (pid %d) serves after %lld ms; generation %u drains", p->generation,
 		(int)p->child.pid, (long long)mo_json_int(p->receipt->body, "ms"),
-		mo_control_generation());
+		mo_self_generation());
 	/* From here the successor reads its own standard error. */
 	mo_tail_free(p->child.tail);
 	p->child.tail = NULL;

@@ -53,7 +53,7 @@ bool mo_predecessor_stands_by(void);
 bool mo_predecessor_receives(void);
 /* One word to each of those: "stopping", "replaced". */
 void mo_predecessor_say(enum mo_msg what);
-/* Ends what waits for them; by mo_control_stop(). [any] */
+/* Ends what waits for them; by mo_engine_stop(). [any] */
 void mo_predecessor_close(void);
 
 #endif

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gen/control.h"
 #include "gen/messages.h"
+#include "gen/self.h"
 #include "gen/start.h"
 
 static struct {
@@ -45,7 +45,7 @@ int mo_previous_offer(int (*send)(void *arg, json_t *body, const int *fds, int n
 
 	return send(arg,
 		    mo_message_new(MO_MSG_PREVIOUS, "{s:i, s:i, s:s?, s:s}", "generation",
-				   (int)mo_control_generation(), "pid", (int)getpid(), "exe",
+				   (int)mo_self_generation(), "pid", (int)getpid(), "exe",
 				   start->exe, "build", start->build),
 		    &fd, n);
 }

@@ -1,6 +1,5 @@
 /* Self-test requests to a successor; see probe.h. */
 #include "gen/probe.h"
-#include "gen/messages.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/messages.h"
 
 #define ANSWER_MAX (64u * 1024) /* more than this is not read */
 #define ANSWER_TOLD 400u        /* of a wrong one, in the receipt */

@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "gen/messages.h"
 #include "gen/takeover.h"
 #include "gen/uplink.h"
-#include "gen/messages.h"
 
 #define HISTORY_BYTES (128u * 1024)
 

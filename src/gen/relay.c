@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/messages.h"
+#include "gen/self.h"
 #include "rt/park.h"
 
 #define KEPT_MAX (8u * 1024 * 1024)
@@ -289,7 +290,7 @@ static void publish(void *arg)
 	mo_event *e = arg;
 
 	init();
-	mo_control_host()->event(e);
+	mo_self_host()->event(e);
 	pass_on(e, NULL);
 	mo_event_unref(e);
 }
@@ -357,7 +358,7 @@ void mo_relay_from_below(const mo_wire_msg *m)
 	r.seen++;
 	if (!e)
 		return;
-	mo_control_host()->event(e);
+	mo_self_host()->event(e);
 	pass_on(e, &r.down);
 	mo_event_unref(e);
 }
@@ -411,7 +412,7 @@ void mo_relay_from_above(int fd, const mo_wire_msg *m)
 	init();
 	if (!e)
 		return;
-	mo_control_host()->event(e);
+	mo_self_host()->event(e);
 	pass_on(e, above(fd));
 	mo_event_unref(e);
 }

@@ -12,6 +12,7 @@
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/messages.h"
+#include "gen/self.h"
 
 typedef struct job {
 	long long by, n;
@@ -55,7 +56,7 @@ static void *run(void *arg)
 {
 	job *j = arg;
 
-	j->err = mo_control_host()->reopen();
+	j->err = mo_self_host()->reopen();
 	if (!mo_control_post(done, j)) { /* the process ends */
 		free(j);
 		atomic_store(&own.running, false);

@@ -14,6 +14,8 @@
 #include "gen/predecessor.h"
 #include "gen/previous.h"
 #include "gen/receipt.h"
+#include "gen/self.h"
+#include "gen/shutdown.h"
 #include "gen/start.h"
 #include "gen/successor.h"
 #include "gen/takeover.h"
@@ -95,8 +97,7 @@ static void notify_failed(void)
 {
 	json_t *last = mo_receipts_last();
 
-	mo_notify_failed(mo_control_generation(),
-			 json_string_value(json_object_get(last, "reason")));
+	mo_notify_failed(mo_self_generation(), json_string_value(json_object_get(last, "reason")));
 	json_decref(last);
 }
 
@@ -109,39 +110,39 @@ static void run_restart(void *taker)
 
 	mo_info("server reloading");
 	mo_notify_reloading();
-	p = mo_predecessor_new(mo_control_host(), g.target, taker, g.back_by);
+	p = mo_predecessor_new(mo_self_host(), g.target, taker, g.back_by);
 	if (g.chosen)
 		mo_predecessor_keep_quiet(p);
 	rc = mo_predecessor_run(p);
 	if (rc < 0) {
-		mo_control_set_successor(0);
+		mo_self_set_successor(0);
 		mo_predecessor_free(p);
-		if (mo_control_shutdown_asked()) {
-			mo_control_set_state(MO_GEN_STOPPING);
+		if (mo_self_shutdown_asked()) {
+			mo_self_set_state(MO_GEN_STOPPING);
 			finish_calls(rc);
-			mo_control_run_stop(NULL);
+			mo_shutdown_run(NULL);
 			return;
 		}
-		mo_control_set_state(MO_GEN_SERVING);
+		mo_self_set_state(MO_GEN_SERVING);
 		notify_failed();
 		finish_calls(rc);
 		return;
 	}
-	mo_control_set_state(MO_GEN_DRAINING);
-	mo_control_fire(MOLT_ON_RESTART);
-	mo_control_fire(MOLT_ON_DRAIN);
+	mo_self_set_state(MO_GEN_DRAINING);
+	mo_self_fire(MOLT_ON_RESTART);
+	mo_self_fire(MOLT_ON_DRAIN);
 	finish_calls(0);
 	if (mo_predecessor_drain(p)) {
 		mo_predecessor_free(p);
 		finish_list(&g.rollbacks, -ENOENT);
-		mo_control_end(0);
+		mo_shutdown_end(0);
 		return;
 	}
 	finish_list(&g.rollbacks, mo_predecessor_back_result(p));
 	/* It serves again, unless a shutdown was asked for on the way back. */
-	if (mo_control_shutdown_asked() && mo_control_state() == MO_GEN_SERVING) {
-		mo_control_set_state(MO_GEN_STOPPING);
-		mo_loop_spawn(mo_control_loop(), mo_control_run_stop, NULL);
+	if (mo_self_shutdown_asked() && mo_self_state() == MO_GEN_SERVING) {
+		mo_self_set_state(MO_GEN_STOPPING);
+		mo_loop_spawn(mo_control_loop(), mo_shutdown_run, NULL);
 	}
 	mo_predecessor_receive(p);
 	mo_predecessor_free(p);
@@ -162,7 +163,7 @@ static bool is_text(const char *path)
 
 static int may_restart(const call *c)
 {
-	enum mo_gen_state s = mo_control_state();
+	enum mo_gen_state s = mo_self_state();
 	const char *why;
 
 	if (s == MO_GEN_RESTARTING) {
@@ -177,7 +178,7 @@ static int may_restart(const call *c)
 		mo_warn("restart refused: this generation is %s", mo_gen_state_name(s));
 		return -EBUSY;
 	}
-	why = mo_control_host()->restartable();
+	why = mo_self_host()->restartable();
 	if (why) {
 		mo_warn("restart refused: %s", why);
 		return -ENOTSUP;
@@ -219,7 +220,7 @@ static void on_restart_asked(void *arg)
 
 	/* A signal; or our loops accept already, and this came before the last of them
 	 * said so. */
-	if (mo_control_state() == MO_GEN_NEW) {
+	if (mo_self_state() == MO_GEN_NEW) {
 		c->next = g.early;
 		g.early = c;
 		return;
@@ -237,7 +238,7 @@ static void on_restart_asked(void *arg)
 	g.takeover = taker != NULL;
 	g.chosen = c->chosen;
 	g.target = mo_strdup(c->target);
-	mo_control_set_state(MO_GEN_RESTARTING);
+	mo_self_set_state(MO_GEN_RESTARTING);
 	mo_loop_spawn(mo_control_loop(), run_restart, taker);
 }
 
@@ -328,7 +329,7 @@ static int start_previous(call *c)
 		return rc;
 	if (rc == 0) {
 		g.back_by = mo_strdup(c->target);
-		mo_control_set_state(MO_GEN_RESTARTING);
+		mo_self_set_state(MO_GEN_RESTARTING);
 		mo_loop_spawn(mo_control_loop(), run_restart, NULL);
 	}
 	c->next = g.calls;
@@ -339,7 +340,7 @@ static int start_previous(call *c)
 static void on_rollback_asked(void *arg)
 {
 	call *c = arg;
-	enum mo_gen_state s = mo_control_state();
+	enum mo_gen_state s = mo_self_state();
 	int rc = -EBUSY;
 
 	if (s == MO_GEN_SERVING)

@@ -27,6 +27,7 @@
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
 #include "gen/request.h"
+#include "gen/self.h"
 #include "gen/takeover.h"
 #include "gen/undrop.h"
 #include "rt/park.h"
@@ -52,7 +53,7 @@ static char *errors(mo_predecessor *p)
 		return mo_fmt("%.1f %% of its last %llu answers were errors (5xx), of generation "
 			      "%u's %.1f %%",
 			      mo_rate_share(lately), (unsigned long long)lately.answers,
-			      mo_control_generation(), mo_rate_share(p->own));
+			      mo_self_generation(), mo_rate_share(p->own));
 	if (lately.answers >= WINDOW * (uint64_t)p->budget.min)
 		p->judged = p->child.answered;
 	return NULL;
@@ -194,7 +195,7 @@ static void tell_back(mo_predecessor *p)
 static void tell_log(const mo_predecessor *p)
 {
 	const char *what = p->back.lives ? "is taken back" : "is gone";
-	unsigned own = mo_control_generation();
+	unsigned own = mo_self_generation();
 
 	if (p->back.by_hand && !p->back.missing)
 		mo_info("generation %u %s: %s; generation %u serves again", p->generation, what,
@@ -221,8 +222,8 @@ void mo_rollback_take_back(mo_predecessor *p)
 	mo_elders_watch(true);
 	p->host->come_back();
 	/* Before the first connection that may ask for the next restart. */
-	mo_control_set_successor(0);
-	mo_control_set_state(MO_GEN_SERVING);
+	mo_self_set_successor(0);
+	mo_self_set_state(MO_GEN_SERVING);
 	mo_standby_serve_again(p);
 	p->host->accept(true);
 	accepting = mo_fine_now();

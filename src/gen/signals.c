@@ -2,7 +2,6 @@
 #include "gen/signals.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -11,7 +10,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "gen/control.h"
-#include "gen/request.h"
 #include "gen/spawn.h"
 
 static const int list[] = { SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGHUP };
@@ -20,6 +18,10 @@ static const int list[] = { SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGHUP }
 static uv_signal_t handles[MO_COUNTOF(list)];
 static _Atomic uint64_t kept; /* bits: signals that came before they were taken */
 static _Atomic bool taken;    /* at least once */
+static struct {
+	void (*restart)(void);
+	void (*shutdown)(void *unused);
+} answer; /* of the control thread, once they are taken */
 
 /* Who signals a process and then its whole group (timeout, make) asks once. */
 #define SAME_REQUEST (50 * MOLT_MS)
@@ -38,9 +40,9 @@ static bool asked_just_now(void)
 static void handle(int number)
 {
 	if (number == SIGUSR1 || number == SIGUSR2) {
-		mo_request_by_signal();
+		answer.restart();
 	} else if (!asked_just_now()) {
-		mo_control_shutdown_now(NULL);
+		answer.shutdown(NULL);
 	}
 }
 
@@ -114,8 +116,9 @@ void mo_signals_let_go(void)
 /* ---- taken ---------------------------------------------------------------- */
 
 /* In a successor one that came before waits blocked, and comes now. */
-void mo_signals_take(void *done)
+void mo_signals_take(void *arg)
 {
+	mo_signals_to *to = arg;
 	sigset_t set;
 	int number;
 
@@ -124,12 +127,14 @@ void mo_signals_take(void *done)
 		if (!is_ignored(list[i]))
 			uv_signal_start(&handles[i], on_signal, list[i]);
 	}
+	answer.restart = to->restart;
+	answer.shutdown = to->shutdown;
 	atomic_store(&taken, true);
 	mo_control_signals(&set);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	while ((number = mo_signals_kept()) != 0)
 		handle(number);
-	sem_post(done);
+	sem_post(&to->done);
 }
 
 void mo_signals_drop(void)

@@ -15,6 +15,8 @@
 #ifndef MO_GEN_SIGNALS_H
 #define MO_GEN_SIGNALS_H
 
+#include <semaphore.h>
+
 void mo_signals_keep_restarts(void); /* by the constructor */
 void mo_signals_keep_all(void);      /* before the first listener; later calls do nothing */
 /* No server was started: those that end the process act again, also one that was kept. */
@@ -22,7 +24,13 @@ void mo_signals_let_go(void);
 /* A signal that was kept, or 0; each once.  For a supervisor. */
 int mo_signals_kept(void);
 
-void mo_signals_take(void *done); /* on the control thread; posts the semaphore */
+/* What is done for them, on the control thread. */
+typedef struct mo_signals_to {
+	void (*restart)(void);
+	void (*shutdown)(void *unused);
+	sem_t done; /* posted when they are taken */
+} mo_signals_to;
+void mo_signals_take(void *to); /* a mo_signals_to; on the control thread */
 void mo_signals_drop(void);
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/control.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
 #include "gen/messages.h"
@@ -18,6 +17,7 @@
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
 #include "gen/request.h"
+#include "gen/self.h"
 #include "gen/takeover.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
@@ -151,7 +151,7 @@ void mo_standby_serve_again(const mo_predecessor *p)
 	mo_uplink_serving(p->host);
 	mo_takeover_open();
 	if (p->left)
-		mo_notify_ready(mo_control_generation(), true);
+		mo_notify_ready(mo_self_generation(), true);
 }
 
 /* ---- BAKE, DRAIN ---------------------------------------------------------------- */
@@ -205,7 +205,7 @@ static enum mo_drain_say while_draining(void *arg)
 		mo_request_rolled_back(-EBUSY); /* asked before we knew */
 	else if (mo_rollback_look(p) == MO_DRAIN_BACK)
 		return MO_DRAIN_BACK;
-	mo_control_info(&info);
+	mo_self_info(&info);
 	if (info.predecessor_alive || mo_predecessor_receives() ||
 	    (mo_left(p->bake_end) > 0 && !p->child.replaced))
 		return MO_DRAIN_STAY;

@@ -22,6 +22,7 @@
 #include "gen/relay.h"
 #include "gen/reopen.h"
 #include "gen/request.h"
+#include "gen/self.h"
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/stopped.h"
@@ -101,7 +102,7 @@ void mo_successor_tell_counts(void)
 	if (!self->begun || self->by_supervisor || self->orphan || fd < 0 || now < self->counts_due)
 		return;
 	self->counts_due = now + MO_TOTALS_EVERY;
-	mo_wire_send(fd, mo_totals_news(mo_control_host(), true), NULL, 0);
+	mo_wire_send(fd, mo_totals_news(mo_self_host(), true), NULL, 0);
 }
 
 void mo_successor_broken(const char *why)
@@ -130,7 +131,7 @@ void mo_successor_failed(const char *why)
 
 void mo_successor_forms(mo_forms *f)
 {
-	mo_forms_read(f, self->offered, mo_control_host());
+	mo_forms_read(f, self->offered, mo_self_host());
 }
 
 void mo_successor_forget(void)
@@ -217,7 +218,7 @@ static bool is_passing(int rc)
 static int on_probe(void *arg, mo_wire_msg *m)
 {
 	(void)arg;
-	mo_control_host()->serve_probe(mo_json_str(m->body, "server"), m->fds[0]);
+	mo_self_host()->serve_probe(mo_json_str(m->body, "server"), m->fds[0]);
 	m->fds[0] = -1;
 	return 0;
 }
@@ -285,7 +286,7 @@ static void take_its_place(void)
 
 	bool ended = mo_parent_ended(END_TIME);
 
-	if (mo_control_shutdown_asked())
+	if (mo_self_shutdown_asked())
 		return;
 	if (!ended)
 		leave("the channel to the predecessor is closed, but it lives");
@@ -307,14 +308,14 @@ int mo_successor_ready(const mo_gen_host *host)
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		leave("the predecessor cannot be told that it is ready");
 	rc = await_commit(fd); /* also when it is closed: "cancel" may be there */
-	if (rc < 0 || mo_control_shutdown_asked())
+	if (rc < 0 || mo_self_shutdown_asked())
 		return -ECANCELED;
 	if (rc == 1 && self->by_path && self->supervised)
 		called_off("the running program ended before the switch, and its supervisor starts "
 			   "it again");
 	if (rc == 1)
 		take_its_place();
-	if (mo_control_shutdown_asked())
+	if (mo_self_shutdown_asked())
 		return -ECANCELED;
 	mo_log_set_observer(NULL);
 	restore_stderr();
@@ -331,8 +332,8 @@ int mo_successor_ready(const mo_gen_host *host)
 	mo_offered_drop();
 	mo_uplink_serving(host);
 	mo_wire_send(fd, mo_message_new(MO_MSG_SERVING, NULL), NULL, 0);
-	host->log_listening(self->by_supervisor && mo_control_generation() == 1 ? "started"
-										: "restarted");
+	host->log_listening(self->by_supervisor && mo_self_generation() == 1 ? "started"
+									     : "restarted");
 	return 0;
 }
 
@@ -340,7 +341,7 @@ int mo_successor_ready(const mo_gen_host *host)
 static void become_main(bool told)
 {
 	if (!self->main)
-		mo_notify_ready(mo_control_generation(), !told);
+		mo_notify_ready(mo_self_generation(), !told);
 	self->main = true;
 }
 
@@ -348,8 +349,8 @@ static void predecessor_ended(void)
 {
 	mo_gen_info info;
 
-	mo_control_info(&info);
-	mo_control_set_identity(info.generation, info.predecessor_pid, false);
+	mo_self_info(&info);
+	mo_self_set_identity(info.generation, info.predecessor_pid, false);
 }
 
 int mo_successor_channel(void)
@@ -367,7 +368,7 @@ static int on_main(void *arg, mo_wire_msg *m)
 
 static int on_conns(void *arg, mo_wire_msg *m)
 {
-	mo_move_take(mo_control_host(), *(int *)arg, m);
+	mo_move_take(mo_self_host(), *(int *)arg, m);
 	return 0;
 }
 
@@ -454,7 +455,7 @@ int mo_successor_hear_all(void)
 static void report_health(void)
 {
 	static molt_time next; /* of the control thread */
-	mo_rate n = mo_rate_since(mo_control_host()->answered(), self->before);
+	mo_rate n = mo_rate_since(mo_self_host()->answered(), self->before);
 
 	if (mo_now() < next)
 		return;
@@ -500,7 +501,6 @@ void mo_successor_alone(void)
 	self->co = NULL;
 	atomic_store(&self->channel, -1);
 	close(fd);
-	mo_request_no_predecessor();
 }
 
 static void close_on_loop(void *unused)

@@ -17,10 +17,9 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/forms.h"
-#include "gen/receipt.h"
-#include "gen/request.h"
-#include "gen/takeover_internal.h"
 #include "gen/messages.h"
+#include "gen/receipt.h"
+#include "gen/takeover_internal.h"
 #include "rt/park.h"
 
 #define HELLO_TIME (2 * MOLT_SECOND)
@@ -34,6 +33,12 @@ typedef struct listening {
 } listening;
 
 static listening *now; /* NULL: none */
+static void (*on_taker)(mo_taker *t);
+
+void mo_takeover_on_taker(void (*fn)(mo_taker *t))
+{
+	on_taker = fn;
+}
 
 void mo_taker_free(mo_taker *k)
 {
@@ -170,7 +175,7 @@ static void meet(int fd)
 	if (why)
 		mo_taker_refuse(k, -EPROTO, why);
 	else if (!is_held(k))
-		mo_request_takeover(k);
+		on_taker(k);
 	free(why);
 	mo_wire_free(&m);
 }

@@ -44,7 +44,7 @@ typedef struct mo_taker {
 #define MO_TAKEOVER_HOLD (60 * MOLT_SECOND)
 
 void mo_taker_refuse(mo_taker *t, int code, const char *why); /* and frees it */
-void mo_taker_free(mo_taker *t); /* not its descriptors */
+void mo_taker_free(mo_taker *t);                              /* not its descriptors */
 
 /* Puts into the receipt of a takeover that it was taken back now. */
 void mo_takeover_hold(json_t *receipt, const mo_taker *t);
@@ -52,8 +52,8 @@ void mo_takeover_hold(json_t *receipt, const mo_taker *t);
 molt_time mo_takeover_left(const json_t *receipt, molt_time at);
 /* How long that program is refused, ms; 0: not.  *receipt (borrowed): for what.  at:
  * wall clock. */
-molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build,
-			   molt_time at, const json_t **receipt);
+molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build, molt_time at,
+			   const json_t **receipt);
 
 /* Where; once, before the first start.  -EPERM, -EEXIST, -EINVAL and a sentence. */
 int mo_takeover_set(const char *path, char **why);
@@ -66,7 +66,9 @@ bool mo_takeover_is(const char *path);
 int mo_takeover_join(int *channel, char **why);
 
 /* The running generation, on the control thread. */
-void mo_takeover_open(void); /* takes the path; also when another has it */
+/* Who may take over goes there, and is owned there; before the first mo_takeover_open(). */
+void mo_takeover_on_taker(void (*fn)(mo_taker *t));
+void mo_takeover_open(void);  /* takes the path; also when another has it */
 void mo_takeover_close(void); /* removes it when it is still ours */
 
 #endif

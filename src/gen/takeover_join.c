@@ -14,9 +14,9 @@
 #include "base/mem.h"
 #include "base/json.h"
 #include "gen/forms.h"
+#include "gen/messages.h"
 #include "gen/start.h"
 #include "gen/takeover_internal.h"
-#include "gen/messages.h"
 #include "net/listener.h"
 #include "net/peer.h"
 

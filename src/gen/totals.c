@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gen/control.h"
 #include "gen/messages.h"
+#include "gen/self.h"
 
 /* base: {server: [count ...]}; live: {process: the same}; ended: {process: true}. */
 static struct {
@@ -40,7 +40,7 @@ static const char *own_name(void)
 {
 	static char name[32]; /* of the control thread */
 
-	mo_totals_name(name, mo_control_generation(), (int)getpid());
+	mo_totals_name(name, mo_self_generation(), (int)getpid());
 	return name;
 }
 

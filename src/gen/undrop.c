@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "gen/control.h"
+#include "gen/self.h"
 #include "gen/uplink.h"
 #include "rt/co.h"
 #include "rt/timer.h"
@@ -14,12 +15,12 @@ static mo_timer retry; /* of the control thread */
 static void try_again(void *unused)
 {
 	(void)unused;
-	if (mo_control_state() != MO_GEN_SERVING)
+	if (mo_self_state() != MO_GEN_SERVING)
 		return;
-	if (mo_undrop(mo_control_host()) > 0)
+	if (mo_undrop(mo_self_host()) > 0)
 		return;
-	mo_info("generation %u listens again on all that it had", mo_control_generation());
-	mo_uplink_listeners(mo_control_host());
+	mo_info("generation %u listens again on all that it had", mo_self_generation());
+	mo_uplink_listeners(mo_self_host());
 }
 
 static void on_time(mo_timer *t)

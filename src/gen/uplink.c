@@ -15,6 +15,7 @@
 #include "gen/control.h"
 #include "gen/messages.h"
 #include "gen/offer.h"
+#include "gen/self.h"
 #include "gen/start.h"
 #include "rt/park.h"
 #include "rt/timer.h"
@@ -78,7 +79,7 @@ static int tell_serving(const mo_gen_host *h)
 	mo_gen_info info;
 	int rc = mo_offer_send(all, mo_offer_collect(h, all, MO_OFFER_MAX), tell, NULL);
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	return rc < 0 ? rc
 		      : tell(NULL,
 			     mo_message_new(MO_MSG_SERVING, "{s:i, s:s?}", "generation",
@@ -92,10 +93,10 @@ static void tell_again(mo_timer *t)
 {
 	mo_gen_info info;
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	if (info.state > MO_GEN_RESTARTING)
 		return;
-	if (tell_serving(mo_control_host()) < 0)
+	if (tell_serving(mo_self_host()) < 0)
 		mo_timer_start(mo_control_loop(), t, RETRY);
 }
 

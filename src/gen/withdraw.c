@@ -1,6 +1,5 @@
 /* The successor's side of a rollback; see withdraw.h for its states. */
 #include "gen/request.h"
-#include "gen/messages.h"
 #include "gen/withdraw.h"
 
 #include <errno.h>
@@ -10,13 +9,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "gen/control.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
+#include "gen/messages.h"
 #include "gen/move.h"
 #include "gen/notify.h"
 #include "gen/parent.h"
 #include "gen/relay.h"
+#include "gen/self.h"
 #include "gen/successor.h"
 #include "gen/takeover.h"
 #include "gen/totals.h"
@@ -50,7 +50,7 @@ static int predecessor_pid(void)
 {
 	mo_gen_info info;
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	return info.predecessor_pid;
 }
 
@@ -70,10 +70,10 @@ int mo_withdraw_ask(int channel, const char *by)
 
 void mo_withdraw_asked(int channel)
 {
-	const mo_gen_host *host = mo_control_host();
+	const mo_gen_host *host = mo_self_host();
 
 	w.asked = 0;
-	if (!mo_control_withdraw()) {
+	if (!mo_self_withdraw()) {
 		mo_successor_say(MO_MSG_BUSY);
 		mo_request_rolled_back(-EBUSY);
 		return;
@@ -88,7 +88,7 @@ void mo_withdraw_asked(int channel)
 	if (getppid() == predecessor_pid())
 		mo_notify_main(predecessor_pid());
 	mo_successor_say(MO_MSG_WITHDRAWN);
-	mo_control_fire(MOLT_ON_DRAIN);
+	mo_self_fire(MOLT_ON_DRAIN);
 }
 
 static int send_elder(void *channel, json_t *body, const int *fds, int n)
@@ -103,10 +103,10 @@ void mo_withdraw_go_back(int channel, size_t missing)
 	w.state = GIVES;
 	mo_relay_turn_down(channel);
 	mo_elders_offer_back(send_elder, &channel);
-	mo_control_host()->close_own();
+	mo_self_host()->close_own();
 	mo_request_rolled_back(missing ? -EADDRINUSE : 0);
 	mo_info("generation %u (pid %d) serves again; generation %u gives its connections back",
-		mo_control_generation() - 1, predecessor_pid(), mo_control_generation());
+		mo_self_generation() - 1, predecessor_pid(), mo_self_generation());
 }
 
 void mo_withdraw_let_go(void)
@@ -125,26 +125,26 @@ static bool predecessor_ended(void)
 	if (!ended)
 		mo_error("the channel to generation %u is broken, but it lives: this one finishes "
 			 "what runs and ends",
-			 mo_control_generation() - 1);
+			 mo_self_generation() - 1);
 	return ended;
 }
 
 static void serve_again(void)
 {
-	const mo_gen_host *host = mo_control_host();
+	const mo_gen_host *host = mo_self_host();
 
 	w.state = SERVES;
 	mo_elders_withdraw();
 	mo_elders_watch(true);
 	host->come_back();
-	mo_control_set_state(MO_GEN_SERVING);
+	mo_self_set_state(MO_GEN_SERVING);
 	mo_uplink_serving(host);
-	mo_notify_ready(mo_control_generation(), true);
+	mo_notify_ready(mo_self_generation(), true);
 	mo_takeover_open();
 	host->accept(true);
 	host->announce_close(MO_GEN_CLOSE_NONE);
 	mo_undrop(host);
-	mo_error("the predecessor is gone; generation %u serves on", mo_control_generation());
+	mo_error("the predecessor is gone; generation %u serves on", mo_self_generation());
 }
 
 bool mo_withdraw_alone(void)
@@ -223,7 +223,7 @@ static int exchange(void *arg, json_t *body, const int *fds, int n, const molt_s
 
 static void give(int channel)
 {
-	const mo_gen_host *host = mo_control_host();
+	const mo_gen_host *host = mo_self_host();
 	mo_forms forms;
 	mo_move_link link = { .arg = &channel, .exchange = exchange, .forms = &forms };
 
@@ -243,7 +243,7 @@ static void tell_counts(bool at_once)
 	if (!at_once && mo_now() < due)
 		return;
 	due = mo_now() + MO_TOTALS_EVERY;
-	mo_elders_say(mo_totals_news(mo_control_host(), false));
+	mo_elders_say(mo_totals_news(mo_self_host(), false));
 }
 
 /* Below a supervisor the good program is started again instead. */
@@ -264,7 +264,7 @@ static enum mo_drain_say each(void *arg)
 
 bool mo_withdraw_drain(int channel)
 {
-	const mo_gen_host *host = mo_control_host();
+	const mo_gen_host *host = mo_self_host();
 	mo_drain_result d;
 
 	host->announce_close(MO_GEN_CLOSE_UNMOVABLE);

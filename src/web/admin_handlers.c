@@ -22,9 +22,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "gen/control.h"
 #include "gen/previous.h"
 #include "gen/request.h"
+#include "gen/self.h"
 #include "gen/uplink.h"
 #include "web/admin.h"
 #include "web/exe_check.h"
@@ -387,7 +387,7 @@ static void tell_rolled_back(molt_req *r, long generation)
 	mo_admin_result x = { 200, NULL, "The predecessor serves again.", NULL };
 	mo_gen_info info;
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	if (info.successor_pid) {
 		tell_switched(r);
 		return;

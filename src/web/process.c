@@ -16,11 +16,13 @@
 #include "base/sized.h"
 #include "gen/control.h"
 #include "gen/elders.h"
+#include "gen/engine.h"
 #include "gen/pidfd.h"
 #include "gen/preflight.h"
 #include "gen/previous.h"
 #include "gen/receipt.h"
 #include "gen/request.h"
+#include "gen/self.h"
 #include "gen/start.h"
 #include "gen/successor.h"
 #include "gen/totals.h"
@@ -395,7 +397,7 @@ int molt_rollback(void)
 
 int molt_shutdown(void)
 {
-	return mo_control_shutdown();
+	return mo_engine_shutdown();
 }
 
 /* Serving with the servers that could start would be half of the program. */
@@ -415,8 +417,8 @@ int molt_wait(void)
 		mo_error("this program ends: not every server could start");
 		return rc;
 	}
-	rc = mo_control_wait();
-	mo_control_stop();
+	rc = mo_engine_wait();
+	mo_engine_stop();
 	mo_servers_free();
 	return rc;
 }
@@ -439,7 +441,7 @@ int molt_process_get(molt_process_info *out)
 	mo_servers_lock(); /* they are freed at the end of molt_wait() */
 	now = load();
 	mo_servers_unlock();
-	mo_control_info(&info);
+	mo_self_info(&info);
 	found = MOLT_PROCESS_INFO(.pid = (int)getpid(),
 				  .parent_generation_pid = info.predecessor_pid,
 				  .generation = info.generation,
@@ -463,7 +465,7 @@ unsigned mo_process_generation(void)
 {
 	mo_gen_info info;
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	return info.generation;
 }
 
@@ -495,7 +497,7 @@ static void stop_server(void *arg)
 		if (!other->internal &&
 		    (other->state == MO_SERVER_STARTED || other->state == MO_SERVER_DRAINING))
 			return;
-	mo_control_shutdown();
+	mo_engine_shutdown();
 }
 
 int molt_server_stop(molt_server *s)
@@ -554,7 +556,7 @@ json_t *mo_process_status(void)
 	mo_memory_sum memory = mo_memory_now();
 	mo_gen_info info;
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	mo_servers_lock();
 	EACH_SERVER (s)
 		if (!s->internal)

@@ -20,6 +20,8 @@
 #include "base/str.h"
 #include "gen/activate.h"
 #include "gen/control.h"
+#include "gen/engine.h"
+#include "gen/self.h"
 #include "gen/signals.h"
 #include "gen/successor.h"
 #include "http/memory.h"
@@ -580,7 +582,7 @@ static int start(molt_server *s)
 		mo_memory_budget((uint64_t)s->set.memory_budget);
 		mo_pool_ask((int)s->set.blocking_threads, (int)s->set.blocking_queue);
 	}
-	rc = mo_control_start(mo_process_host());
+	rc = mo_engine_start(mo_process_host());
 	if (rc == 0)
 		rc = start_loops(s);
 	if (rc < 0)
@@ -594,7 +596,7 @@ static bool waits_for_switch(void)
 {
 	mo_gen_info info;
 
-	mo_control_info(&info);
+	mo_self_info(&info);
 	return mo_successor_is() && info.state == MO_GEN_NEW;
 }
 
@@ -611,7 +613,7 @@ static int start_server(molt_server *s)
 
 	if (rc == 0)
 		rc = s->failure;
-	if (rc == 0 && mo_control_ends())
+	if (rc == 0 && mo_self_ends())
 		rc = mo_server_fail(s, -ECANCELED,
 				    "this process is being shut down, or has been replaced");
 	if (rc == 0)
@@ -632,7 +634,7 @@ static int start_server(molt_server *s)
 		mo_start_accept(s, true);
 		mo_start_log_listening(s, "started");
 		if (!s->internal) /* the server that asked for it follows */
-			mo_control_serving();
+			mo_engine_serving();
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "gen/control.h"
+#include "gen/engine.h"
 #include "gen/receipt.h"
 #include "gen/relay.h"
 #include "gen/request.h"
@@ -84,13 +85,13 @@ static void a_start_that_fails_leaves_nothing_and_the_next_one_works(void **stat
 
 	sem_init(&done, 0, 0);
 	start_result = -EAGAIN;
-	assert_int_equal(mo_control_start(&host), -EAGAIN);
+	assert_int_equal(mo_engine_start(&host), -EAGAIN);
 	assert_false(mo_control_post(post_it, &done));
-	assert_int_equal(mo_control_start(&host), 0);
+	assert_int_equal(mo_engine_start(&host), 0);
 	assert_true(mo_control_post(post_it, &done));
 	while (sem_wait(&done) < 0)
 		continue;
-	mo_control_stop();
+	mo_engine_stop();
 	sem_destroy(&done);
 }
 
@@ -101,9 +102,9 @@ static void any_thread_may_call_while_the_control_thread_ends(void **state)
 	for (int i = 0; i < CALLERS; i++)
 		assert_int_equal(pthread_create(&callers[i], NULL, call, NULL), 0);
 	for (int i = 0; i < ROUNDS; i++) {
-		assert_int_equal(mo_control_start(&host), 0);
+		assert_int_equal(mo_engine_start(&host), 0);
 		await_more(&reached);
-		mo_control_stop();
+		mo_engine_stop();
 		await_more(&gone);
 	}
 	atomic_store(&ending, true);
@@ -113,7 +114,7 @@ static void any_thread_may_call_while_the_control_thread_ends(void **state)
 
 static void afterwards_each_says_that_nobody_is_there(void **state)
 {
-	assert_int_equal(mo_control_shutdown(), -EINVAL);
+	assert_int_equal(mo_engine_shutdown(), -EINVAL);
 	assert_int_equal(mo_request_restart(NULL), -ENOTSUP);
 	assert_int_equal(mo_request_rollback("a thread"), -ENOENT);
 	assert_false(mo_control_post(NULL, NULL));

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "gen/control.h"
+#include "gen/engine.h"
 #include "gen/move.h"
 #include "gen/relay.h"
 #include "rt/park.h"
@@ -447,7 +448,7 @@ static void a_client_of_any_name_takes_no_other_out_of_the_move(void **state)
 
 static int start(void **state)
 {
-	return mo_control_start(&host);
+	return mo_engine_start(&host);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)

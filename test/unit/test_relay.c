@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "gen/control.h"
+#include "gen/engine.h"
 #include "gen/relay.h"
 #include "rt/co.h"
 
@@ -390,7 +391,7 @@ static void a_predecessor_that_turns_down_is_told_what_was_seen(void **state)
 
 static int start(void **state)
 {
-	return mo_control_start(&host);
+	return mo_engine_start(&host);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
