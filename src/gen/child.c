@@ -22,7 +22,7 @@
 #include "gen/control.h"
 #include "gen/messages.h"
 #include "gen/pidfd.h"
-#include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/relay.h"
 #include "gen/self.h"
 #include "gen/totals.h"

@@ -14,7 +14,7 @@
 #include "gen/control.h"
 #include "gen/messages.h"
 #include "gen/pidfd.h"
-#include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/reopen.h"
 #include "gen/self.h"
 #include "gen/totals.h"
@@ -474,7 +474,7 @@ static int on_end(void *unused, mo_wire_msg *m)
 static int on_reopen(void *unused, mo_wire_msg *m)
 {
 	(void)unused;
-	mo_reopen_begin(mo_json_count(m->body, "by"), mo_json_count(m->body, "n"));
+	mo_reopen_begin(mo_json_count(m->body, "by"), mo_json_count(m->body, "n"), mo_elders_say);
 	return 0;
 }
 

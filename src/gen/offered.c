@@ -16,7 +16,7 @@
 #include "gen/offer.h"
 #include "gen/parent.h"
 #include "gen/previous.h"
-#include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/self.h"
 #include "gen/start.h"
 #include "gen/state.h"

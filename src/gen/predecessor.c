@@ -16,6 +16,7 @@
 #include "gen/preflight.h"
 #include "gen/previous.h"
 #include "gen/probe.h"
+#include "gen/receipt_wire.h"
 #include "gen/relay.h"
 #include "gen/self.h"
 #include "gen/start.h"

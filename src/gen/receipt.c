@@ -9,14 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "gen/messages.h"
-#include "gen/takeover.h"
-#include "gen/uplink.h"
-
-#define HISTORY_BYTES (128u * 1024)
+#include "gen/takeover_hold.h"
+#include "gen/wire.h"
 
 static const char *const phase_names[] = { "REQUEST",  "PREFLIGHT", "SPAWN", "OFFER",
 					   "INIT",     "READY",     "PROBE", "SWITCH",
@@ -122,76 +120,53 @@ static struct {
 	pthread_mutex_t lock;
 	json_t *list; /* newest first */
 	json_t *held; /* the same; what the list has no place for and holds a program */
-	int follower; /* the channel to the successor; -1 */
-} ring = { .lock = PTHREAD_MUTEX_INITIALIZER, .follower = -1 };
+	struct listener {
+		void (*hear)(void *arg, const json_t *receipt);
+		void *arg;
+	} listeners[MO_RECEIPT_LISTENERS];
+	size_t nlisteners;
+} ring = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* A lost one is a hole in the history and nothing worse: never wait for room. */
-static void send_receipt(int fd, const json_t *body)
+/* ---- listeners --------------------------------------------------------------- */
+
+/* With the lock held: where it stands, or the end. */
+static size_t place_of(void (*hear)(void *arg, const json_t *receipt))
 {
-	mo_wire_send(fd, mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", body), NULL, 0);
+	size_t i = 0;
+
+	while (i < ring.nlisteners && ring.listeners[i].hear != hear)
+		i++;
+	return i;
 }
 
-/* How many of the newest may be sent at once: what comes behind them on the
- * channel must find room before they are read. */
-static size_t how_many(const json_t *all)
+void mo_receipts_listen(void (*hear)(void *arg, const json_t *receipt), void *arg)
 {
-	size_t n = 0, bytes = 0;
+	size_t i;
 
-	for (; n < json_array_size(all); n++) {
-		bytes += json_dumpb(json_array_get(all, n), NULL, 0, JSON_COMPACT);
-		if (bytes > HISTORY_BYTES)
-			break;
-	}
-	return n;
-}
-
-/* What a hold needs of its receipt, and the receipt's place; new. */
-static json_t *hold_of(const json_t *one)
-{
-	static const char *const keys[] = { "id",      "generation", "begun",
-					    "target",  "outcome",    "reason",
-					    "started", "taken_back", "successor_generation" };
-	json_t *out = json_object();
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		json_t *value = json_object_get(one, keys[i]);
-
-		if (value)
-			json_object_set(out, keys[i], value);
-	}
-	return out;
-}
-
-static void send_known(int channel, const json_t *all)
-{
-	size_t n = how_many(all);
-	molt_time now = mo_wall();
-
-	for (size_t i = json_array_size(all); i > 0; i--) {
-		const json_t *one = json_array_get(all, i - 1);
-		json_t *hold;
-
-		if (i <= n) {
-			send_receipt(channel, one);
-		} else if (mo_takeover_left(one, now) > 0) {
-			hold = hold_of(one);
-			send_receipt(channel, hold);
-			json_decref(hold);
-		}
-	}
-}
-
-void mo_receipts_follow(int channel)
-{
-	json_t *all = mo_receipts_kept();
-
-	if (channel >= 0)
-		send_known(channel, all);
-	json_decref(all);
 	pthread_mutex_lock(&ring.lock);
-	ring.follower = channel;
+	i = place_of(hear);
+	MO_CHECK(i < MO_RECEIPT_LISTENERS);
+	ring.listeners[i] = (struct listener){ hear, arg };
+	if (i == ring.nlisteners)
+		ring.nlisteners++;
 	pthread_mutex_unlock(&ring.lock);
 }
+
+void mo_receipts_unlisten(void (*hear)(void *arg, const json_t *receipt))
+{
+	size_t i;
+
+	pthread_mutex_lock(&ring.lock);
+	i = place_of(hear);
+	if (i < ring.nlisteners) {
+		ring.nlisteners--;
+		memmove(&ring.listeners[i], &ring.listeners[i + 1],
+			(ring.nlisteners - i) * sizeof(ring.listeners[0]));
+	}
+	pthread_mutex_unlock(&ring.lock);
+}
+
+/* ---- the ring ------------------------------------------------------------------ */
 
 /* By the clock that all processes of this machine share: an older generation that serves
  * again goes on after what the younger one has recorded.  Older versions tell no time. */
@@ -232,7 +207,7 @@ static bool replace(json_t *list, const char *id, const json_t *body)
 
 static bool replace_held(const char *id, const json_t *body)
 {
-	json_t *hold = hold_of(body);
+	json_t *hold = mo_takeover_hold_of(body);
 	bool there = replace(ring.held, id, hold);
 
 	json_decref(hold);
@@ -249,7 +224,7 @@ static void make_room(void)
 
 		if (mo_takeover_left(oldest, now) > 0)
 			json_array_insert_new(ring.held, place_in(ring.held, oldest),
-					      hold_of(oldest));
+					      mo_takeover_hold_of(oldest));
 		json_array_remove(ring.list, MO_RECEIPTS);
 	}
 	for (size_t i = json_array_size(ring.held); i > 0; i--)
@@ -264,10 +239,9 @@ void mo_receipts_put(const json_t *body)
 	json_t *old;
 	size_t i;
 
-	mo_uplink_receipt(body);
 	pthread_mutex_lock(&ring.lock);
-	if (ring.follower >= 0)
-		send_receipt(ring.follower, body);
+	for (size_t k = 0; k < ring.nlisteners; k++)
+		ring.listeners[k].hear(ring.listeners[k].arg, body);
 	if (!ring.list) {
 		ring.list = json_array();
 		ring.held = json_array();
@@ -280,13 +254,6 @@ void mo_receipts_put(const json_t *body)
 		if (i > 0)
 			json_object_del(old, "last_lines");
 	pthread_mutex_unlock(&ring.lock);
-}
-
-int mo_receipts_hear(void *unused, mo_wire_msg *m)
-{
-	(void)unused;
-	mo_receipts_put(json_object_get(m->body, "receipt"));
-	return 0;
 }
 
 unsigned mo_receipts_newest(void)

@@ -1,14 +1,13 @@
 /* The record of one restart: what was asked, each phase with its time, what was
  * handed over and drained, how it ended and why.  The last MO_RECEIPTS are kept
  * for the status page and go on to the successor; the last lines of the program's output
- * in the newest one alone.  Of older ones that hold a program (takeover.h), what the hold
+ * in the newest one alone.  Of older ones that hold a program (takeover_hold.h), what the hold
  * needs is kept behind them until its time is over. */
 #ifndef MO_GEN_RECEIPT_H
 #define MO_GEN_RECEIPT_H
 
 #include <jansson.h>
 
-#include "gen/wire.h"
 #include "molt.h"
 
 #define MO_RECEIPTS 32
@@ -50,13 +49,14 @@ void mo_receipt_end(mo_receipt *r, const char *outcome, int code, const char *re
  * reference, JSON's null when there is none. [any] */
 json_t *mo_receipt_running(void);
 
-/* The ring of the process.  Puts a copy of r, replacing the one with its id. [any] */
+/* The ring of the process, and those who hear what is put there.  Puts a copy of r, replacing the one with its id. [any] */
 void mo_receipts_put(const json_t *body);
-/* Puts that of a "receipt" message. */
-int mo_receipts_hear(void *unused, mo_wire_msg *m);
-/* Sends those known by now, oldest first, and from then on each that is put: to a
- * successor, which may live on when we have ended.  -1: to nobody any more. */
-void mo_receipts_follow(int channel);
+/* From now on hear() is called with each that is put, before the ring has it: one after the
+ * other and on the thread that puts, so it must neither wait nor put one itself.  The same
+ * function again: with that arg in place of the former. [any] */
+void mo_receipts_listen(void (*hear)(void *arg, const json_t *receipt), void *arg);
+void mo_receipts_unlisten(void (*hear)(void *arg, const json_t *receipt));
+#define MO_RECEIPT_LISTENERS 4
 /* The highest number that a successor in them was given, whether it served or not. [any] */
 unsigned mo_receipts_newest(void);
 json_t *mo_receipts_all(void); /* new reference: array, newest first. [any] */

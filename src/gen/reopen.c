@@ -10,13 +10,13 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "gen/control.h"
-#include "gen/elders.h"
 #include "gen/messages.h"
 #include "gen/self.h"
 
 typedef struct job {
 	long long by, n;
 	int err;
+	void (*say)(json_t *body);
 } job;
 
 /* One thread at a time: what is asked for meanwhile is done behind it, once. */
@@ -28,7 +28,7 @@ static struct {
 	job next;
 } own;
 
-static void begin(long long by, long long n);
+static void begin(job what);
 
 static void answer(const job *j)
 {
@@ -37,8 +37,8 @@ static void answer(const job *j)
 			 strerror(-j->err));
 	else
 		mo_info("log files reopened");
-	mo_elders_say(mo_message_new(MO_MSG_REOPENED, "{s:I, s:I, s:i}", "by", (json_int_t)j->by,
-				     "n", (json_int_t)j->n, "errno", -j->err));
+	j->say(mo_message_new(MO_MSG_REOPENED, "{s:I, s:I, s:i}", "by", (json_int_t)j->by, "n",
+			      (json_int_t)j->n, "errno", -j->err));
 }
 
 static void done(void *arg)
@@ -49,7 +49,7 @@ static void done(void *arg)
 	answer(j);
 	free(j);
 	if (own.again)
-		begin(own.next.by, own.next.n);
+		begin(own.next);
 }
 
 static void *run(void *arg)
@@ -64,13 +64,13 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void begin(long long by, long long n)
+static void begin(job what)
 {
 	job *j = mo_calloc(1, sizeof(*j));
 	pthread_t thread;
 	int rc;
 
-	*j = (job){ .by = by, .n = n };
+	*j = what;
 	own.again = false;
 	atomic_store(&own.running, true);
 	rc = mo_thread_start(&thread, "molt-reopen", 0, run, j);
@@ -84,12 +84,14 @@ static void begin(long long by, long long n)
 	free(j);
 }
 
-void mo_reopen_begin(long long by, long long n)
+void mo_reopen_begin(long long by, long long n, void (*say)(json_t *body))
 {
+	job what = { .by = by, .n = n, .say = say };
+
 	if (!atomic_load(&own.running)) {
-		begin(by, n);
+		begin(what);
 		return;
 	}
 	own.again = true;
-	own.next = (job){ .by = by, .n = n };
+	own.next = what;
 }

@@ -4,8 +4,10 @@
 #ifndef MO_GEN_REOPEN_H
 #define MO_GEN_REOPEN_H
 
-/* The answer goes on our line to whoever serves: "reopened" with by and n (elders.h).
+#include <jansson.h>
+
+/* The answer is a "reopened" message with by and n, to be sent by say() to whoever serves.
  * On the control thread. */
-void mo_reopen_begin(long long by, long long n);
+void mo_reopen_begin(long long by, long long n, void (*say)(json_t *body));
 
 #endif

@@ -25,6 +25,7 @@
 #include "gen/messages.h"
 #include "gen/move.h"
 #include "gen/predecessor_internal.h"
+#include "gen/receipt_wire.h"
 #include "gen/relay.h"
 #include "gen/request.h"
 #include "gen/self.h"
@@ -173,7 +174,7 @@ static void record(mo_predecessor *p, double accepting)
 	json_object_set_new(body, "rollback", back);
 	mo_child_record_end(&p->child, body);
 	if (p->taker)
-		mo_takeover_hold(body, p->taker);
+		mo_takeover_hold(body, p->taker->build);
 	mo_receipt_phase(p->receipt, MO_PHASE_END);
 	mo_receipts_put(body);
 }

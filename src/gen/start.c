@@ -15,18 +15,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/fault.h"
 #include "base/mem.h"
-#include "base/outlet.h"
 #include "base/str.h"
-#include "gen/activate.h"
-#include "gen/notify.h"
-#include "gen/parent.h"
-#include "gen/signals.h"
-#include "gen/successor.h"
-#include "gen/supervisor.h"
-#include "gen/upgrade.h"
-#include "molt.h"
 #include "net/peer.h"
 
 static mo_start start = { .cwd_fd = -1, .handover_fd = -1, .exe_fd = -1 };
@@ -169,48 +159,24 @@ static void take_handover(void)
 	}
 }
 
-/* A program started with closed standard streams would get its listeners there,
- * and write its log to them. */
-static void open_standard_streams(void)
+void mo_start_save_arguments(char **argv)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	start.argv = copy_vector(argv, NULL);
+	take_handover();
 }
 
-/* Of the program, by MOLT_AT_START(). */
-extern const unsigned molt_at_start __attribute__((weak));
-
-static bool keeps(unsigned what)
+void mo_start_save_environment(void)
 {
-	return &molt_at_start && molt_at_start & what;
+	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
 }
 
-/* A program that answers the service manager itself keeps its variables. */
-static void take_service_manager(void)
+void mo_start_save_place(void)
 {
-	if (keeps(MOLT_KEEP_ENVIRONMENT))
-		return;
-	mo_activate_take();
-	mo_notify_take();
-}
-
-static void hide_service_manager(void)
-{
-	if (!keeps(MOLT_KEEP_ENVIRONMENT))
-		mo_notify_hide();
-}
-
-/* The first process of a container cannot be replaced: the system would end
- * with it.  The program runs below it. */
-static bool is_to_supervise(void)
-{
-	return getpid() == 1 && start.exe && start.handover_fd < 0 && !&mo_supervises_itself &&
-	       !keeps(MOLT_KEEP_PID_1);
+	start.supervised = secure_getenv(MO_SUPERVISED_ENV) != NULL;
+	unsetenv(MO_SUPERVISED_ENV);
+	save_cwd();
+	save_exe();
+	dl_iterate_phdr(read_build_id, NULL);
 }
 
 #ifndef __GLIBC__
@@ -219,31 +185,7 @@ static bool is_to_supervise(void)
 /* They are what a successor is started with. */
 __attribute__((constructor)) static void save_start(int argc, char **argv, char **envp)
 {
-	char *upgrade;
-
 	(void)argc;
 	(void)envp;
-	open_standard_streams();
-	mo_signals_keep_restarts();
-	start.argv = copy_vector(argv, NULL);
-	take_handover();
-	if (start.handover_fd >= 0) {
-		MO_FAULT_ROLE("successor");
-		mo_parent_set(getppid());
-		mo_successor_report_log();
-	}
-	take_service_manager();
-	upgrade = mo_strdup(secure_getenv(MO_UPGRADE_ENV));
-	unsetenv(MO_UPGRADE_ENV);
-	start.envp = copy_vector(environ, MO_HANDOVER_ENV);
-	hide_service_manager();
-	start.supervised = secure_getenv(MO_SUPERVISED_ENV) != NULL;
-	unsetenv(MO_SUPERVISED_ENV);
-	save_cwd();
-	save_exe();
-	dl_iterate_phdr(read_build_id, NULL);
-	if (upgrade)
-		mo_exit_now(mo_upgrade_begin(upgrade, start.handover_fd));
-	if (is_to_supervise())
-		mo_exit_now(mo_supervise(start.exe, NULL));
+	mo_begin(argv);
 }

@@ -16,17 +16,17 @@
 #define MO_SUPERVISED_ENV "MOLT_SUPERVISED"
 
 typedef struct mo_start {
-	char **argv;	 /* as started; NULL-terminated; owned */
-	char **own_argv; /* the whole, when mo_start_set_argv() took a part; NULL */
-	char **envp;	 /* the same, without the variables of this process alone */
-	int cwd_fd;	 /* of the directory at start, or -1 */
-	char *cwd;	 /* its path; by $PWD when that names it, so that a symbolic
+	char **argv;          /* as started; NULL-terminated; owned */
+	char **own_argv;      /* the whole, when mo_start_set_argv() took a part; NULL */
+	char **envp;          /* the same, without the variables of this process alone */
+	int cwd_fd;           /* of the directory at start, or -1 */
+	char *cwd;            /* its path; by $PWD when that names it, so that a symbolic
 			    link of a release can be switched; may be NULL */
-	char *exe;	 /* path of the program as it was started, absolute */
-	int exe_fd;	 /* of the running program, whatever is at exe now; -1 */
-	char build[41];	 /* GNU build id in hex, or "" */
-	int handover_fd; /* or -1; who takes it sets -1 */
-	bool supervised; /* some generation before was started by a supervisor */
+	char *exe;            /* path of the program as it was started, absolute */
+	int exe_fd;           /* of the running program, whatever is at exe now; -1 */
+	char build[41];       /* GNU build id in hex, or "" */
+	int handover_fd;      /* or -1; who takes it sets -1 */
+	bool supervised;      /* some generation before was started by a supervisor */
 	char *control_socket; /* a path that the supervisor wants one at; NULL */
 } mo_start;
 
@@ -38,5 +38,12 @@ void mo_start_set_exe(const char *path);
 void mo_start_set_argv(char *const *argv);
 /* path itself when absolute, else joined to cwd.  malloc'd. */
 char *mo_start_resolve(const char *path);
+
+/* Before main(); begin.c has it.  It calls these, each once and in this order: what they
+ * save is complete when the variables of this process alone are gone. */
+void mo_begin(char **argv);
+void mo_start_save_arguments(char **argv);
+void mo_start_save_environment(void);
+void mo_start_save_place(void);
 
 #endif

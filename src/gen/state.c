@@ -15,7 +15,6 @@
 #include "base/mem.h"
 #include "gen/memfd.h"
 #include "gen/messages.h"
-#include "gen/successor.h"
 
 #define BATCH (MO_WIRE_FDS / 2) /* one has at most two descriptors */
 #define WHY_MAX 200
@@ -433,11 +432,20 @@ static void give_back(const char *key, item *got)
 	unlock();
 }
 
+static struct {
+	int (*read)(char **why);
+} offer;
+
+void mo_state_comes_by(int (*read_offer)(char **why))
+{
+	offer.read = read_offer;
+}
+
 /* The offer may not have been read yet: a program takes its state first of all. */
 static int await_offer(void)
 {
 	char *why = NULL;
-	int rc = mo_successor_begin(&why);
+	int rc = offer.read ? offer.read(&why) : 0;
 
 	if (rc < 0)
 		mo_error("no state can be taken: %s", why);

@@ -14,8 +14,8 @@
 
 #include "gen/wire.h"
 
-#define MO_STATE_KEYS 128  /* that one program gives */
-#define MO_STATE_ALL 1024  /* with those of others that it passes on */
+#define MO_STATE_KEYS 128 /* that one program gives */
+#define MO_STATE_ALL 1024 /* with those of others that it passes on */
 #define MO_STATE_KEY_MAX 64
 #define MO_STATE_BYTES ((size_t)1 << 30)
 
@@ -30,5 +30,8 @@ json_t *mo_state_report(void);
 
 /* For tests: forgets everything. */
 void mo_state_reset(void);
+
+/* How the offer is read, if it has not been: 0, or -errno and a sentence.  Before main(). */
+void mo_state_comes_by(int (*read_offer)(char **why));
 
 #endif

@@ -18,10 +18,9 @@
 #include "gen/offer.h"
 #include "gen/parent.h"
 #include "gen/previous.h"
-#include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/relay.h"
 #include "gen/reopen.h"
-#include "gen/request.h"
 #include "gen/self.h"
 #include "gen/start.h"
 #include "gen/state.h"
@@ -228,7 +227,7 @@ static int on_commit(void *arg, mo_wire_msg *m)
 {
 	(void)arg;
 	if (json_is_true(json_object_get(m->body, "reopen")))
-		mo_reopen_begin(0, 0);
+		mo_reopen_begin(0, 0, mo_elders_say);
 	return COMMIT;
 }
 

@@ -15,6 +15,7 @@
 #include "gen/kept.h"
 #include "gen/messages.h"
 #include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/start.h"
 #include "gen/supervisor_internal.h"
 #include "gen/upgrade.h"

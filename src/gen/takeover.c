@@ -64,43 +64,6 @@ void mo_taker_refuse(mo_taker *k, int code, const char *why)
 
 /* ---- who was taken back -------------------------------------------------------- */
 
-void mo_takeover_hold(json_t *receipt, const mo_taker *t)
-{
-	json_object_set_new(
-		receipt, "taken_back",
-		json_pack("{s:s, s:I}", "build", t->build, "at", (json_int_t)mo_wall()));
-}
-
-molt_time mo_takeover_left(const json_t *receipt, molt_time at)
-{
-	const json_t *back = json_object_get(receipt, "taken_back");
-	molt_time since = mo_json_int(back, "at");
-
-	/* A clock that was set back must not refuse for longer. */
-	if (!back || since < 0 || since > at || at - since >= MO_TAKEOVER_HOLD)
-		return 0;
-	return MO_TAKEOVER_HOLD - (at - since);
-}
-
-molt_time mo_takeover_held(const json_t *receipts, const char *exe, const char *build, molt_time at,
-			   const json_t **receipt)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach (receipts, i, one) {
-		const json_t *back = json_object_get(one, "taken_back");
-		molt_time left = mo_takeover_left(one, at);
-
-		if (left == 0 || strcmp(mo_json_str(one, "target"), exe) != 0 ||
-		    strcmp(mo_json_str(back, "build"), build) != 0)
-			continue;
-		*receipt = one;
-		return left;
-	}
-	return 0;
-}
-
 /* Refuses it when it has just been taken back. */
 static bool is_held(mo_taker *k)
 {

@@ -15,6 +15,7 @@
 #include "gen/control.h"
 #include "gen/messages.h"
 #include "gen/offer.h"
+#include "gen/receipt.h"
 #include "gen/self.h"
 #include "gen/start.h"
 #include "rt/park.h"
@@ -29,13 +30,6 @@ static struct {
 	_Atomic bool broken; /* the last message was not taken */
 	mo_timer retry;
 } up = { .fd = -1 };
-
-void mo_uplink_take(int fd, int supervisor_pid)
-{
-	MO_CHECK(up.fd < 0);
-	up.supervisor = supervisor_pid;
-	up.fd = fd;
-}
 
 bool mo_uplink_is(void)
 {
@@ -64,6 +58,19 @@ static int tell(void *unused, json_t *body, const int *fds, int n)
 			"program again as it is now",
 			up.supervisor, strerror(-rc));
 	return rc;
+}
+
+static void tell_receipt(void *unused, const json_t *receipt)
+{
+	tell(unused, mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", receipt), NULL, 0);
+}
+
+void mo_uplink_take(int fd, int supervisor_pid)
+{
+	MO_CHECK(up.fd < 0);
+	up.supervisor = supervisor_pid;
+	up.fd = fd;
+	mo_receipts_listen(tell_receipt, NULL);
 }
 
 static mo_gen_listener all[MO_OFFER_MAX]; /* of the control thread */
@@ -156,12 +163,6 @@ void mo_uplink_ended(int pid, int status)
 	if (mo_uplink_is())
 		tell(NULL, mo_message_new(MO_MSG_ENDED, "{s:i, s:i}", "pid", pid, "status", status),
 		     NULL, 0);
-}
-
-void mo_uplink_receipt(const json_t *body)
-{
-	if (mo_uplink_is())
-		tell(NULL, mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", body), NULL, 0);
 }
 
 /* ---- its upgrade ---------------------------------------------------------------- */

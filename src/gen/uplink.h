@@ -25,8 +25,8 @@
 #include "gen/gen.h"
 
 void mo_uplink_take(int fd, int supervisor_pid); /* owns fd */
-bool mo_uplink_is(void);	  /* was this process started below a supervisor? */
-int mo_uplink_fd(void);	  /* for the offer to a successor; -1 */
+bool mo_uplink_is(void);                         /* was this process started below a supervisor? */
+int mo_uplink_fd(void);                          /* for the offer to a successor; -1 */
 /* Asks the supervisor to go on in a new image, and waits for its answer: 0 and the
  * answer (a new reference), or -errno and a sentence (malloc'd). [parks] */
 int mo_uplink_upgrade(json_t **answer, char **why);
@@ -45,6 +45,5 @@ void mo_uplink_opening(void);
 void mo_uplink_refused(const char *why);
 void mo_uplink_stopping(void);
 void mo_uplink_ended(int pid, int status);
-void mo_uplink_receipt(const json_t *body); /* [any] */
 
 #endif

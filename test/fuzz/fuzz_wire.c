@@ -13,7 +13,7 @@
 #include "gen/move.h"
 #include "gen/offer.h"
 #include "gen/previous.h"
-#include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/relay.h"
 #include "gen/state.h"
 #include "gen/totals.h"

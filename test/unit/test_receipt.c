@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "gen/receipt.h"
+#include "gen/receipt_wire.h"
 #include "gen/takeover.h"
 #include "gen/wire.h"
 
