@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, and
-# only web and cli may include it.  And JSON comes in through base/json.h alone, which
+# only web and cli may include it.  Inside gen nobody includes what stands above all of it.
+# And JSON comes in through base/json.h alone, which
 # limits its depth.  Prints each line that breaks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,6 +30,17 @@ while IFS=: read -r file line text; do
 	echo "$file:$line: layer \"$layer\" may not include \"$used\""
 	bad=1
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.[chS]')
+while IFS=: read -r file line _; do
+	[ "$file" = src/gen/engine.c ] && continue
+	echo "$file:$line: gen/engine.h stands above all of src/gen"
+	bad=1
+done < <(grep -rn '"gen/engine\.h"' src/gen --include='*.[ch]')
+while IFS=: read -r file line text; do
+	case $text in *'"gen/gen.h"'*) continue ;; esac
+	case $file in src/gen/self.*) [[ $text == *'"gen/self.h"'* ]] && continue ;; *) [[ $text == *'"gen/control.h"'* ]] && continue ;; esac
+	echo "$file:$line: it stands below all of src/gen"
+	bad=1
+done < <(grep -nE '#include "gen/' src/gen/self.[ch] src/gen/control.[ch])
 while IFS=: read -r file line _; do
 	echo "$file:$line: JSON from outside is loaded by mo_json_load()"
 	bad=1

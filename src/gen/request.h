@@ -27,10 +27,6 @@ void mo_request_by_signal(void);
 /* A process that is no child of ours takes over; owns t. */
 struct mo_taker;
 void mo_request_takeover(struct mo_taker *t);
-/* Who asked in this process for a rollback that has not ended; NULL: nobody. */
-const char *mo_request_rollback_by(void);
-/* It has ended so: for everybody who asked in this process. */
-void mo_request_rolled_back(int result);
 /* This generation serves now, or never will: who asked before is answered. */
 void mo_request_begun(void);
 /* The predecessor has gone for good: who asked it to serve again hears so. */

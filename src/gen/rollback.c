@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/call.h"
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/messages.h"
@@ -27,7 +28,6 @@
 #include "gen/predecessor_internal.h"
 #include "gen/receipt_wire.h"
 #include "gen/relay.h"
-#include "gen/request.h"
 #include "gen/self.h"
 #include "gen/takeover.h"
 #include "gen/undrop.h"
@@ -76,7 +76,7 @@ static char *silence(mo_predecessor *p)
 /* What asks for it now, as a sentence (malloc'd), or NULL. */
 static char *cause(mo_predecessor *p)
 {
-	const char *by = mo_request_rollback_by();
+	const char *by = mo_rollbacks_by();
 	char *why = NULL;
 
 	if (!by)
@@ -129,7 +129,7 @@ static void refuse(mo_predecessor *p)
 {
 	free(p->child.asks_back);
 	p->child.asks_back = NULL;
-	mo_request_rolled_back(-EBUSY);
+	mo_rollbacks_end(-EBUSY);
 	p->back.again = mo_now() + AGAIN;
 	free(p->back.why);
 	p->back.why = NULL;

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/call.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
 #include "gen/messages.h"
@@ -16,7 +17,6 @@
 #include "gen/notify.h"
 #include "gen/predecessor_internal.h"
 #include "gen/relay.h"
-#include "gen/request.h"
 #include "gen/self.h"
 #include "gen/takeover.h"
 #include "gen/totals.h"
@@ -47,7 +47,7 @@ static bool is_wanted(void *arg)
 {
 	mo_predecessor *p = arg;
 
-	return !mo_child_reap(&p->child) && !mo_request_rollback_by() && !p->child.asks_back;
+	return !mo_child_reap(&p->child) && !mo_rollbacks_by() && !p->child.asks_back;
 }
 
 /* Connections move as soon as they can: now, and each time when this is called
@@ -137,7 +137,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 	if (mo_child_reap(&p->child) && !ends_orderly(p)) {
 		tell_end(p, "while connections were given to it");
 		stands_by = false;
-		mo_request_rolled_back(0); /* what was asked since the switch is so */
+		mo_rollbacks_end(0); /* what was asked since the switch is so */
 		return -ECHILD;
 	}
 	drop_listeners(p);
@@ -202,7 +202,7 @@ static enum mo_drain_say while_draining(void *arg)
 		return MO_DRAIN_ALONE;
 	stands_by = !p->child.replaced;
 	if (!stands_by)
-		mo_request_rolled_back(-EBUSY); /* asked before we knew */
+		mo_rollbacks_end(-EBUSY); /* asked before we knew */
 	else if (mo_rollback_look(p) == MO_DRAIN_BACK)
 		return MO_DRAIN_BACK;
 	mo_self_info(&info);

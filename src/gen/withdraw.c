@@ -1,5 +1,4 @@
 /* The successor's side of a rollback; see withdraw.h for its states. */
-#include "gen/request.h"
 #include "gen/withdraw.h"
 
 #include <errno.h>
@@ -9,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gen/call.h"
 #include "gen/drain.h"
 #include "gen/elders.h"
 #include "gen/messages.h"
@@ -75,7 +75,7 @@ void mo_withdraw_asked(int channel)
 	w.asked = 0;
 	if (!mo_self_withdraw()) {
 		mo_successor_say(MO_MSG_BUSY);
-		mo_request_rolled_back(-EBUSY);
+		mo_rollbacks_end(-EBUSY);
 		return;
 	}
 	w.state = WITHDRAWN;
@@ -104,7 +104,7 @@ void mo_withdraw_go_back(int channel, size_t missing)
 	mo_relay_turn_down(channel);
 	mo_elders_offer_back(send_elder, &channel);
 	mo_self_host()->close_own();
-	mo_request_rolled_back(missing ? -EADDRINUSE : 0);
+	mo_rollbacks_end(missing ? -EADDRINUSE : 0);
 	mo_info("generation %u (pid %d) serves again; generation %u gives its connections back",
 		mo_self_generation() - 1, predecessor_pid(), mo_self_generation());
 }
@@ -155,11 +155,11 @@ bool mo_withdraw_alone(void)
 	if (!predecessor_ended()) { /* it goes on, or kills us: nobody serves beside it */
 		w.state = GIVES;
 		w.failed = w.let_go = true;
-		mo_request_rolled_back(-EPIPE);
+		mo_rollbacks_end(-EPIPE);
 		return true;
 	}
 	serve_again();
-	mo_request_rolled_back(-ECHILD);
+	mo_rollbacks_end(-ECHILD);
 	return false;
 }
 
@@ -169,7 +169,7 @@ void mo_withdraw_tick(void)
 {
 	if (w.asked && mo_left(w.asked) == 0) {
 		w.asked = 0;
-		mo_request_rolled_back(-ETIMEDOUT);
+		mo_rollbacks_end(-ETIMEDOUT);
 	}
 	if (w.state != WITHDRAWN || mo_left(w.deadline) > 0)
 		return;

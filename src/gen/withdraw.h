@@ -36,7 +36,7 @@ void mo_withdraw_tick(void);
 #define MO_WITHDRAW_TICK (100 * MOLT_MS)
 bool mo_withdraw_gives(void);
 
-/* Asks the predecessor to serve again.  0: mo_request_rolled_back() will tell. */
+/* Asks the predecessor to serve again.  0: mo_rollbacks_end() will tell. */
 int mo_withdraw_ask(int channel, const char *by);
 /* The channel has ended: this generation serves again when it had stopped, and its
  * predecessor is gone.  true: it lives, and this generation is to drain. */
