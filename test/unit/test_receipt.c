@@ -175,6 +175,40 @@ static void a_successor_hears_of_holds_that_are_no_history_any_more(void **state
 	close(pair[1]);
 }
 
+static void count_first(void *n, const json_t *receipt)
+{
+	assert_string_equal(mo_json_str(receipt, "id"), "heard");
+	++*(int *)n;
+}
+
+static void count_second(void *n, const json_t *receipt)
+{
+	++*(int *)n;
+}
+
+static void each_receipt_is_published_to_those_who_listen(void **state)
+{
+	json_t *body = json_pack("{s:s, s:i}", "id", "heard", "generation", 1);
+	int former = 0, first = 0, second = 0;
+
+	mo_receipts_listen(count_first, &former);
+	mo_receipts_listen(count_second, &second);
+	mo_receipts_listen(count_first, &first); /* in place of the former */
+	mo_receipts_put(body);
+	mo_receipts_put(body);
+	assert_int_equal(former, 0);
+	assert_int_equal(first, 2);
+	assert_int_equal(second, 2);
+	mo_receipts_unlisten(count_first);
+	mo_receipts_unlisten(count_first);
+	mo_receipts_put(body);
+	mo_receipts_unlisten(count_second);
+	mo_receipts_put(body);
+	assert_int_equal(first, 2);
+	assert_int_equal(second, 3);
+	json_decref(body);
+}
+
 static void holds_are_limited_too(void **state)
 {
 	json_t *all;
@@ -236,6 +270,7 @@ int main(void)
 		cmocka_unit_test(last_lines_stay_until_the_next_receipt),
 		cmocka_unit_test(a_hold_outlives_any_number_of_later_receipts),
 		cmocka_unit_test(a_successor_hears_of_holds_that_are_no_history_any_more),
+		cmocka_unit_test(each_receipt_is_published_to_those_who_listen),
 		cmocka_unit_test(holds_are_limited_too),
 		cmocka_unit_test(a_follower_may_change_while_receipts_are_put),
 	};
