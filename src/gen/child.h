@@ -81,6 +81,10 @@ void mo_child_kill(mo_child *c); /* and reaps it, and whoever else spoke for it 
 void mo_child_kill_speaker(mo_child *c);
 /* Kills one that is stopped too long; to be called while it is waited for. */
 void mo_child_kill_stopped(mo_child *c);
+/* The same for that reason (owned), which is better than how it ended. */
+void mo_child_kill_for(mo_child *c, char *why);
+/* A message of that process has come on the channel: is it another than was started? */
+void mo_child_spoke(mo_child *c, pid_t pid);
 /* "it exited with status 1 before it was ready"; malloc'd. */
 char *mo_child_end(const mo_child *c, const char *when);
 bool mo_child_ended_well(const mo_child *c); /* with status 0 */
@@ -90,6 +94,8 @@ void mo_child_record_end(const mo_child *c, json_t *receipt);
 int mo_child_fail(mo_child *c, int code, char *why);
 /* The sentence to be told, by whoever knows best; c's. */
 const char *mo_child_why(mo_child *c, int code);
+
+/* ---- child_channel.c ---- */
 
 /* Sends, waiting for room; one that never reads runs into a deadline. */
 int mo_child_send(mo_child *c, json_t *body, const int *fds, int n);
