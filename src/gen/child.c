@@ -263,7 +263,8 @@ void mo_child_kill_stopped(mo_child *c)
 		return;
 	mo_error("the successor (pid %d) is stopped and keeps others waiting: it is killed",
 		 (int)c->pid);
-	mo_child_kill_for(c, mo_fmt("it was killed, for it was stopped for %d ms", MO_STOPPED_TIME));
+	mo_child_kill_for(c,
+			  mo_fmt("it was killed, for it was stopped for %d ms", MO_STOPPED_TIME));
 }
 
 char *mo_child_end(const mo_child *c, const char *when)

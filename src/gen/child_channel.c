@@ -305,7 +305,8 @@ int mo_child_ask(mo_child *c, json_t *body, const int *fds, int n, const molt_st
 		return rc;
 	/* Whether it has taken what was sent can only be known when it is gone: it may
 	 * have answered in the last moment. */
-	mo_child_kill_for(c, mo_fmt("it was killed, for it did not answer for %lld ms", (long long)silence));
+	mo_child_kill_for(
+		c, mo_fmt("it was killed, for it did not answer for %lld ms", (long long)silence));
 	rc = -ECHILD;
 	if (await(c, what, mo_deadline(0), true, m) == 0)
 		return 0;

@@ -13,7 +13,8 @@
  *                                         that the list does not name are ignored
  *
  * So neighbouring versions can add messages, members and descriptors.  A member that was
- * added later is never one that must be there. */
+ * added later is never one that must be there.  A new message is an enumerator here, an entry
+ * of the list, a row in the table of each role that hears it, and one in doc/sequence.md. */
 #ifndef MO_GEN_MESSAGES_H
 #define MO_GEN_MESSAGES_H
 

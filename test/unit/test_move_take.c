@@ -318,6 +318,7 @@ static void as_many_as_descriptors_or_none(void **state)
 
 static void a_message_that_cannot_be_read_is_answered_with_none(void **state)
 {
+	json_decref(list); /* of the others' message */
 	on_control(refuse_message);
 	assert_int_equal(refused(), 3);
 	assert_int_equal(prepared, 0);
