@@ -128,7 +128,7 @@ typedef struct mo_gen_host {
 	unsigned (*cut)(void);
 	/* Ends the loops; false when a handler does not return within the grace. */
 	bool (*stop)(molt_time grace);
-	/* What this process has counted: {server: [count ...]}; a new reference. */
+	/* What this process has counted: {server: series} (series.h); a new reference. */
 	json_t *(*counted)(void);
 	int64_t (*max_generations)(void); /* alive at once */
 	mo_rate (*answered)(void); /* by this process, in its life */

@@ -42,7 +42,8 @@ static const mo_message messages[MO_MSGS] = {
 		{ NEEDS("generations", MO_LIST), MAY("names", MO_LIST) } },
 	/* predecessor, in the offer and again before the commit (totals.h) */
 	[MO_MSG_TOTALS] = { "totals", 1, MO_FDS_FREE,
-		{ NEEDS("base", MO_OBJECT), NEEDS("live", MO_OBJECT) } },
+		{ NEEDS("base", MO_OBJECT), NEEDS("live", MO_OBJECT),
+		  MAY("base_series", MO_OBJECT), MAY("live_series", MO_OBJECT) } },
 	/* predecessor: list of [key, bytes, descriptor?]; its descriptors (state.h) */
 	[MO_MSG_STATE] = { "state", 1, MO_FDS_FREE, { NEEDS("list", MO_LIST) } },
 	/* predecessor, of itself; with its program's descriptor, if it is kept */
@@ -86,7 +87,8 @@ static const mo_message messages[MO_MSGS] = {
 	/* taker to "conns": numbers in the list */
 	[MO_MSG_TOOK] = { "took", 1, MO_FDS_FREE, { NEEDS("refused", MO_LIST) } },
 	/* successor to predecessor, elder to serving generation (totals.h) */
-	[MO_MSG_COUNTS] = { "counts", 1, MO_FDS_FREE, { NEEDS("live", MO_OBJECT) } },
+	[MO_MSG_COUNTS] = { "counts", 1, MO_FDS_FREE,
+		{ NEEDS("live", MO_OBJECT), MAY("live_series", MO_OBJECT) } },
 	/* successor, every 100 ms: answers and errors (5xx) since it serves; stuck: ms that a
 	 * loop has been blocked */
 	[MO_MSG_HEALTH] = { "health", 1, MO_FDS_FREE,

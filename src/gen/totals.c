@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "gen/messages.h"
 #include "gen/self.h"
+#include "gen/series.h"
 
-/* base: {server: [count ...]}; live: {process: the same}; ended: {process: true}. */
+/* base: {server: series}; live: {process: the same}; ended: {process: true}. */
 static struct {
 	pthread_mutex_t lock;
 	json_t *base, *live, *ended;
@@ -46,59 +48,68 @@ static const char *own_name(void)
 
 /* ---- what a neighbour tells -------------------------------------------------- */
 
-/* A count, as an unsigned number, for sums that wrap instead of overflowing. */
-static uint64_t number(const json_t *counts, size_t i)
-{
-	json_int_t n = json_integer_value(json_array_get(counts, i));
+/* Releases before the series told counts by their place; both sides still do. */
+static const char *const by_place[] = { "requests",    "connections", "answers_1xx", "answers_2xx",
+					"answers_3xx", "answers_4xx", "answers_5xx" };
 
-	return n < 0 ? 0 : (uint64_t)n;
+static json_t *from_places(const json_t *list)
+{
+	json_t *series = json_object(), *counts = json_object();
+
+	for (size_t i = 0; i < json_array_size(list) && i < MO_COUNTOF(by_place); i++)
+		json_object_set(counts, by_place[i], json_array_get(list, i));
+	mo_series_add(series, counts, false);
+	json_decref(counts);
+	return series;
 }
 
-/* The counts of one process as this program would have written them: numbers, of a
- * limited number of servers. */
-static json_t *clean_process(json_t *from)
+/* {server: series} to {server: [count ...]}. */
+static json_t *to_places(json_t *servers)
 {
-	json_t *out = json_object(), *counts;
+	json_t *out = json_object(), *series;
 	const char *server;
 
-	json_object_foreach (from, server, counts) {
+	json_object_foreach (servers, server, series) {
 		json_t *list = json_array();
 
-		for (size_t i = 0; i < json_array_size(counts) && i < MO_TOTALS_COUNTS; i++)
-			json_array_append_new(list, json_integer((json_int_t)number(counts, i)));
+		for (size_t i = 0; i < MO_COUNTOF(by_place); i++)
+			json_array_append_new(list,
+					      json_integer((json_int_t)mo_series_number(
+						      series, by_place[i])));
 		json_object_set_new(out, server, list);
-		if (json_object_size(out) == MO_TOTALS_SERVERS)
-			break;
 	}
 	return out;
 }
 
-/* a[i] += b[i], for as many as b has. */
-static void add_counts(json_t *a, const json_t *b)
+/* The counts of one process as this program would have written them, of a limited number
+ * of servers.  series: NULL from a release that has none. */
+static json_t *clean_process(json_t *places, json_t *series)
 {
-	for (size_t i = 0; i < json_array_size(b); i++) {
-		json_int_t n = (json_int_t)((number(a, i) + number(b, i)) & INT64_MAX);
+	json_t *out = json_object(), *one;
+	const char *server;
 
-		if (i < json_array_size(a))
-			json_array_set_new(a, i, json_integer(n));
-		else
-			json_array_append_new(a, json_integer(n));
+	json_object_foreach (series ? series : places, server, one) {
+		if (json_object_size(out) == MO_TOTALS_SERVERS)
+			break;
+		json_object_set_new(out, server,
+				    series ? mo_series_clean(one) : from_places(one));
 	}
+	return out;
 }
 
 static void add_servers(json_t *to, json_t *from)
 {
 	const char *server;
-	json_t *counts;
+	json_t *series;
 
-	json_object_foreach (from, server, counts) {
+	json_object_foreach (from, server, series) {
 		json_t *sum = json_object_get(to, server);
 
 		if (!sum) {
-			sum = json_array();
+			sum = json_object();
 			json_object_set_new(to, server, sum);
 		}
-		add_counts(sum, counts);
+		mo_series_add(sum, series, true);
 	}
 }
 
@@ -122,6 +133,17 @@ static void fold(void)
 	json_object_clear(t.ended);
 }
 
+/* Of each process. */
+static json_t *all_to_places(json_t *live)
+{
+	json_t *out = json_object(), *servers;
+	const char *name;
+
+	json_object_foreach (live, name, servers)
+		json_object_set_new(out, name, to_places(servers));
+	return out;
+}
+
 json_t *mo_totals_offer(const mo_gen_host *h)
 {
 	json_t *own = h->counted(), *live, *base;
@@ -132,7 +154,8 @@ json_t *mo_totals_offer(const mo_gen_host *h)
 	live = json_deep_copy(t.live);
 	unlock();
 	json_object_set_new(live, own_name(), own);
-	return mo_message_new(MO_MSG_TOTALS, "{s:o, s:o}", "base", base, "live", live);
+	return mo_message_new(MO_MSG_TOTALS, "{s:o, s:o, s:o, s:o}", "base", to_places(base), "live",
+			      all_to_places(live), "base_series", base, "live_series", live);
 }
 
 json_t *mo_totals_news(const mo_gen_host *h, bool live)
@@ -145,7 +168,8 @@ json_t *mo_totals_news(const mo_gen_host *h, bool live)
 		unlock();
 	}
 	json_object_set_new(all, own_name(), h->counted());
-	return mo_message_new(MO_MSG_COUNTS, "{s:o}", "live", all);
+	return mo_message_new(MO_MSG_COUNTS, "{s:o, s:o}", "live", all_to_places(all), "live_series",
+			      all);
 }
 
 /* A name that nobody has told yet is that of one more process, of which there are few. */
@@ -158,35 +182,36 @@ static bool may_add(const char *name)
 	return json_object_size(t.live) < MO_TOTALS_PROCESSES && strlen(name) < 32;
 }
 
-static void take_live(json_t *live, const char *but)
+static void take_live(const json_t *told, const char *but)
 {
+	json_t *series = json_object_get(told, "live_series"), *counts;
 	const char *name;
-	json_t *counts;
 
-	json_object_foreach (live, name, counts) {
+	json_object_foreach (json_object_get(told, "live"), name, counts) {
 		if (json_is_object(counts) && strcmp(name, but) != 0 && may_add(name))
-			json_object_set_new(t.live, name, clean_process(counts));
+			json_object_set_new(t.live, name,
+					    clean_process(counts, json_object_get(series, name)));
 	}
 }
 
 void mo_totals_arrive(const json_t *offer)
 {
-	json_t *base = json_object_get(offer, "base"), *live = json_object_get(offer, "live");
+	json_t *base = json_object_get(offer, "base");
 
-	if (!json_is_object(base) || !json_is_object(live))
+	if (!json_is_object(base) || !json_is_object(json_object_get(offer, "live")))
 		return;
 	lock();
 	json_decref(t.base);
-	t.base = clean_process(base);
+	t.base = clean_process(base, json_object_get(offer, "base_series"));
 	json_object_clear(t.live);
-	take_live(live, "");
+	take_live(offer, "");
 	unlock();
 }
 
 void mo_totals_put(const json_t *news)
 {
 	lock();
-	take_live(json_object_get(news, "live"), own_name());
+	take_live(news, own_name());
 	unlock();
 }
 
@@ -211,22 +236,14 @@ void mo_totals_end(const char *name)
 	unlock();
 }
 
-static void sum_up(json_t *servers, const char *server, uint64_t *sum, size_t n)
-{
-	json_t *counts = json_object_get(servers, server);
-
-	for (size_t i = 0; i < n; i++)
-		sum[i] += number(counts, i);
-}
-
-void mo_totals_add(const char *server, uint64_t *sum, size_t n)
+void mo_totals_add(const char *server, json_t *sum)
 {
 	const char *name;
-	json_t *counts;
+	json_t *servers;
 
 	lock();
-	sum_up(t.base, server, sum, n);
-	json_object_foreach (t.live, name, counts)
-		sum_up(counts, server, sum, n);
+	mo_series_add(sum, json_object_get(t.base, server), false);
+	json_object_foreach (t.live, name, servers)
+		mo_series_add(sum, json_object_get(servers, server), false);
 	unlock();
 }

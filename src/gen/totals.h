@@ -1,5 +1,5 @@
-/* What was counted since the first generation: each process counts for itself, and
- * knows what the others have counted.
+/* What was counted since the first generation: each process counts for itself, in series
+ * (series.h) of each server, and knows what the others have counted.
  *
  *   own    by this process; the host's
  *   live   by others that may still count: one entry for each, by its name
@@ -28,7 +28,6 @@
 /* What is kept of what neighbours tell: more is not believed. */
 #define MO_TOTALS_PROCESSES 64
 #define MO_TOTALS_SERVERS 256
-#define MO_TOTALS_COUNTS 16
 
 /* "2.4711": the name of a process. */
 void mo_totals_name(char name[32], unsigned generation, int pid);
@@ -49,7 +48,7 @@ int mo_totals_hear_counts(void *unused, mo_wire_msg *m);
 void mo_totals_put(const json_t *news);
 void mo_totals_end(const char *name); /* that process counts no more */
 
-/* What others have counted for a server is added to sum[0..n). [any] */
-void mo_totals_add(const char *server, uint64_t *sum, size_t n);
+/* What others have counted for a server is added to the series in sum. [any] */
+void mo_totals_add(const char *server, json_t *sum);
 
 #endif

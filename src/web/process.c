@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #include "gen/self.h"
 #include "gen/start.h"
 #include "gen/successor.h"
+#include "gen/series.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
 #include "http/memory.h"
@@ -304,32 +306,31 @@ static void log_listening(const char *verb)
 			mo_start_log_listening(s, verb);
 }
 
-/* What is counted of a server and goes on from generation to generation. */
-enum { REQUESTS, CONNECTIONS, CLASSES, COUNTS = CLASSES + 5 };
-
-static void count(const molt_server *s, uint64_t *out)
+/* What is counted of a server and goes on from generation to generation, by name. */
+static json_t *series_of(const molt_server *s)
 {
 	mo_http_sum sum = mo_http_counted(&s->http);
+	json_t *out = json_object();
 
-	out[REQUESTS] = sum.total_requests;
-	out[CONNECTIONS] = atomic_load(&s->http.total_connections);
-	for (int i = 0; i < 5; i++)
-		out[CLASSES + i] = sum.by_class[i + 1];
+	mo_series_set_sum(out, "requests", sum.total_requests);
+	mo_series_set_sum(out, "connections", (uint64_t)atomic_load(&s->http.total_connections));
+	for (int i = 1; i <= 5; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "answers_%dxx", i);
+		mo_series_set_sum(out, name, sum.by_class[i]);
+	}
+	mo_series_set_gauge(out, "open_connections", (uint64_t)atomic_load(&s->http.connections));
+	mo_series_set_gauge(out, "running_requests", (uint64_t)sum.requests);
+	return out;
 }
 
 static json_t *counted(void)
 {
 	json_t *all = json_object();
 
-	EACH_SERVER (s) {
-		uint64_t counts[COUNTS];
-		json_t *list = json_array();
-
-		count(s, counts);
-		for (int i = 0; i < COUNTS; i++)
-			json_array_append_new(list, json_integer((json_int_t)counts[i]));
-		json_object_set_new(all, s->name, list);
-	}
+	EACH_SERVER (s)
+		json_object_set_new(all, s->name, series_of(s));
 	return all;
 }
 
@@ -510,15 +511,17 @@ int molt_server_stop(molt_server *s)
 
 /* ---- status ----------------------------------------------------------------------------- */
 
+static json_t *number_of(const json_t *series, const char *name)
+{
+	return json_integer((json_int_t)mo_series_number(series, name));
+}
+
 static json_t *server_status(const molt_server *s)
 {
 	static const char *const states[] = { "new", "started", "draining", "stopped" };
-	static const char *const classes[] = { "", "2xx", "3xx", "4xx", "5xx" };
-	json_t *list = json_array(), *answers = json_object();
-	uint64_t counts[COUNTS];
+	json_t *list = json_array(), *answers = json_object(), *all = series_of(s), *status;
 
-	count(s, counts);
-	mo_totals_add(s->name, counts, COUNTS);
+	mo_totals_add(s->name, all);
 	for (size_t i = 0; i < s->nendpoints; i++) {
 		const mo_endpoint *e = &s->endpoints[i];
 
@@ -528,15 +531,22 @@ static json_t *server_status(const molt_server *s)
 						"https", (int)e->https, "lost",
 						e->listener && mo_listener_is_lost(e->listener)));
 	}
-	for (size_t i = 1; i < MO_COUNTOF(classes); i++)
-		json_object_set_new(answers, classes[i],
-				    json_integer((json_int_t)counts[CLASSES + i]));
-	return json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:I, s:I, s:o}", "name", s->name,
-			 "graceful", (int)s->set.graceful, "state", states[s->state], "listeners",
-			 list, "connections", atomic_load(&s->http.connections), "requests",
-			 mo_http_counted(&s->http).requests, "total_requests",
-			 (json_int_t)counts[REQUESTS], "total_connections",
-			 (json_int_t)counts[CONNECTIONS], "answers", answers);
+	for (int i = 2; i <= 5; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "answers_%dxx", i);
+		json_object_set_new(answers, name + strlen("answers_"), number_of(all, name));
+	}
+	status = json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:{s:o, s:o}}", "name",
+			   s->name, "graceful", (int)s->set.graceful, "state", states[s->state],
+			   "listeners", list, "connections", atomic_load(&s->http.connections),
+			   "requests", mo_http_counted(&s->http).requests, "total_requests",
+			   number_of(all, "requests"), "total_connections",
+			   number_of(all, "connections"), "answers", answers, "all_generations",
+			   "connections", number_of(all, "open_connections"), "requests",
+			   number_of(all, "running_requests"));
+	json_decref(all);
+	return status;
 }
 
 static json_t *pool_status(void)

@@ -16,6 +16,7 @@
 #include "gen/receipt_wire.h"
 #include "gen/relay.h"
 #include "gen/state.h"
+#include "gen/series.h"
 #include "gen/totals.h"
 
 /* ---- a host that takes everything ---- */
@@ -62,14 +63,15 @@ static void each_listener(void *arg, const char *server, mo_listener *l)
 
 static int on_totals(void *why, mo_wire_msg *m)
 {
-	uint64_t sum[4] = { 0 };
-	json_t *offer;
+	json_t *sum = json_object(), *offer;
 
 	if (mo_message_is(m, MO_MSG_TOTALS))
 		mo_totals_hear(NULL, m);
 	else
 		mo_totals_hear_counts(NULL, m);
-	mo_totals_add("web", sum, 4);
+	mo_totals_add("web", sum);
+	MO_CHECK(json_object_size(sum) <= MO_SERIES_NAMES);
+	json_decref(sum);
 	mo_totals_end(mo_json_str(m->body, "name"));
 	offer = mo_totals_offer(&host);
 	MO_CHECK(json_object_size(json_object_get(offer, "live")) <= MO_TOTALS_PROCESSES + 1);

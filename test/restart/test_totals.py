@@ -70,6 +70,19 @@ class Totals(RestartCase):
         self.assertEqual(held.answer().status, 200)
         self.check(srv)
 
+    def test_what_runs_in_a_draining_generation_is_seen_as_long_as_it_lives(self):
+        srv = self.app()
+        held = self.held(srv, "/stream?n=2&ms=1")
+        self.restarted(srv)
+
+        def older():
+            """Running requests of all generations but this one."""
+            server = self.status(srv)["servers"][0]
+            return server["all_generations"]["requests"] - server["requests"]
+        self.assertTrue(eventually(lambda: older() == 1, 10))
+        self.assertEqual(held.answer().status, 200)
+        self.assertTrue(eventually(lambda: older() == 0, 10))
+
     def test_what_a_draining_generation_answers_is_told_before_it_ends(self):
         srv = self.app(env={"MOLT_SERVER_HANDOVER": "false"})
         first, held, idle = srv.pid, self.connect(srv), self.connect(srv)

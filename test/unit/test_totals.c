@@ -4,32 +4,56 @@
 
 #include <jansson.h>
 
+#include "gen/series.h"
 #include "gen/totals.h"
 
 static json_int_t own[2];
 
 static json_t *counted(void)
 {
-	return json_pack("{s:[I, I]}", "web", own[0], own[1]);
+	return json_pack("{s:{s:I, s:I}}", "web", "requests", own[0], "connections", own[1]);
 }
 
 static const mo_gen_host host = { .counted = counted };
 
 static void expect(uint64_t requests, uint64_t connections)
 {
-	uint64_t sum[2] = { (uint64_t)own[0], (uint64_t)own[1] };
+	json_t *own_counts = counted(), *sum = json_object_get(own_counts, "web");
 
-	mo_totals_add("web", sum, 2);
-	assert_int_equal(sum[0], requests);
-	assert_int_equal(sum[1], connections);
+	mo_totals_add("web", sum);
+	assert_int_equal(mo_series_number(sum, "requests"), requests);
+	assert_int_equal(mo_series_number(sum, "connections"), connections);
+	json_decref(own_counts);
 }
 
+/* As the release before the series tells counts. */
 static void put(const char *name, int requests, int connections)
 {
 	json_t *news = json_pack("{s:{s:{s:[i, i]}}}", "live", name, "web", requests, connections);
 
 	mo_totals_put(news);
 	json_decref(news);
+}
+
+/* The same with series; the array beside them is for such a release. */
+static void put_series(const char *name, json_t *series)
+{
+	json_t *news = json_pack("{s:{s:{s:[i]}}, s:{s:{s:o}}}", "live", name, "web", 12345,
+				 "live_series", name, "web", series);
+
+	mo_totals_put(news);
+	json_decref(news);
+}
+
+static uint64_t number_of(const char *name)
+{
+	json_t *sum = json_object();
+	uint64_t n;
+
+	mo_totals_add("web", sum);
+	n = mo_series_number(sum, name);
+	json_decref(sum);
+	return n;
 }
 
 /* Everything is forgotten; as a successor without a predecessor's word. */
@@ -174,8 +198,66 @@ static void ever_new_names_do_not_make_it_grow(void **state)
 	offer = mo_totals_offer(&host);
 	servers = json_object_get(json_object_get(offer, "live"), "9.0");
 	assert_int_equal(json_object_size(servers), MO_TOTALS_SERVERS);
-	assert_int_equal(json_array_size(json_object_get(servers, "s0")), MO_TOTALS_COUNTS);
+	assert_int_equal(json_array_size(json_object_get(servers, "s0")), 7);
 	json_decref(offer);
+}
+
+static void series_are_taken_before_the_places(void **state)
+{
+	put_series("1.10", json_pack("{s:i, s:i, s:{s:i}}", "requests", 7, "newer", 3, "open",
+				     "gauge", 2));
+	put_series("1.11", json_pack("{s:i, s:{s:i}}", "requests", 8, "open", "gauge", 5));
+	put("1.12", 100, 1);
+	expect(115, 1);
+	assert_int_equal(number_of("newer"), 3); /* of a release that knows more */
+	assert_int_equal(number_of("open"), 7);
+}
+
+/* What is open now is not what was open when a process ended. */
+static void a_gauge_ends_with_its_process_and_a_sum_does_not(void **state)
+{
+	json_t *offer;
+
+	put_series("1.10", json_pack("{s:i, s:{s:i}}", "requests", 7, "open", "gauge", 2));
+	put_series("1.11", json_pack("{s:{s:i}}", "open", "gauge", 5));
+	mo_totals_end("1.10");
+	offer = mo_totals_offer(&host);
+	assert_int_equal(number_of("open"), 5);
+	assert_int_equal(number_of("requests"), 7);
+	mo_totals_arrive(offer);
+	assert_int_equal(number_of("open"), 5);
+	assert_int_equal(number_of("requests"), 7);
+	json_decref(offer);
+}
+
+/* It reads places, and knows nothing of what stands beside them. */
+static void an_older_neighbour_reads_the_same_counts(void **state)
+{
+	json_t *offer, *row, *news;
+
+	own[0] = 5;
+	own[1] = 6;
+	put_series("1.10", json_pack("{s:i, s:i}", "requests", 7, "answers_5xx", 4));
+	mo_totals_end("1.10");
+	offer = mo_totals_offer(&host);
+	row = json_object_get(json_object_get(offer, "base"), "web");
+	assert_int_equal(json_array_size(row), 7);
+	assert_int_equal(json_integer_value(json_array_get(row, 0)), 7);
+	assert_int_equal(json_integer_value(json_array_get(row, 6)), 4);
+	row = json_object_get(json_object_get(json_object_get(offer, "live"), own_name(offer)),
+			      "web");
+	assert_int_equal(json_integer_value(json_array_get(row, 0)), 5);
+	assert_int_equal(json_integer_value(json_array_get(row, 1)), 6);
+	json_object_del(offer, "base_series");
+	json_object_del(offer, "live_series");
+	own[0] = own[1] = 0;
+	mo_totals_arrive(offer);
+	expect(12, 6);
+	json_decref(offer);
+	news = mo_totals_news(&host, false);
+	assert_int_equal(json_object_size(json_object_get(news, "live")), 1);
+	assert_int_equal(json_object_size(json_object_get(news, "live_series")), 1);
+	json_decref(news);
 }
 
 static void processes_that_have_ended_make_room_for_others(void **state)
@@ -212,6 +294,9 @@ int main(void)
 		TEST(a_predecessor_learns_of_the_living_what_its_successor_knew),
 		TEST(nonsense_is_ignored),
 		TEST(ever_new_names_do_not_make_it_grow),
+		TEST(series_are_taken_before_the_places),
+		TEST(a_gauge_ends_with_its_process_and_a_sum_does_not),
+		TEST(an_older_neighbour_reads_the_same_counts),
 		TEST(processes_that_have_ended_make_room_for_others),
 		TEST(what_is_no_number_counts_nothing),
 	};
