@@ -11,7 +11,7 @@ import neighbour  # noqa: E402
 import procs  # noqa: E402
 import release  # noqa: E402
 import ws  # noqa: E402
-from case import SLOW, main  # noqa: E402
+from case import SLOW, eventually, main  # noqa: E402
 from loadcase import LoadCase  # noqa: E402
 
 HERE = release.BUILDS["1"]
@@ -20,6 +20,7 @@ HERE = release.BUILDS["1"]
 class Neighbours(LoadCase):
     """Build 1 is ours, build 2 the neighbour's: restarts alternate."""
     builds = {}
+    sent = 0
 
     @classmethod
     def setUpClass(cls):
@@ -50,6 +51,23 @@ class Neighbours(LoadCase):
             self.assertIsNotNone(line.recv(), "the WebSocket is closed")
         for pid in pids[:-1]:
             self.assertTrue(procs.wait_gone(pid, 20 * SLOW), "generation %d stays" % pid)
+
+    def fetch(self, *args, **kw):
+        """Counts what it sends."""
+        self.sent += 1
+        return super().fetch(*args, **kw)
+
+    def test_each_goes_on_with_what_the_other_has_counted(self):
+        srv = self.app(env={"MOLT_SERVER_BAKETIME": "0s"})
+
+        def all_counted():
+            return self.status(srv)["servers"][0]["total_requests"] == self.sent
+        for i in range(4):
+            for _ in range(3):
+                self.fetch(srv, "/pid")
+            self.put("21"[i % 2])
+            self.restarted(srv)
+            self.assertTrue(eventually(all_counted, 10), self.sent)
 
     def test_each_takes_the_service_back_from_the_other(self):
         for first, second in ("12", "21"):
