@@ -2,8 +2,8 @@
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, and
 # only web and cli may include it.  Inside gen nobody includes what stands above all of it.
-# And JSON comes in through base/json.h alone, which
-# limits its depth.  Prints each line that breaks it.
+# JSON comes in through base/json.h alone, which limits its depth.  The state of a connection
+# is set by mo_conn_set_state() alone, which looks at its table.  Prints each line that breaks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,4 +45,8 @@ while IFS=: read -r file line _; do
 	echo "$file:$line: JSON from outside is loaded by mo_json_load()"
 	bad=1
 done < <(grep -rnE '\bjson_load(s|b|f|fd|_file|_callback)?\(' src --include='*.[ch]' | grep -v '^src/base/json\.[ch]:')
+while IFS=: read -r file line _; do
+	echo "$file:$line: the state of a connection is set by mo_conn_set_state()"
+	bad=1
+done < <(grep -rnE '(->|\.)state = MO_CONN_' src/http src/web --include='*.[ch]' | grep -v '^src/http/conn_internal\.h:')
 exit "$bad"

@@ -1,5 +1,5 @@
 /* Connections of one loop: their list, what they wait for, their end.  See
- * conn.h for the states; accepting is in accept.c, what is spoken on them is
+ * conn_state.h for the states; accepting is in accept.c, what is spoken on them is
  * behind mo_protocol.
  *
  * Always: a connection in HANDSHAKE and LINGER is driven from here, in IDLE,
@@ -250,8 +250,7 @@ void mo_conn_close(mo_conn *c)
 	mo_conns *home = c->home;
 
 	MO_MAGIC_OK(c, MO_CONN_MAGIC);
-	MO_CHECK(c->state != MO_CONN_CLOSED);
-	c->state = MO_CONN_CLOSED;
+	mo_conn_set_state(c, MO_CONN_CLOSED);
 	if (c->data)
 		c->proto->closed(c);
 	mo_list_remove(&c->node);
@@ -336,7 +335,7 @@ void mo_conn_end(mo_conn *c)
 
 void mo_conn_linger(mo_conn *c)
 {
-	c->state = MO_CONN_LINGER;
+	mo_conn_set_state(c, MO_CONN_LINGER);
 	c->discarded = 0;
 	c->rests = 0;
 	c->finished = c->sends = false;
@@ -359,7 +358,7 @@ void mo_conn_shed(mo_conn *c)
 
 static void serve(mo_conn *c, molt_time ms)
 {
-	c->state = MO_CONN_IDLE;
+	mo_conn_set_state(c, MO_CONN_IDLE);
 	mo_conn_deadline(c, ms);
 	mo_conn_watch(c, UV_READABLE);
 	c->proto->open(c);
@@ -471,7 +470,7 @@ static mo_conn *make(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_
 /* Its handshake begins. */
 static void greet(mo_conn *c)
 {
-	c->state = MO_CONN_HANDSHAKE;
+	mo_conn_set_state(c, MO_CONN_HANDSHAKE);
 	mo_conn_deadline(c, c->server->lim.header_timeout);
 	mo_conn_watch(c, UV_READABLE);
 }

@@ -3,27 +3,8 @@
  * A connection belongs to its loop entirely.  An idle one is pure data: no
  * stack, no buffer, no coroutine; that is what can be moved to a successor.
  *
- *   state      event                          -> next
- *   HANDSHAKE  TLS done                       -> IDLE          (header_timeout)
- *   IDLE       first byte                     -> HEAD
- *   IDLE       idle_timeout, EOF              -> closed
- *   IDLE       header_timeout without a byte  -> closed        (since it was accepted)
- *   IDLE       max_connections, and longer    -> closed
- *              idle than any other
- *   HEAD       complete head                  -> RUNNING
- *   HEAD       bad head                       -> 4xx, LINGER
- *   HEAD       header_timeout                 -> 408, LINGER
- *   RUNNING    answer sent, keep-alive        -> HEAD with leftover bytes, else IDLE
- *   RUNNING    answer sent, close             -> LINGER
- *   RUNNING    answer sent, close that the    -> closed        (it sends no more)
- *              client asked for, all was read
- *   LINGER     EOF; 2 s without a byte; 30 s  -> closed        (RFC 9112 section 9.6)
- *              or 256 MiB
- *
- *   IDLE, HEAD mo_conns_pack                  -> MOVING        (also RUNNING with
- *              only unread bytes)
- *   MOVING     mo_conns_gave, taken           -> closed here, lives on there
- *   MOVING     mo_conns_gave, not taken       -> as before; never offered again
+ * Its states, what leads from one to another and how long it waits in each: the table in
+ * conn_state.h.
  *
  * Draining changes no state: answers say "Connection: close", idle connections
  * stay for that until mo_conns_close_idle().  A connection that can move to the

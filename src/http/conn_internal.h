@@ -1,7 +1,7 @@
 /* One connection, as the protocols of this layer see it; nobody else includes
  * this.  conn.c owns the struct and everything in it but data; a protocol
  * (mo_protocol) moves the state between IDLE, HEAD and RUNNING by the table in
- * conn.h and ends with mo_conn_linger() or mo_conn_close().
+ * conn_state.h and ends with mo_conn_linger() or mo_conn_close().
  *
  * Always: the connection is in its loop's list until CLOSED; the descriptor is
  * closed only after its poll handle was stopped; the memory goes at the turn's end,
@@ -14,20 +14,11 @@
 #include "base/buf.h"
 #include "base/versions.h"
 #include "http/conn.h"
+#include "http/conn_state.h"
 #include "rt/loop.h"
 #include "rt/timer.h"
 
 #define MO_CONN_MAGIC 0x636f6e21u
-
-enum mo_conn_state {
-	MO_CONN_HANDSHAKE,
-	MO_CONN_IDLE,
-	MO_CONN_HEAD,
-	MO_CONN_RUNNING, /* an exchange runs, or its answer is not yet sent */
-	MO_CONN_LINGER,
-	MO_CONN_MOVING, /* offered to a successor; in mo_conns.moving */
-	MO_CONN_CLOSED
-};
 
 typedef struct mo_conn mo_conn;
 
@@ -106,7 +97,7 @@ typedef struct mo_conns {
 
 struct mo_conn {
 	uint32_t magic;
-	uint8_t state;   /* enum mo_conn_state */
+	uint8_t state;   /* enum mo_conn_state; set by mo_conn_set_state() only */
 	uint8_t watched; /* the events that the poll handle waits for */
 	bool tls;
 	bool sheds;        /* it still has OpenSSL's state, to be freed */
@@ -139,6 +130,13 @@ struct mo_conn {
 static inline mo_loop *mo_conn_loop(const mo_conn *c)
 {
 	return c->home->loop;
+}
+
+static inline void mo_conn_set_state(mo_conn *c, enum mo_conn_state state)
+{
+	if (__builtin_expect(!mo_conn_may_become(c->state, state), 0))
+		mo_conn_state_broken(c->state, state);
+	c->state = (uint8_t)state;
 }
 
 /* A request begins.  One that the system did not announce may have been sent just
@@ -185,7 +183,7 @@ void mo_conn_shed(mo_conn *c);
 /* (Re)starts the connection's deadline. */
 void mo_conn_deadline(mo_conn *c, molt_time ms);
 /* Says that no more will come, discards what the client still sends (RFC 9112
- * section 9.6), then closes.  See conn.h for how long. */
+ * section 9.6), then closes.  See conn_state.h for how long. */
 void mo_conn_linger(mo_conn *c);
 /* Ends it now. */
 void mo_conn_close(mo_conn *c);

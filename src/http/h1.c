@@ -1,6 +1,6 @@
 /* HTTP/1 on a connection: reads heads, makes exchanges, runs them one after
  * another, sends their gathered answers, and keeps or ends the connection.  See
- * h1.h for the parts and conn.h for the states.
+ * h1.h for the parts and conn_state.h for the states.
  *
  * Always: at most one exchange; its memory is its own (the head is copied), so
  * the input buffer is free for what comes behind; nothing is read while an
@@ -109,7 +109,7 @@ static void refuse(mo_conn *c, int status, molt_str text)
 {
 	mo_h1 *h = mo_h1_of(c);
 
-	c->state = MO_CONN_RUNNING;
+	mo_conn_set_state(c, MO_CONN_RUNNING);
 	/* No content answers a HEAD (RFC 9110 section 9.3.2), however bad the rest is. */
 	mo_h1_gather_refusal(c, status, text,
 			     mo_str_has_prefix(first_line(h), MO_STR("HEAD ")));
@@ -191,10 +191,10 @@ static void settle(mo_conn *c)
 	c->unheard = false;
 	if (mo_h1_unread(h) == 0 && c->state != MO_CONN_IDLE) {
 		mo_conn_shed(c); /* not sooner: one that ends with its answer saves nothing by it */
-		c->state = MO_CONN_IDLE;
+		mo_conn_set_state(c, MO_CONN_IDLE);
 		mo_conn_deadline(c, lim->idle_timeout);
 	} else if (mo_h1_unread(h) > 0 && c->state != MO_CONN_HEAD) {
-		c->state = MO_CONN_HEAD;
+		mo_conn_set_state(c, MO_CONN_HEAD);
 		h->head_began = mo_loop_now(mo_conn_loop(c));
 		mo_conn_deadline(c, lim->header_timeout);
 	}

@@ -246,7 +246,7 @@ bool mo_h1_exchange_run(mo_h1_req *q)
 	molt_req *r = &q->r;
 	bool ended;
 
-	c->state = MO_CONN_RUNNING;
+	mo_conn_set_state(c, MO_CONN_RUNNING);
 	h->req = q;
 	h->driving = true;
 	mo_h1_count_requests(c, 1);

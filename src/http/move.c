@@ -1,6 +1,6 @@
 /* Connections that go to a successor: taken out of service as pure data, freed
  * or served on when the successor has answered, and served as its own by a
- * successor.  See conn.h for the states; who sends them where is gen's business.
+ * successor.  See conn_state.h for the states; who sends them where is gen's business.
  *
  * Where bytes, ends and closes of HTTP/1 meet a move:
  *
@@ -97,7 +97,7 @@ static void pack_one(mo_pack *p, mo_conn *c)
 					.stream = c->stream->ops->pack(c->stream) };
 	mo_addr_copy(&p->items[p->n - 1].peer, &c->peer);
 	c->before = c->state;
-	c->state = MO_CONN_MOVING;
+	mo_conn_set_state(c, MO_CONN_MOVING);
 	mo_conn_watch(c, 0);
 	mo_timer_stop(mo_conn_loop(c), &c->timer);
 	mo_list_remove(&c->ready);
@@ -133,7 +133,7 @@ static void serve_on(mo_conn *c, molt_time left)
 	mo_list_remove(&c->node);
 	mo_list_append(&c->home->all, &c->node);
 	c->stream->ops->unpacked(c->stream);
-	c->state = c->before;
+	mo_conn_set_state(c, c->before);
 	c->stays = true;
 	if (c->cut_later) {
 		c->proto->cut(c);

@@ -242,7 +242,7 @@ static void sse_begin(mo_conn *c, molt_str bytes)
 static void sse_alone(mo_conn *c)
 {
 	sse_of(c)->held = false;
-	c->state = MO_CONN_IDLE;
+	mo_conn_set_state(c, MO_CONN_IDLE);
 	mo_conn_later(c);
 }
 

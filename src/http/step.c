@@ -325,7 +325,7 @@ static void step_begin(mo_conn *c, molt_str bytes)
 	s->c = c;
 	s->held = c->state == MO_CONN_RUNNING;
 	if (!s->held) {
-		c->state = MO_CONN_RUNNING;
+		mo_conn_set_state(c, MO_CONN_RUNNING);
 		mo_h1_count_requests(c, 1);
 	}
 	mo_buf_add(&s->in, bytes.ptr, bytes.len);

@@ -333,7 +333,7 @@ static void ws_alone(mo_conn *c)
 	mo_ws *w = ws_of(c);
 
 	w->held = false;
-	c->state = MO_CONN_IDLE;
+	mo_conn_set_state(c, MO_CONN_IDLE);
 	if (w->line && !w->over)
 		start_close(w, 1000);
 	mo_conn_later(c);
