@@ -24,6 +24,10 @@
 
 #define MO_REQ_MAGIC 0x72657121u
 
+/* Versions of HTTP: ten times the major number, and the minor one. */
+#define MO_HTTP_1_0 10
+#define MO_HTTP_1_1 11
+
 struct mo_http_server;
 struct mo_protocol;
 struct mo_step;
@@ -45,8 +49,8 @@ typedef struct mo_exchange_ops {
 	 * first when the client waits for it.  [parks] */
 	long (*read)(molt_req *r, void *buf, size_t n);
 	/* Sends the head if it was not yet, then data as body.  last: nothing
-	 * follows.  Before the first call with !last, r->res_length decides the
-	 * framing: >= 0 Content-Length, -1 chunked (or close for HTTP/1.0).
+	 * follows.  Before the first call with !last, r->res_length decides what the
+	 * head says: >= 0 the length, -1 none (HTTP/1 frames in chunks, or by the close).
 	 * 0, -EPIPE, -ETIMEDOUT.  [parks] */
 	int (*send)(molt_req *r, const void *data, size_t n, bool last);
 	/* The same with bytes of a file; the range must exist: when the file turns
@@ -74,7 +78,6 @@ typedef struct mo_exchange_ops {
 struct molt_req {
 	uint32_t magic;
 	const mo_exchange_ops *ops;
-	void *conn; /* the protocol's connection */
 	mo_loop *loop;
 	mo_co *co;
 	struct mo_http_server *server; /* limits, app, counters */
@@ -85,9 +88,10 @@ struct molt_req {
 	molt_str method, target, raw_path, query, host; /* host: as received */
 	mo_field *fields;
 	size_t nfields;
-	int minor;
-	bool tls, chunked, has_length, expect_continue, upgrade;
-	uint64_t length;
+	uint8_t version; /* of HTTP: MO_HTTP_1_0 and so on */
+	bool tls;
+	bool upgrade;	     /* the client offers to speak another protocol from here on */
+	int64_t body_length; /* as its head says; -1: its end will show; 0: there is none */
 	const mo_addr *peer;
 	molt_time started; /* monotonic */
 	uint64_t id;
@@ -196,6 +200,29 @@ typedef struct mo_http_sum {
 	int requests;
 	uint64_t total_requests, by_class[6];
 } mo_http_sum;
+
+static inline void mo_http_count_one(_Atomic uint64_t *count)
+{
+	uint64_t n = atomic_load_explicit(count, memory_order_relaxed);
+
+	atomic_store_explicit(count, n + 1, memory_order_relaxed);
+}
+
+/* n more requests are in progress, or fewer.  On the loop, as the next one. */
+static inline void mo_http_count_requests(mo_http_count *c, int n)
+{
+	int now = atomic_load_explicit(&c->requests, memory_order_relaxed);
+
+	atomic_store_explicit(&c->requests, now + n, memory_order_relaxed);
+}
+
+static inline void mo_http_count_answer(mo_http_count *c, int status)
+{
+	int class = status / 100;
+
+	if (class >= 1 && class <= 5)
+		mo_http_count_one(&c->by_class[class]);
+}
 
 /* Of all loops.  [any] */
 mo_http_sum mo_http_counted(const mo_http_server *s);

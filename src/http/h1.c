@@ -30,7 +30,7 @@ static void all_sent(mo_conn *c)
 	h->blocked = false;
 	if (h->unsent == 0)
 		return;
-	mo_h1_count_requests(c, -h->unsent);
+	mo_http_count_requests(c->count, -h->unsent);
 	h->unsent = 0;
 }
 
@@ -113,7 +113,7 @@ static void refuse(mo_conn *c, int status, molt_str text)
 	/* No content answers a HEAD (RFC 9110 section 9.3.2), however bad the rest is. */
 	mo_h1_gather_refusal(c, status, text,
 			     mo_str_has_prefix(first_line(h), MO_STR("HEAD ")));
-	mo_h1_count_answer(c, status);
+	mo_http_count_answer(c->count, status);
 	c->server->app.refused(c->server, &c->peer, status, first_line(h));
 	mo_h1_consume(c, mo_h1_unread(h));
 	h->closing = true;

@@ -39,9 +39,12 @@ enum mo_h1_framing { MO_H1_NO_BODY, MO_H1_LENGTH, MO_H1_CHUNKED, MO_H1_UNTIL_CLO
 /* The exchange as HTTP/1 sees it. */
 typedef struct mo_h1_req {
 	molt_req r; /* first: the ops get this */
+	mo_conn *c;
 	/* The request. */
-	bool keep_alive;    /* what its head asked for */
-	bool continue_sent; /* the client waits no more */
+	bool keep_alive;      /* what its head asked for */
+	bool expect_continue; /* the client waits for 100 before it sends the body */
+	bool continue_sent;   /* ... and waits no more */
+	bool in_chunks;       /* the body */
 	int body_error;     /* why the body is MO_BODY_FAILED */
 	uint64_t body_left; /* Content-Length framing */
 	mo_chunked chunked; /* chunked framing */
@@ -90,7 +93,12 @@ static inline mo_h1 *mo_h1_of(const mo_conn *c)
 
 static inline mo_conn *mo_h1_conn(const mo_h1_req *q)
 {
-	return q->r.conn;
+	return q->c;
+}
+
+static inline mo_h1_req *mo_h1_req_of(const molt_req *r)
+{
+	return (mo_h1_req *)(uintptr_t)r;
 }
 
 /* It will send no more, but may still read. */
@@ -156,9 +164,6 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 bool mo_h1_exchange_run(mo_h1_req *q);
 const char *mo_h1_tls_fact(const molt_req *r, int fact);
 int mo_h1_peer_is_ours(const molt_req *r);
-void mo_h1_count_answer(mo_conn *c, int status);
-/* n more requests of this connection are in progress, or fewer. */
-void mo_h1_count_requests(mo_conn *c, int n);
 /* Goes on with one that has waited: app->resume(), then its coroutine.  Asks for a
  * turn of the connection when it ends. */
 void mo_h1_exchange_resume(mo_h1_req *q, void *waited);

@@ -97,7 +97,7 @@ char *mo_h1_head_put(char *p, const mo_h1_req *q)
 	}
 	if (r->close)
 		p = PUT(p, "Connection: close\r\n");
-	else if (r->minor == 0)
+	else if (r->version == MO_HTTP_1_0)
 		p = PUT(p, "Connection: keep-alive\r\n");
 	return PUT(p, "\r\n");
 }
@@ -108,7 +108,7 @@ static enum mo_h1_framing choose_framing(const mo_h1_req *q, bool last)
 		return MO_H1_NO_BODY;
 	if (q->r.res_length >= 0 || last)
 		return MO_H1_LENGTH;
-	return q->r.minor >= 1 ? MO_H1_CHUNKED : MO_H1_UNTIL_CLOSE;
+	return q->r.version > MO_HTTP_1_0 ? MO_H1_CHUNKED : MO_H1_UNTIL_CLOSE;
 }
 
 static bool ends_by_drain(const mo_conn *c)
@@ -123,7 +123,7 @@ static bool ends_by_drain(const mo_conn *c)
  * ends: the last of them says so. */
 static bool next_is_here(const mo_h1_req *q)
 {
-	const mo_conn *c = q->r.conn;
+	const mo_conn *c = q->c;
 	char byte;
 
 	if (q->r.body_state != MO_BODY_NONE)
@@ -143,9 +143,9 @@ static bool must_close(const mo_h1_req *q, bool last)
 		return true;
 	if (q->framing == MO_H1_UNTIL_CLOSE || r->body_state == MO_BODY_FAILED)
 		return true;
-	if (ends_by_drain(r->conn) && !next_is_here(q))
+	if (ends_by_drain(q->c) && !next_is_here(q))
 		return true;
-	return (last || (r->expect_continue && !q->continue_sent)) && !mo_h1_body_drainable(q);
+	return (last || (q->expect_continue && !q->continue_sent)) && !mo_h1_body_drainable(q);
 }
 
 void mo_h1_head_decide(mo_h1_req *q, size_t n, bool last)

@@ -23,11 +23,11 @@ void mo_h1_body_init(mo_h1_req *q)
 
 	q->body_due = limit < 0 ? INT64_MAX : (began ? began : q->r.started) + limit;
 	q->r.body_state = MO_BODY_NONE;
-	if (q->r.chunked) {
+	if (q->in_chunks) {
 		mo_chunked_init(&q->chunked);
 		q->r.body_state = MO_BODY_PENDING;
-	} else if (q->r.has_length && q->r.length > 0) {
-		q->body_left = q->r.length;
+	} else if (q->r.body_length > 0) {
+		q->body_left = (uint64_t)q->r.body_length;
 		q->r.body_state = MO_BODY_PENDING;
 	}
 }
@@ -48,7 +48,7 @@ static long account(mo_h1_req *q, size_t made)
 	r->body_read += made;
 	if (r->body_read > r->body_max)
 		return failed(q, -E2BIG);
-	if (!r->chunked) {
+	if (!q->in_chunks) {
 		q->body_left -= made;
 		if (q->body_left == 0)
 			r->body_state = MO_BODY_NONE;
@@ -66,7 +66,7 @@ static long take(mo_h1_req *q, char *buf, size_t n)
 
 	if (have == 0)
 		return 0;
-	if (!q->r.chunked) {
+	if (!q->in_chunks) {
 		n = n < have ? n : have;
 		n = n < q->body_left ? n : (size_t)q->body_left;
 		memcpy(buf, h->in + h->in_at, n);
@@ -88,7 +88,7 @@ static long take(mo_h1_req *q, char *buf, size_t n)
 
 static bool client_waits(const mo_h1_req *q)
 {
-	return q->r.expect_continue && !q->continue_sent && q->r.body_read == 0 &&
+	return q->expect_continue && !q->continue_sent && q->r.body_read == 0 &&
 	       mo_h1_unread(mo_h1_of(mo_h1_conn(q))) == 0;
 }
 
@@ -126,7 +126,7 @@ static long read_stream(mo_h1_req *q, char *buf, size_t n)
 {
 	mo_conn *c = mo_h1_conn(q);
 	mo_h1 *h = mo_h1_of(c);
-	bool direct = !q->r.chunked && n >= DIRECT_READ && mo_h1_unread(h) == 0;
+	bool direct = !q->in_chunks && n >= DIRECT_READ && mo_h1_unread(h) == 0;
 	ssize_t got;
 
 	if (direct)
@@ -151,14 +151,14 @@ static long read_stream(mo_h1_req *q, char *buf, size_t n)
 
 long mo_h1_body_read(molt_req *r, void *buf, size_t n)
 {
-	mo_h1_req *q = (mo_h1_req *)(void *)r;
+	mo_h1_req *q = mo_h1_req_of(r);
 	uint64_t room = r->body_max < r->body_read ? 0 : r->body_max - r->body_read;
 	long got = 0;
 
 	if (n > room) /* one more byte shows that it is too long */
 		n = (size_t)room + 1;
 	while (got == 0 && n > 0 && r->body_state == MO_BODY_PENDING) {
-		if (mo_h1_of(r->conn)->dead)
+		if (q->h1->dead)
 			return failed(q, -ECONNRESET);
 		got = take(q, buf, n);
 		if (got == 0 && r->body_state == MO_BODY_PENDING)
@@ -173,7 +173,7 @@ bool mo_h1_body_drainable(const mo_h1_req *q)
 {
 	if (q->r.body_state != MO_BODY_PENDING)
 		return q->r.body_state == MO_BODY_NONE;
-	return !client_waits(q) && (q->r.chunked || q->body_left <= DRAIN_MAX);
+	return !client_waits(q) && (q->in_chunks || q->body_left <= DRAIN_MAX);
 }
 
 void mo_h1_body_drain(mo_h1_req *q)

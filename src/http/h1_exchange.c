@@ -18,26 +18,26 @@
 
 static bool h1_gone(const molt_req *r)
 {
-	return atomic_load_explicit(&mo_h1_of(r->conn)->peer, memory_order_relaxed) !=
+	return atomic_load_explicit(&mo_h1_req_of(r)->h1->peer, memory_order_relaxed) !=
 	       MO_H1_PEER_THERE;
 }
 
 static bool h1_broken(const molt_req *r)
 {
-	return atomic_load_explicit(&mo_h1_of(r->conn)->peer, memory_order_relaxed) ==
+	return atomic_load_explicit(&mo_h1_req_of(r)->h1->peer, memory_order_relaxed) ==
 	       MO_H1_PEER_LOST;
 }
 
 const char *mo_h1_tls_fact(const molt_req *r, int fact)
 {
-	mo_stream *s = ((mo_conn *)r->conn)->stream;
+	mo_stream *s = mo_h1_req_of(r)->c->stream;
 
 	return s->ops->fact(s, fact);
 }
 
 int mo_h1_peer_is_ours(const molt_req *r)
 {
-	return mo_peer_is_ours(((mo_conn *)r->conn)->stream->fd);
+	return mo_peer_is_ours(mo_h1_req_of(r)->c->stream->fd);
 }
 
 static const mo_exchange_ops ops = {
@@ -106,12 +106,12 @@ static void copy_head(molt_req *r, const char *data, const mo_head *head, const 
 /* Runs behind every deferred call of the upper layer. */
 static void forget(void *arg)
 {
-	molt_req *r = arg;
+	mo_h1_req *q = arg;
 
-	mo_memory_track(&r->out_counted, 0);
-	mo_memory_count(((mo_h1_req *)arg)->head_size, 0);
-	mo_conns_buf_put(((mo_conn *)r->conn)->home, &r->out);
-	r->magic = 0;
+	mo_memory_track(&q->r.out_counted, 0);
+	mo_memory_count(q->head_size, 0);
+	mo_conns_buf_put(q->c->home, &q->r.out);
+	q->r.magic = 0;
 }
 
 mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *fields)
@@ -129,7 +129,6 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	r = &q->r;
 	r->magic = MO_REQ_MAGIC;
 	r->ops = &ops;
-	r->conn = c;
 	r->loop = l;
 	r->server = c->server;
 	r->arena = arena;
@@ -144,14 +143,14 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	r->out_tail = &r->out_fields;
 	r->res_length = -1;
 	r->write_deadline = INT64_MAX;
-	r->minor = head->minor;
-	r->chunked = head->chunked;
-	r->has_length = head->has_length;
-	r->length = head->length;
-	r->expect_continue = head->expect_continue && head->minor >= 1;
+	r->version = (uint8_t)(MO_HTTP_1_0 + head->minor);
+	r->body_length = head->chunked ? -1 : (int64_t)head->length;
 	r->upgrade = head->upgrade;
-	mo_arena_defer(&r->arena, forget, r);
+	mo_arena_defer(&r->arena, forget, q);
 	copy_head(r, h->in + h->in_at, head, fields);
+	q->c = c;
+	q->in_chunks = head->chunked;
+	q->expect_continue = head->expect_continue && head->minor >= 1;
 	q->head_size = head->size;
 	mo_memory_count(0, q->head_size);
 	q->h1 = h;
@@ -159,29 +158,6 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	q->head_only = mo_str_eq(r->method, MO_STR("HEAD"));
 	mo_h1_body_init(q);
 	return q;
-}
-
-/* Only this thread writes them. */
-static void add_to(_Atomic uint64_t *count)
-{
-	uint64_t n = atomic_load_explicit(count, memory_order_relaxed);
-
-	atomic_store_explicit(count, n + 1, memory_order_relaxed);
-}
-
-void mo_h1_count_requests(mo_conn *c, int n)
-{
-	int now = atomic_load_explicit(&c->count->requests, memory_order_relaxed);
-
-	atomic_store_explicit(&c->count->requests, now + n, memory_order_relaxed);
-}
-
-void mo_h1_count_answer(mo_conn *c, int status)
-{
-	int class = status / 100;
-
-	if (class >= 1 && class <= 5)
-		add_to(&c->count->by_class[class]);
 }
 
 /* The last step of an exchange, in its coroutine if it has one.  The connection
@@ -201,7 +177,7 @@ static void exchange_end(mo_h1_req *q)
 	h->reset = r->cut && r->head_sent && q->framing == MO_H1_UNTIL_CLOSE;
 	h->closing = r->close || r->cut || r->body_state != MO_BODY_NONE;
 	h->last = h->closing && !q->keep_alive && r->body_state == MO_BODY_NONE;
-	mo_h1_count_answer(c, r->status);
+	mo_http_count_answer(c->count, r->status);
 	c->server->app.done(r);
 	mo_arena_fini(&r->arena); /* deferred calls may still park */
 	h->req = NULL;
@@ -249,10 +225,10 @@ bool mo_h1_exchange_run(mo_h1_req *q)
 	mo_conn_set_state(c, MO_CONN_RUNNING);
 	h->req = q;
 	h->driving = true;
-	mo_h1_count_requests(c, 1);
-	add_to(&c->count->total_requests);
+	mo_http_count_requests(c->count, 1);
+	mo_http_count_one(&c->count->total_requests);
 	c->server->app.route(r);
-	if (r->has_length && r->length > r->body_max)
+	if (r->body_length > 0 && (uint64_t)r->body_length > r->body_max)
 		ended = without_handler(q, 413);
 	else
 		ended = start(q);

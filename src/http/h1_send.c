@@ -263,7 +263,7 @@ static bool overdue(const molt_req *r)
 
 static int may_send(const molt_req *r)
 {
-	if (mo_h1_of(r->conn)->dead || r->finished || r->cut)
+	if (mo_h1_req_of(r)->h1->dead || r->finished || r->cut)
 		return -EPIPE;
 	return overdue(r) ? -ETIMEDOUT : 0;
 }
@@ -292,7 +292,7 @@ static int send_whole(mo_h1_req *q, const void *data, size_t n)
 
 static int send_part(molt_req *r, const void *data, size_t n, bool last)
 {
-	struct pieces p = { .q = (mo_h1_req *)(void *)r };
+	struct pieces p = { .q = mo_h1_req_of(r) };
 	size_t fit;
 	int rc;
 
@@ -310,12 +310,12 @@ static int send_part(molt_req *r, const void *data, size_t n, bool last)
 
 int mo_h1_send(molt_req *r, const void *data, size_t n, bool last)
 {
-	mo_h1_req *q = (mo_h1_req *)(void *)r;
+	mo_h1_req *q = mo_h1_req_of(r);
 	int rc = may_send(r);
 
 	if (rc)
 		return rc;
-	if (last && !r->head_sent && n <= SMALL_BODY && mo_h1_head_bound(q) + n <= room(r->conn))
+	if (last && !r->head_sent && n <= SMALL_BODY && mo_h1_head_bound(q) + n <= room(q->c))
 		return send_whole(q, data, n);
 	return send_part(r, data, n, last);
 }
@@ -381,7 +381,7 @@ static int stream_file(mo_h1_req *q, int fd, off_t off, size_t n)
 
 int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 {
-	struct pieces p = { .q = (mo_h1_req *)(void *)r };
+	struct pieces p = { .q = mo_h1_req_of(r) };
 	int rc = may_send(r);
 	size_t fit;
 
@@ -397,7 +397,7 @@ int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 		begin(&p, n, last);
 	fit = clip(p.q, n);
 	add_chunk_start(&p, fit);
-	if (p.n == 0 && fit <= SMALL_FILE && fit <= room(r->conn)) {
+	if (p.n == 0 && fit <= SMALL_FILE && fit <= room(p.q->c)) {
 		rc = gather_file(p.q, fd, off, fit);
 	} else {
 		mo_stream *s = mo_h1_conn(p.q)->stream;

@@ -30,7 +30,7 @@ static void write_head(const molt_req *r, mo_buf *b)
 	mo_buf_str(b, r->method);
 	mo_buf_putc(b, ' ');
 	mo_buf_str(b, r->target);
-	mo_buf_fmt(b, " HTTP/1.%d\r\n", r->minor);
+	mo_buf_fmt(b, " HTTP/1.%d\r\n", r->version % 10);
 	for (size_t i = 0; i < r->nfields; i++)
 		add_field(b, r->fields[i].name, r->fields[i].value);
 	mo_buf_puts(b, "\r\n");
@@ -78,7 +78,7 @@ static void keep(const mo_h1_req *q, mo_step *s)
 
 int mo_h1_suspend(molt_req *r, mo_step *s)
 {
-	mo_h1_req *q = (mo_h1_req *)(void *)r;
+	mo_h1_req *q = mo_h1_req_of(r);
 	int rc;
 
 	if (r->body_state != MO_BODY_NONE)

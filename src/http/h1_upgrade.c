@@ -29,9 +29,7 @@ static int send_no_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 
 static bool lost(const molt_req *r)
 {
-	const mo_conn *c = r->conn;
-
-	return atomic_load_explicit(&c->lost, memory_order_relaxed);
+	return atomic_load_explicit(&mo_h1_req_of(r)->c->lost, memory_order_relaxed);
 }
 
 static int upgrade_again(molt_req *r, const struct mo_protocol *proto, void *data)
@@ -82,7 +80,7 @@ int mo_h1_upgrade(molt_req *r, const struct mo_protocol *proto, void *data)
 	rc = mo_h1_send(r, r->out.data, r->out.len, false);
 	r->out.len = 0;
 	if (rc == 0)
-		mo_h1_hand_over((mo_h1_req *)(void *)r, proto, data);
+		mo_h1_hand_over(mo_h1_req_of(r), proto, data);
 	return rc;
 }
 
@@ -94,11 +92,11 @@ void mo_h1_upgrade_end(mo_h1_req *q)
 	int ended = h->unsent + !waits; /* one that waits is still in progress */
 
 	if (!waits) {
-		mo_h1_count_answer(c, q->r.status);
+		mo_http_count_answer(c->count, q->r.status);
 		c->server->app.done(&q->r);
 	}
 	mo_arena_fini(&q->r.arena); /* deferred calls may still park */
-	mo_h1_count_requests(c, -ended);
+	mo_http_count_requests(c->count, -ended);
 	h->req = NULL;
 	if (!h->driving)
 		free(h); /* else the driver, below on the stack, does */

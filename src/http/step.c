@@ -280,7 +280,7 @@ static void step_closed(mo_conn *c)
 	mo_step *s = step_of(c);
 
 	MO_CHECK(!s->held);
-	mo_h1_count_requests(c, -1);
+	mo_http_count_requests(c->count, -1);
 	forget(s);
 	c->data = NULL;
 	s->user->gone(s->arg);
@@ -326,7 +326,7 @@ static void step_begin(mo_conn *c, molt_str bytes)
 	s->held = c->state == MO_CONN_RUNNING;
 	if (!s->held) {
 		mo_conn_set_state(c, MO_CONN_RUNNING);
-		mo_h1_count_requests(c, 1);
+		mo_http_count_requests(c->count, 1);
 	}
 	mo_buf_add(&s->in, bytes.ptr, bytes.len);
 	mo_memory_track(&s->counted, s->request.cap + s->in.cap + s->user->size(s->arg));

@@ -195,7 +195,7 @@ int mo_ws_handshake(const molt_req *r, const char *origins, mo_ws_hello *out)
 		return refuse(out, 426, "this address speaks WebSocket");
 	if (!mo_str_eq(r->method, MO_STR("GET")))
 		return refuse(out, 400, "a WebSocket is opened with GET");
-	if (r->chunked || r->length > 0)
+	if (r->body_length != 0)
 		return refuse(out, 400, "a request with a body cannot open a WebSocket");
 	if (!r->upgrade || !listed(r, MO_STR("Upgrade"), MO_STR("websocket"), false))
 		return refuse(out, 426, "this address speaks WebSocket");

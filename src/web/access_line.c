@@ -153,8 +153,10 @@ void mo_access_line(mo_buf *out, const mo_line_frame *f, const molt_req *r, bool
 	p = put_field(p, r->host);
 	*p++ = ' ';
 	p = put_field(p, r->target);
-	p = PUT(p, " HTTP/1.");
-	p = mo_put_u64(p, (uint64_t)r->minor);
+	p = PUT(p, " HTTP/");
+	*p++ = (char)('0' + r->version / 10);
+	*p++ = '.';
+	*p++ = (char)('0' + r->version % 10);
 	p = PUT(p, "\" ");
 	p = put_seconds(p, now / 1000000 + 1 - r->started); /* mo_now() counts from 1 */
 	p = PUT(p, ", ");

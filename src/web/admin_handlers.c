@@ -102,7 +102,7 @@ static bool let_in(molt_req *r, bool action)
 		.token = s->set.admin_token,
 		.peer = peer_of(r),
 		.forwarded = is_forwarded(r),
-		.http10 = r->minor == 0,
+		.http10 = r->version == MO_HTTP_1_0,
 		.tls = r->tls,
 		.host = r->host.ptr,
 		.authorization = molt_req_header(r, "Authorization"),

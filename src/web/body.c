@@ -86,12 +86,14 @@ static int wait_for_room(size_t more)
 
 static bool length_known(const molt_req *r)
 {
-	return r->has_length && !r->chunked;
+	return r->body_length >= 0;
 }
 
 static uint64_t left_to_come(const molt_req *r)
 {
-	return r->length > r->body_read ? r->length - r->body_read : 0;
+	uint64_t length = (uint64_t)r->body_length;
+
+	return length > r->body_read ? length - r->body_read : 0;
 }
 
 static void fit(mo_buf *b, size_t cap)

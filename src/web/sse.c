@@ -120,7 +120,7 @@ static void subscribe_on_loop(void *arg)
 	mo_web *web = mo_web_of(r);
 
 	if (!web->sse) {
-		web->sse = sse_new(r->loop, r->minor >= 1, &r->server->lim);
+		web->sse = sse_new(r->loop, r->version == MO_HTTP_1_1, &r->server->lim);
 		set_fields(r);
 	}
 	c->result = mo_subscribe(r->loop, &web->sse->sub, c->topic);

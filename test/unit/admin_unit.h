@@ -271,7 +271,7 @@ static inline int set_up(void **state)
 	server.admin_group = &group;
 	req = (molt_req){ .host = MO_STR("127.0.0.1:8199"),
 			  .peer = &peer,
-			  .minor = 1,
+			  .version = MO_HTTP_1_1,
 			  .ops = &ops,
 			  .fields = sent };
 	ours = 1;

@@ -176,7 +176,7 @@ static inline fake *fake_new(molt_server *s, const char *method, const char *tar
 			   .status = 200,
 			   .res_length = -1,
 			   .write_deadline = INT64_MAX,
-			   .minor = 1 };
+			   .version = MO_HTTP_1_1 };
 	f->r.out_tail = &f->r.out_fields;
 	mo_arena_init(&f->r.arena, NULL);
 	f->r.method = fake_str(f, method, strlen(method));
@@ -206,8 +206,7 @@ static inline void fake_set_body(fake *f, const char *type, const char *body, si
 	free(line);
 	f->body = fake_str(f, body, n);
 	f->r.body_state = n ? MO_BODY_PENDING : MO_BODY_NONE;
-	f->r.has_length = true;
-	f->r.length = n;
+	f->r.body_length = (int64_t)n;
 }
 
 /* What the protocol does: route, handle, send the rest. */

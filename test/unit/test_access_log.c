@@ -135,7 +135,7 @@ static molt_req request(mo_field *fields, size_t n)
 			   .method = MO_STR("GET"),
 			   .target = MO_STR("/hello?a=1"),
 			   .host = MO_STR("a.org:8199"),
-			   .minor = 1,
+			   .version = MO_HTTP_1_1,
 			   .peer = &peer,
 			   .started = mo_now() - 1234,
 			   .status = 200,

@@ -62,7 +62,7 @@ static void the_kernel_says_whose_connection_it_is(void **state)
 
 static void http_1_0_is_a_proxys(void **state)
 {
-	req.minor = 0;
+	req.version = MO_HTTP_1_0;
 	mo_admin_on_shutdown(&req);
 	answers(403, "HTTP/1.0");
 	assert_null(now.deferred);

@@ -91,7 +91,8 @@ static molt_req *send_form(molt_server *s, bool length_known)
 	mo_buf_puts(&the.body, "--B--\r\n");
 	the.f = fake_new(s, "POST", "/");
 	fake_set_body(the.f, "multipart/form-data; boundary=B", the.body.data, the.body.len);
-	the.f->r.has_length = length_known;
+	if (!length_known)
+		the.f->r.body_length = -1;
 	s->http.app.route(&the.f->r);
 	the.f->r.body_max = 2 * LARGE;
 	taken = 0;

@@ -118,10 +118,10 @@ static void a_body_or_another_method_gets_400(void **state)
 {
 	request *q = good();
 
-	q->r.length = 5;
+	q->r.body_length = 5;
 	assert_int_equal(status(q, NULL), 400);
 	q = good();
-	q->r.chunked = true;
+	q->r.body_length = -1;
 	assert_int_equal(status(q, NULL), 400);
 	q = good();
 	q->r.method = MO_STR("POST");
