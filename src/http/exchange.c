@@ -1,5 +1,5 @@
-/* Small questions about an exchange and about status codes; see exchange.h.
- * Pure functions, for every protocol and for the web layer. */
+/* What is the same for the exchanges of every protocol: how an answer ends, counters, and
+ * small questions about fields and status codes; see exchange.h. */
 #include "http/exchange.h"
 
 #include <stdatomic.h>
@@ -30,6 +30,52 @@ mo_http_sum mo_http_counted(const mo_http_server *s)
 	}
 	return sum;
 }
+
+/* ---- the end of an answer ---- */
+
+bool mo_exchange_begins_again(molt_req *r)
+{
+	if (r->head_sent) {
+		r->cut = true;
+		return false;
+	}
+	r->write_deadline = INT64_MAX;
+	return true;
+}
+
+/* A small text about the status, and no field of the handler's. */
+static void replace_answer(molt_req *r, int status)
+{
+	static const molt_str name = { "Content-Type", 12 };
+	static const molt_str value = { "text/plain; charset=utf-8", 25 };
+	mo_out_field *f = mo_arena_zalloc(&r->arena, sizeof(*f));
+
+	f->name = name;
+	f->value = value;
+	r->out_fields = f;
+	r->out_tail = &f->next;
+	r->status = status;
+	r->res_length = -1;
+	r->out.len = 0;
+	mo_buf_fmt(&r->out, "%d %s\n", status, mo_status_text(status));
+}
+
+void mo_exchange_times_out(molt_req *r)
+{
+	if (mo_exchange_begins_again(r))
+		replace_answer(r, 503);
+}
+
+void mo_exchange_answer_status(molt_req *r, int status)
+{
+	if (!mo_exchange_begins_again(r))
+		return;
+	r->close = true;
+	replace_answer(r, status);
+	(void)r->ops->send(r, r->out.data, r->out.len, true);
+}
+
+/* ---- status codes ---- */
 
 /* Phrases of the IANA registry, by status % 100; it has holes. */
 static const char *const informational[] = {

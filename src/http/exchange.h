@@ -227,6 +227,31 @@ static inline void mo_http_count_answer(mo_http_count *c, int status)
 /* Of all loops.  [any] */
 mo_http_sum mo_http_counted(const mo_http_server *s);
 
+/* ---- the end of an answer ---- */
+
+/* Is the route's timeout over? */
+static inline bool mo_exchange_overdue(const molt_req *r)
+{
+	return r->write_deadline != INT64_MAX && mo_loop_now(r->loop) >= r->write_deadline;
+}
+
+/* The answer cannot become what its handler wanted.  true: nothing of it has been sent, and
+ * the caller makes another one, for which no timeout counts; false: it is cut. */
+bool mo_exchange_begins_again(molt_req *r);
+/* Its time was over: 503 when nothing has been sent. */
+void mo_exchange_times_out(molt_req *r);
+/* The handler has returned.  true: the protocol sends r->out now, as the last of the body. */
+static inline bool mo_exchange_ends(molt_req *r)
+{
+	if (mo_exchange_overdue(r) && !r->finished)
+		mo_exchange_times_out(r);
+	mo_out_count(r);
+	return !r->finished && !r->cut;
+}
+/* The whole answer of an exchange whose handler cannot run, which closes; one that has begun
+ * is cut.  [does not park: it fits what a protocol gathers] */
+void mo_exchange_answer_status(molt_req *r, int status);
+
 /* The first field with that id, or NULL. */
 const mo_field *mo_req_field(const molt_req *r, enum mo_field_id id);
 /* Reason phrase: "Not Found"; "" for unknown codes. */

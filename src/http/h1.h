@@ -240,7 +240,5 @@ MO_H1_BY_SYSCALL int mo_h1_flush(mo_conn *c)
 void mo_h1_gather_interim(mo_h1_req *q, molt_str text);
 /* Gathers a small whole answer for a request that has no exchange; head_only: its head. */
 void mo_h1_gather_refusal(mo_conn *c, int status, molt_str text, bool head_only);
-/* The answer of an exchange whose handler cannot run; never parks. */
-void mo_h1_answer_status(mo_h1_req *q, int status);
 
 #endif

@@ -197,10 +197,7 @@ static void exchange_main(void *arg)
 
 static bool without_handler(mo_h1_req *q, int status)
 {
-	if (q->r.head_sent)
-		q->r.cut = true;
-	else
-		mo_h1_answer_status(q, status);
+	mo_exchange_answer_status(&q->r, status);
 	exchange_end(q);
 	return true;
 }

@@ -256,16 +256,11 @@ static void add_end(struct pieces *p, size_t n, bool last)
 		q->r.cut = true;
 }
 
-static bool overdue(const molt_req *r)
-{
-	return r->write_deadline != INT64_MAX && mo_loop_now(r->loop) >= r->write_deadline;
-}
-
 static int may_send(const molt_req *r)
 {
 	if (mo_h1_req_of(r)->h1->dead || r->finished || r->cut)
 		return -EPIPE;
-	return overdue(r) ? -ETIMEDOUT : 0;
+	return mo_exchange_overdue(r) ? -ETIMEDOUT : 0;
 }
 
 /* A whole answer that fits behind what is gathered, which most do.  Its framing is
@@ -419,48 +414,16 @@ int mo_h1_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 	return rc;
 }
 
-/* ---- the end, and answers without a handler ---- */
-
-static void replace_answer(mo_h1_req *q, int status)
-{
-	static const molt_str name = { "Content-Type", 12 };
-	static const molt_str value = { "text/plain; charset=utf-8", 25 };
-	molt_req *r = &q->r;
-	mo_out_field *f = mo_arena_zalloc(&r->arena, sizeof(*f));
-
-	f->name = name;
-	f->value = value;
-	r->out_fields = f;
-	r->out_tail = &f->next;
-	r->status = status;
-	r->res_length = -1;
-	r->write_deadline = INT64_MAX;
-	r->out.len = 0;
-	mo_buf_fmt(&r->out, "%d %s\n", status, mo_status_text(status));
-}
+/* ---- the end, and answers without an exchange ---- */
 
 void mo_h1_finish(mo_h1_req *q)
 {
 	molt_req *r = &q->r;
 
-	if (overdue(r) && !r->finished) {
-		if (r->head_sent)
-			r->cut = true;
-		else
-			replace_answer(q, 503);
-	}
-	mo_out_count(r);
-	if (!r->finished && !r->cut)
+	if (mo_exchange_ends(r))
 		(void)mo_h1_send(r, r->out.data, r->out.len, true);
 	if (!r->cut)
 		mo_h1_body_drain(q);
-}
-
-void mo_h1_answer_status(mo_h1_req *q, int status)
-{
-	q->r.close = true;
-	replace_answer(q, status);
-	(void)mo_h1_send(&q->r, q->r.out.data, q->r.out.len, true);
 }
 
 void mo_h1_gather_interim(mo_h1_req *q, molt_str text)

@@ -332,12 +332,9 @@ static void fill_error(molt_req *r)
  * cut. */
 static void answer_instead(molt_req *r, int status, const char *why)
 {
-	if (r->head_sent) {
-		r->cut = true;
+	if (!mo_exchange_begins_again(r))
 		return;
-	}
 	mo_web_of(r)->failed = 0;
-	r->write_deadline = INT64_MAX;
 	molt_res_error(r, status, why);
 }
 
