@@ -2,8 +2,9 @@
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, and
 # only web and cli may include it.  Inside gen nobody includes what stands above all of it.
-# JSON comes in through base/json.h alone, which limits its depth.  The state of a connection
-# is set by mo_conn_set_state() alone, which looks at its table.  Prints each line that breaks it.
+# A header NAME_internal.h or NAME_private.h is for the files of its folder.  JSON comes in
+# through base/json.h alone, which limits its depth.  The state of a connection is set by
+# mo_conn_set_state() alone, which looks at its table.  Prints each line that breaks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +24,14 @@ while IFS=: read -r file line text; do
 	layer=${layer%%/*}
 	used=${text#*\"}
 	used=${used%%\"*}
+	case $used in
+	*_internal.h | *_private.h)
+		if [ "src/${used%/*}" != "${file%/*}" ]; then
+			echo "$file:$line: \"$used\" is for the files of its folder"
+			bad=1
+		fi
+		;;
+	esac
 	[ "$used" = molt.h ] && continue
 	case " ${may[$layer]:-} " in
 	*" ${used%%/*} "*) [ "$used" != "${used%%/*}" ] && continue ;;

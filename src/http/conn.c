@@ -386,6 +386,7 @@ static void handshake_ready(mo_conn *c)
 
 	if (rc == 0) {
 		c->sheds = c->server->lim.tls_shed;
+		c->proto = c->transport = mo_transport_for(mo_stream_tls_protocol(c->stream));
 		serve_first(c);
 		/* The first request may have come with the last flight. */
 		c->proto->on_ready(c, UV_READABLE);
@@ -457,7 +458,7 @@ static mo_conn *make(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo_
 	c->home = home;
 	c->server = s;
 	c->count = &s->counts[home->loop->index];
-	c->proto = &mo_protocol_h1;
+	c->proto = c->transport = mo_protocols[0];
 	c->stream = stream;
 	c->tls = stream->ops != &mo_stream_plain_ops;
 	mo_addr_copy(&c->peer, peer);
@@ -487,6 +488,18 @@ mo_conn *mo_conn_open(mo_conns *home, mo_stream *stream, const mo_addr *peer, mo
 	mo_warn_some("cannot watch a new connection: %s", uv_strerror(rc));
 	mo_conn_close(c);
 	return NULL;
+}
+
+bool mo_conn_serve(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_addr *peer,
+		   bool says_tls)
+{
+	mo_conn *c;
+
+	atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
+	c = mo_conn_open(mo_conns_of(l), stream, peer, s);
+	if (c)
+		c->tls = says_tls;
+	return c != NULL;
 }
 
 void mo_conns_learn(mo_conns *home, bool found)
@@ -581,7 +594,7 @@ void mo_conns_close_idle(mo_loop *l, const mo_http_server *s)
 
 		if (c->state != MO_CONN_IDLE || (s && c->server != s))
 			continue;
-		if (c->proto != &mo_protocol_h1) {
+		if (!c->proto->ends_silently) {
 			c->proto->retire(c); /* it has its own way to end */
 			continue;
 		}
@@ -619,7 +632,7 @@ static void add_spare(mo_conns *home, mo_conn *c)
 
 static bool spareable(const mo_conn *c, const mo_http_server *s)
 {
-	return c->state == MO_CONN_IDLE && c->server == s && c->proto == &mo_protocol_h1;
+	return c->state == MO_CONN_IDLE && c->server == s && c->proto->ends_silently;
 }
 
 /* The next of those found by the last look, as long as they have not been used. */

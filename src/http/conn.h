@@ -32,6 +32,12 @@ void mo_acceptor_resume(mo_acceptor *a);
 void mo_acceptor_pause(mo_acceptor *a);
 void mo_acceptor_free(mo_acceptor *a); /* does not close the listener */
 
+/* Serves a stream that nobody has accepted (owned), counted in s->connections from here on.
+ * says_tls: handlers are told that it is secure.  false: it cannot be watched, and is closed.
+ * On the loop's thread. */
+bool mo_conn_serve(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_addr *peer,
+		   bool says_tls);
+
 /* On the loop's thread.  All of them look at connections of server s, or of all
  * servers when s is NULL. */
 typedef struct mo_conn_counts {
@@ -78,7 +84,7 @@ mo_pack *mo_conns_pack(mo_loop *l);
 void mo_conns_gave(mo_pack *p);
 /* The taker's part: serves the stream (owned) from here on, as if it had been
  * accepted here, read bytes, and waited since its deadline had left ms to go.
- * proto: who speaks on it, with data; NULL: HTTP/1.  false: it cannot be watched,
+ * proto: the follower that speaks on it, with data; NULL: the transport.  false: it cannot be watched,
  * the stream is closed, data is the caller's. */
 bool mo_conn_adopt(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_addr *peer,
 		   molt_time left, molt_str bytes, const struct mo_protocol *proto, void *data);

@@ -1,5 +1,5 @@
-/* One connection, as the protocols of this layer see it; nobody else includes
- * this.  conn.c owns the struct and everything in it but data; a protocol
+/* One connection, as the protocols of this folder see it; nobody else includes
+ * this (tools/check-layers.sh).  conn.c owns the struct and everything in it but data; a protocol
  * (mo_protocol) moves the state between IDLE, HEAD and RUNNING by the table in
  * conn_state.h and ends with mo_conn_linger() or mo_conn_close().
  *
@@ -12,53 +12,13 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
-#include "base/versions.h"
 #include "http/conn.h"
 #include "http/conn_state.h"
+#include "http/protocol.h"
 #include "rt/loop.h"
 #include "rt/timer.h"
 
 #define MO_CONN_MAGIC 0x636f6e21u
-
-typedef struct mo_conn mo_conn;
-
-/* What speaks on a connection.  All on the loop's thread, none in a coroutine. */
-typedef struct mo_protocol {
-	const char *name;
-	mo_versions state_form; /* of what state() writes; none: it writes nothing */
-	void (*open)(mo_conn *c);                 /* makes c->data; the state is IDLE */
-	void (*on_ready)(mo_conn *c, int events); /* the descriptor; -1: it has failed */
-	void (*on_timeout)(mo_conn *c);           /* c->timer, in IDLE, HEAD, RUNNING */
-	void (*on_turn)(mo_conn *c);              /* asked for by mo_conn_later() */
-	/* RUNNING only: every call of the handlers fails from now on; the
-	 * connection closes when the last of them has returned. */
-	void (*cut)(mo_conn *c);
-	void (*closed)(mo_conn *c); /* frees c->data */
-	/* In HANDSHAKE: the client spoke without TLS, and the stream has become a
-	 * plain one.  Answers; the connection lingers then. */
-	void (*not_tls)(mo_conn *c);
-	/* IDLE, HEAD, RUNNING: is it nothing but a descriptor and unread bytes? */
-	bool (*movable)(const mo_conn *c);
-	molt_str (*unread)(const mo_conn *c); /* when movable; borrowed */
-	/* After open: goes on with bytes that a former generation has read.  The connection
-	 * may be closed then, or another protocol's. */
-	void (*restore)(mo_conn *c, molt_str bytes);
-	/* The server drains, or no longer does, or the successor did not take it:
-	 * look at mo_conn_leaves() and server->closing. */
-	void (*retire)(mo_conn *c);
-
-	/* The rest is of the protocols that follow HTTP/1 on a connection; NULL in it. */
-
-	/* Works from here on with c->data, after an upgrade (RUNNING, until alone())
-	 * or for a former generation (IDLE).  bytes: read by others, borrowed. */
-	void (*begin)(mo_conn *c, molt_str bytes);
-	/* The exchange that upgraded the connection has ended, in its coroutine. */
-	void (*alone)(mo_conn *c);
-	/* When movable: what the taker needs to know of it; borrowed. */
-	molt_str (*state)(mo_conn *c);
-} mo_protocol;
-
-extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse, mo_protocol_step;
 
 #define MO_SPARE_BUFS 32
 #define MO_SPARE_CONNS 8
@@ -116,7 +76,8 @@ struct mo_conn {
 	mo_conns *home;
 	mo_http_server *server;
 	mo_http_count *count; /* of the server on this loop */
-	const mo_protocol *proto;
+	const mo_protocol *proto;     /* who speaks on it */
+	const mo_protocol *transport; /* who spoke first, and does again when a step goes on */
 	void *data; /* of the protocol */
 	mo_stream *stream;
 	/* Each request needs what stands above, and of what follows the timer and the

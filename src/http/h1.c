@@ -443,6 +443,8 @@ static void h1_retire(mo_conn *c)
 
 const mo_protocol mo_protocol_h1 = {
 	.name = "http/1.1",
+	.alpn = "http/1.1",
+	.ends_silently = true,
 	.open = h1_open,
 	.on_ready = h1_on_ready,
 	.on_timeout = h1_on_timeout,
@@ -453,5 +455,8 @@ const mo_protocol mo_protocol_h1 = {
 	.movable = h1_movable,
 	.unread = h1_unread,
 	.restore = h1_restore,
+	.revive = mo_h1_revive,
+	.resume = mo_h1_resume,
+	.drop = mo_h1_drop,
 	.retire = h1_retire,
 };

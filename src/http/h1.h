@@ -1,6 +1,6 @@
 /* HTTP/1 on one connection, inside: shared by h1.c (the driver), h1_io.c (input,
  * waiting), h1_exchange.c, h1_body.c (request bodies), h1_answer.c (heads), h1_send.c,
- * h1_upgrade.c, and for requests that wait h1_step.c and step.c; nobody else includes this.
+ * h1_upgrade.c, and for requests that wait h1_step.c; nobody else includes this.
  *
  * The connection's input lies in one borrowed buffer, its gathered answers in
  * another; both go back as soon as they are empty.  Exchanges run one after
@@ -164,12 +164,9 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 bool mo_h1_exchange_run(mo_h1_req *q);
 const char *mo_h1_tls_fact(const molt_req *r, int fact);
 int mo_h1_peer_is_ours(const molt_req *r);
-/* Goes on with one that has waited: app->resume(), then its coroutine.  Asks for a
- * turn of the connection when it ends. */
-void mo_h1_exchange_resume(mo_h1_req *q, void *waited);
-/* Ends one that has waited, and the connection, now: with an answer of that status,
- * or cut when it has begun; 0: its client has gone. */
-void mo_h1_exchange_drop(mo_h1_req *q, int status);
+/* The ops resume and drop of mo_protocol. */
+void mo_h1_resume(molt_req *r, void *waited);
+void mo_h1_drop(molt_req *r, int status);
 
 /* ---- h1_upgrade.c ---- */
 
@@ -179,13 +176,10 @@ void mo_h1_hand_over(mo_h1_req *q, const struct mo_protocol *proto, void *data);
 /* The end of an exchange whose connection was upgraded. */
 void mo_h1_upgrade_end(mo_h1_req *q);
 
-/* ---- h1_step.c, and step.c's side of it ---- */
+/* ---- h1_step.c ---- */
 
 int mo_h1_suspend(molt_req *r, mo_step *s);
-/* An exchange as st says, on a connection that speaks HTTP/1 again from here on. */
-mo_h1_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread);
-/* What s is from now on. */
-void mo_step_keep(mo_step *s, const mo_step_state *st, molt_time started, molt_time write_deadline);
+molt_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread);
 
 /* ---- h1_body.c ---- */
 

@@ -233,18 +233,19 @@ bool mo_h1_exchange_run(mo_h1_req *q)
 	return ended;
 }
 
-void mo_h1_exchange_resume(mo_h1_req *q, void *waited)
+void mo_h1_resume(molt_req *r, void *waited)
 {
-	mo_conn *c = mo_h1_conn(q);
+	mo_h1_req *q = mo_h1_req_of(r);
 
-	mo_h1_of(c)->req = q;
-	c->server->app.resume(&q->r, waited);
+	q->h1->req = q;
+	r->server->app.resume(r, waited);
 	(void)start(q);
 }
 
 /* An answer is sent as far as the socket takes it: the loop is about to end. */
-void mo_h1_exchange_drop(mo_h1_req *q, int status)
+void mo_h1_drop(molt_req *r, int status)
 {
+	mo_h1_req *q = mo_h1_req_of(r);
 	mo_conn *c = mo_h1_conn(q);
 	mo_h1 *h = mo_h1_of(c);
 

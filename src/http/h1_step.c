@@ -3,7 +3,7 @@
  *
  *   mo_h1_suspend   in its coroutine: what was gathered is sent, the rest kept
  *   (waiting)       no exchange, no HTTP/1 state; the connection is step.c's
- *   mo_h1_revive    on the loop: both again, to be resumed or dropped
+ *   mo_h1_revive    on the loop: both again, for mo_h1_resume() or mo_h1_drop()
  *
  * Always: the head that is kept is the one that was parsed, so parsing it again
  * gives the same request. */
@@ -129,7 +129,7 @@ static void put_fields(molt_req *r, molt_str list)
 	}
 }
 
-mo_h1_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread)
+molt_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread)
 {
 	mo_head_limits all = { st->head.len, st->head.len, MO_MAX_FIELDS };
 	mo_field fields[MO_MAX_FIELDS];
@@ -156,5 +156,5 @@ mo_h1_req *mo_h1_revive(mo_conn *c, const mo_step_state *st, molt_str unread)
 	put_fields(r, st->fields);
 	mo_buf_add(&r->out, st->out.ptr, st->out.len);
 	mo_out_count(r);
-	return q;
+	return r;
 }

@@ -159,7 +159,7 @@ void mo_conns_gave(mo_pack *p)
 	free(p);
 }
 
-/* Another protocol instead of HTTP/1, before anything was read. */
+/* A follower instead of the transport, before anything was read. */
 static void change_protocol(mo_conn *c, const mo_protocol *proto, void *data, molt_str bytes)
 {
 	c->proto->closed(c);
@@ -185,7 +185,7 @@ bool mo_conn_adopt(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_ad
 		c->proto->restore(c, bytes);
 	/* That may have been its last request, or one for another protocol. */
 	if (c->state == MO_CONN_CLOSED || c->state == MO_CONN_LINGER ||
-	    c->proto != &mo_protocol_h1)
+	    c->proto != c->transport)
 		return true;
 	if (c->stream->ops->pending(c->stream))
 		mo_conn_later(c);

@@ -7,7 +7,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/h1.h"
+#include "http/conn_internal.h"
+#include "http/step_state.h"
 
 #define MO_STEP_MAGIC 0x73746570u
 #define AGAIN (1 * MOLT_SECOND) /* the longest wait for events that begins in a drain */
@@ -156,27 +157,31 @@ mo_step *mo_step_restore(const mo_step_user *user, void *arg, molt_str state, mo
 
 /* ---- its end ---- */
 
-/* The connection speaks HTTP/1 again, with the exchange as it was. */
-static mo_h1_req *revive(mo_step *s)
+/* The connection is its transport's again, with the exchange as it was. */
+static molt_req *revive(mo_step *s)
 {
 	mo_step_state st = request_of(s);
-	mo_h1_req *q = mo_h1_revive(s->c, &st, mo_strn(s->in.data, s->in.len));
+	molt_req *r = s->c->transport->revive(s->c, &st, mo_strn(s->in.data, s->in.len));
 
-	q->r.started = s->started;
-	q->r.write_deadline = s->write_deadline;
+	r->started = s->started;
+	r->write_deadline = s->write_deadline;
 	forget(s);
-	return q;
+	return r;
 }
 
 static void go_on(mo_step *s)
 {
-	mo_h1_exchange_resume(revive(s), s->arg);
+	const mo_protocol *transport = s->c->transport;
+
+	transport->resume(revive(s), s->arg);
 }
 
 /* status 0: the client has gone. */
 static void end(mo_step *s, int status)
 {
-	mo_h1_exchange_drop(revive(s), status);
+	const mo_protocol *transport = s->c->transport;
+
+	transport->drop(revive(s), status);
 	s->user->gone(s->arg);
 }
 

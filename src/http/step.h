@@ -3,7 +3,7 @@
  * are bytes (step_state.h), so it can move to a successor at any moment.
  *
  *   state     event                                   -> next
- *   NEW       mo_exchange_ops.suspend                 -> WAITING (HTTP/1's state is freed)
+ *   NEW       mo_exchange_ops.suspend                 -> WAITING (its transport's state is freed)
  *   NEW       mo_conn_adopt, of a former generation   -> WAITING
  *   WAITING   its time is over, mo_step_wake          -> NEW: an exchange again,
  *                                                        app->resume() and its handler
@@ -22,6 +22,7 @@
 #include "http/exchange.h"
 
 typedef struct mo_step mo_step;
+struct mo_step_state;
 
 typedef struct mo_step_user {
 	/* The last call: it will not go on here; the owner frees it. */
@@ -38,6 +39,9 @@ void mo_step_free(mo_step *s); /* NEW */
 void mo_step_set(mo_step *s, molt_time wait, bool listens);
 /* Ends the wait, also one that has not begun. */
 void mo_step_wake(mo_step *s);
+/* For transports, in suspend(): what s is from now on. */
+void mo_step_keep(mo_step *s, const struct mo_step_state *st, molt_time started,
+		  molt_time write_deadline);
 /* One of a former generation; *user: its part.  NULL: not understood. */
 mo_step *mo_step_restore(const mo_step_user *user, void *arg, molt_str state, molt_str *part);
 

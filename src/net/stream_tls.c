@@ -490,3 +490,13 @@ bool mo_stream_tls_got_http(const mo_stream *s)
 {
 	return ((const struct tls_stream *)(const void *)s)->got_http;
 }
+
+molt_str mo_stream_tls_protocol(const mo_stream *s)
+{
+	const struct tls_stream *t = (const struct tls_stream *)(const void *)s;
+	const unsigned char *name;
+	unsigned len;
+
+	SSL_get0_alpn_selected(t->ssl, &name, &len);
+	return (molt_str){ len ? (const char *)name : "", len };
+}

@@ -25,13 +25,13 @@
 
 /* TLS 1.3 has AEAD suites only; these are those of TLS 1.2. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
-#define PROTOCOL "http/1.1"
 
 struct mo_tls {
 	uint32_t magic;
 	SSL_CTX *ctx;
 	uint64_t key_limit;
 	unsigned versions;                    /* that can move */
+	const char *const *protocols;         /* offered by ALPN */
 	unsigned char bound[EVP_MAX_MD_SIZE]; /* what sessions are bound to */
 	unsigned nbound;
 };
@@ -46,23 +46,35 @@ static const char *openssl_reason(void)
 	return text ? text : "unknown error of OpenSSL";
 }
 
+static const char *const http_1_1[] = { "http/1.1", NULL };
+
+/* Where name stands in a client's list, or NULL. */
+static const unsigned char *find_protocol(const char *name, const unsigned char *in, unsigned inlen)
+{
+	while (inlen > 0 && in[0] < inlen) {
+		unsigned len = in[0];
+
+		if (len == strlen(name) && memcmp(in + 1, name, len) == 0)
+			return in;
+		in += len + 1;
+		inlen -= len + 1;
+	}
+	return NULL;
+}
+
 /* RFC 7301 section 3.2: no common protocol is a fatal alert, which also keeps
  * clients of other protocols from being talked into speaking to us. */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 			   const unsigned char *in, unsigned inlen, void *arg)
 {
-	unsigned want = sizeof(PROTOCOL) - 1;
+	for (const char *const *name = arg; *name; name++) {
+		const unsigned char *at = find_protocol(*name, in, inlen);
 
-	while (inlen > 0 && in[0] < inlen) {
-		unsigned len = in[0];
-
-		if (len == want && memcmp(in + 1, PROTOCOL, want) == 0) {
-			*out = in + 1;
-			*outlen = in[0];
+		if (at) {
+			*out = at + 1;
+			*outlen = at[0];
 			return SSL_TLSEXT_ERR_OK;
 		}
-		in += len + 1;
-		inlen -= len + 1;
 	}
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -193,7 +205,6 @@ static SSL_CTX *new_context(void)
 	mo_tickets_install(ctx);
 	SSL_CTX_set_num_tickets(ctx, 2);
 	SSL_CTX_set_max_early_data(ctx, 0);
-	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	mo_facts_listen(ctx);
 	return ctx;
 }
@@ -211,12 +222,20 @@ static void bind_sessions_to_cert(mo_tls *t)
 	bind_sessions(t);
 }
 
+/* The context outlives t, as streams hold it, and the names outlive both. */
+void mo_tls_offer(mo_tls *t, const char *const *names)
+{
+	t->protocols = names;
+	SSL_CTX_set_alpn_select_cb(t->ctx, choose_protocol, (void *)(uintptr_t)names);
+}
+
 static mo_tls *wrap(SSL_CTX *ctx)
 {
 	mo_tls *t = mo_calloc(1, sizeof(*t));
 
 	t->magic = TLS_MAGIC;
 	t->ctx = ctx;
+	mo_tls_offer(t, http_1_1);
 	return t;
 }
 
@@ -323,6 +342,7 @@ mo_tls *mo_tls_copy(const mo_tls *t)
 					  SSL_CTX_get0_privatekey(t->ctx), chain, 1) == 1);
 	copy_clients(ctx, t->ctx);
 	copy = wrap(ctx);
+	mo_tls_offer(copy, t->protocols);
 	copy->key_limit = t->key_limit;
 	copy->versions = t->versions;
 	copy->nbound = t->nbound;

@@ -1,7 +1,7 @@
 /* TLS by OpenSSL 3: one context per certificate, one stream per connection.
  * TLS 1.2 and 1.3, AEAD suites, no renegotiation, no compression, tickets (no
- * session cache), no early data, ALPN http/1.1 (another ALPN offer without it
- * is refused with a fatal alert, RFC 7301 section 3.2). */
+ * session cache), no early data, ALPN http/1.1 unless mo_tls_offer() names others
+ * (a client that offers none of them gets a fatal alert, RFC 7301 section 3.2). */
 #ifndef MO_NET_TLS_H
 #define MO_NET_TLS_H
 
@@ -25,6 +25,9 @@ struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed
  * the PEM file ca.  One that is not valid is refused; required: none, too.  Errors as
  * mo_tls_new(). */
 int mo_tls_ask_clients(mo_tls *t, const char *ca, bool required, char **why);
+/* Before the first stream: which protocols are offered by ALPN, the best first, instead of
+ * http/1.1 alone.  names ends with NULL and stays for ever. */
+void mo_tls_offer(mo_tls *t, const char *const *names);
 /* Before the first stream: its connections can move to another process, and change
  * their keys after key_limit records (TLS 1.3; at least 1).  Those of a version that is not
  * proven (tls_proof.h, which the first call finds out) stay. */
@@ -43,6 +46,9 @@ mo_stream *mo_stream_tls(int fd, mo_tls *t);
  * The stream has then become a plain one: read, writev and finish work without
  * TLS, and not one byte of the client has been read. */
 bool mo_stream_tls_got_http(const mo_stream *s);
+
+/* After the handshake: what ALPN has chosen; borrowed; "": the client named nothing. */
+molt_str mo_stream_tls_protocol(const mo_stream *s);
 
 /* After the handshake: the same connection on our record layer, without OpenSSL's
  * state; s itself when it cannot be done (now). */

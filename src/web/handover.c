@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/relay.h"
-#include "http/conn_internal.h"
+#include "http/protocol.h"
 #include "rt/park.h"
 #include "web/loops.h"
 #include "web/process.h"
@@ -254,30 +254,25 @@ static void make(void *arg)
 		batch_drop(b);
 }
 
+/* Is the connection more than bytes, something that is made before it is taken? */
+static bool has_state(const mo_protocol *proto)
+{
+	return proto->state != NULL;
+}
+
 /* HTTP/1 gives at most what its buffer holds (movable() in http/h1.c). */
 static bool fits(const mo_gen_conn *c, const mo_protocol *proto)
 {
-	return proto != &mo_protocol_h1 || c->bytes.len <= MO_LOOP_BUFFER;
-}
-
-static const mo_protocol *const protocols[] = { &mo_protocol_h1, &mo_protocol_ws,
-						&mo_protocol_sse, &mo_protocol_step };
-
-static const mo_protocol *protocol_of(const char *name)
-{
-	for (size_t i = 0; i < MO_COUNTOF(protocols); i++)
-		if (strcmp(protocols[i]->name, name) == 0)
-			return protocols[i];
-	return NULL;
+	return has_state(proto) || c->bytes.len <= MO_LOOP_BUFFER;
 }
 
 size_t mo_process_forms(mo_gen_form *out, size_t room)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < MO_COUNTOF(protocols) && n < room; i++)
-		if (protocols[i]->state_form.highest > 0)
-			out[n++] = (mo_gen_form){ protocols[i]->name, protocols[i]->state_form };
+	for (const mo_protocol *const *p = mo_protocols; *p && n < room; p++)
+		if ((*p)->state_form.highest > 0)
+			out[n++] = (mo_gen_form){ (*p)->name, (*p)->state_form };
 	return n;
 }
 
@@ -355,21 +350,21 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 	size_t at = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const mo_protocol *proto = protocol_of(c[i].protocol);
+		const mo_protocol *proto = mo_protocol_named(c[i].protocol);
 
 		keep[i] = keep[i] && proto && fits(&c[i], proto) &&
 			  mo_stream_can_unpack(c[i].stream);
 		if (!keep[i])
 			continue;
 		c[i].ready = made_new(&c[i], proto);
-		if (proto != &mo_protocol_h1)
+		if (has_state(proto))
 			add_making(b, &c[i]);
 	}
 	wait_made(b);
 	for (size_t i = 0; i < n; i++) {
 		made *m = c[i].ready;
 
-		if (m && m->proto != &mo_protocol_h1)
+		if (m && has_state(m->proto))
 			keep[i] = was_made(&b->items[at++]);
 		/* Meanwhile its server may have begun to end. */
 		if (keep[i] && !may_take(m->server)) {
@@ -421,7 +416,7 @@ static void adopt(void *arg)
 	made *m = a->ready;
 	molt_str bytes = { a->bytes, a->len };
 
-	if (m->proto != &mo_protocol_h1) {
+	if (has_state(m->proto)) {
 		adopt_made(a, bytes);
 	} else {
 		mo_conn_adopt(m->loop, &m->server->http, a->stream, &a->peer, a->left, bytes, NULL,
@@ -444,7 +439,7 @@ static bool can_serve(const mo_gen_conn *c)
 
 	return (m->server->state == MO_SERVER_STARTED ||
 		m->server->state == MO_SERVER_DRAINING) &&
-	       (!c->deaf || m->proto == &mo_protocol_h1);
+	       (!c->deaf || !has_state(m->proto));
 }
 
 void mo_process_take(const mo_gen_conn *c)
@@ -464,7 +459,7 @@ void mo_process_take(const mo_gen_conn *c)
 			.stream = stream,
 			.peer = c->peer,
 			.left = c->left,
-			.nmissed = m->proto == &mo_protocol_h1 ? 0 : c->nmissed,
+			.nmissed = has_state(m->proto) ? c->nmissed : 0,
 			.len = c->bytes.len };
 	if (a->len)
 		memcpy(a->bytes, c->bytes.ptr, a->len);

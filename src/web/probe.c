@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/conn_internal.h"
+#include "http/conn.h"
 #include "web/loops.h"
 #include "web/process.h"
 #include "web/server.h"
@@ -66,13 +66,10 @@ static void open_on(void *arg)
 {
 	visit *v = arg;
 	mo_addr peer = { .len = sizeof(sa_family_t) };
-	mo_conn *c;
 
 	peer.u.sa.sa_family = AF_UNIX;
-	atomic_fetch_add(&v->http->connections, 1);
-	c = mo_conn_open(mo_conns_of(mo_loop_self()), mo_stream_plain(v->fd), &peer, v->http);
-	if (c)
-		c->tls = is_https(v->server);
+	(void)mo_conn_serve(mo_loop_self(), v->http, mo_stream_plain(v->fd), &peer,
+			    is_https(v->server));
 	free(v);
 }
 

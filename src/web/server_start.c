@@ -25,6 +25,7 @@
 #include "gen/signals.h"
 #include "gen/successor.h"
 #include "http/memory.h"
+#include "http/protocol.h"
 #include "rt/pool.h"
 #include "web/config.h"
 #include "web/loops.h"
@@ -164,6 +165,8 @@ static int open_tls(molt_server *s, mo_endpoint *e)
 	if (!e->https)
 		return 0;
 	rc = mo_tls_new(cert, key, &e->tls, &why);
+	if (rc == 0)
+		mo_tls_offer(e->tls, mo_transport_names);
 	if (rc == 0 && s->set.https_client_ca)
 		rc = mo_tls_ask_clients(e->tls, s->set.https_client_ca,
 					s->set.https_client_required, &why);

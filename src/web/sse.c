@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/conn_internal.h"
+#include "http/protocol.h"
 #include "rt/pool.h"
 #include "base/blob.h"
 #include "web/request.h"

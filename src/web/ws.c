@@ -10,7 +10,7 @@
 #include "base/sized.h"
 #include "base/str.h"
 #include "gen/control.h"
-#include "http/conn_internal.h"
+#include "http/protocol.h"
 #include "rt/pool.h"
 #include "web/request.h"
 

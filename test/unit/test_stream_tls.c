@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "base/str.h"
 #include "net/tls.h"
 
 static char dir[] = "/tmp/molt-test-stream-tls-XXXXXX";
@@ -463,6 +464,35 @@ static void http_1_1_is_chosen_among_the_offers(void **state)
 	assert_memory_equal(got, "http/1.1", 8);
 }
 
+/* What ALPN chooses of the offer of a client; "": NULL. */
+static void expect_protocol(void **state, const char *offer, unsigned len, const char *chosen)
+{
+	end_pair(state);
+	make_pair(state);
+	if (offer)
+		SSL_set_alpn_protos(client, (const unsigned char *)offer, len);
+	shake_well();
+	assert_true(mo_str_eq(mo_stream_tls_protocol(s), mo_str(chosen)));
+}
+
+static void the_server_prefers_among_what_it_offers(void **state)
+{
+	static const char *const two[] = { "newer", "http/1.1", NULL };
+	static const char *const one[] = { "http/1.1", NULL };
+	mo_tls *before = tls;
+
+	mo_tls_offer(tls, two);
+	for (int i = 0; i < 2; i++) { /* of the other loops' copies, too */
+		expect_protocol(state, "\x8http/1.1\5newer", 15, "newer");
+		expect_protocol(state, "\3new\x8http/1.1", 13, "http/1.1");
+		expect_protocol(state, NULL, 0, "");
+		tls = i ? tls : mo_tls_copy(before);
+	}
+	mo_tls_free(tls);
+	tls = before;
+	mo_tls_offer(tls, one);
+}
+
 static void offers_without_http_1_1_get_a_fatal_alert(void **state)
 {
 	static const struct {
@@ -649,6 +679,7 @@ int main(void)
 		on_pair(rubbish_is_refused_and_is_not_http),
 		on_pair(one_broken_connection_does_not_hurt_another),
 		on_pair(http_1_1_is_chosen_among_the_offers),
+		on_pair(the_server_prefers_among_what_it_offers),
 		on_pair(offers_without_http_1_1_get_a_fatal_alert),
 		on_pair(broken_alpn_lists_are_refused),
 		on_pair(old_versions_are_refused),
