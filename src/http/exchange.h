@@ -16,7 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
-#include "http/h1_parse.h"
+#include "http/field.h"
 #include "http/memory.h"
 #include "net/addr.h"
 #include "rt/co.h"
@@ -226,6 +226,23 @@ static inline void mo_http_count_answer(mo_http_count *c, int status)
 
 /* Of all loops.  [any] */
 mo_http_sum mo_http_counted(const mo_http_server *s);
+
+/* What is the same in each new exchange; the rest of *r is zero but for its arena. */
+static inline void mo_exchange_init(molt_req *r, const mo_exchange_ops *ops, mo_loop *l,
+				    mo_http_server *s)
+{
+	r->magic = MO_REQ_MAGIC;
+	r->ops = ops;
+	r->loop = l;
+	r->server = s;
+	r->started = mo_loop_now(l);
+	r->body_max = s->lim.max_body;
+	r->stack_size = s->lim.stack_size;
+	r->status = 200;
+	r->out_tail = &r->out_fields;
+	r->res_length = -1;
+	r->write_deadline = INT64_MAX;
+}
 
 /* ---- the end of an answer ---- */
 

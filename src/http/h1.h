@@ -28,6 +28,7 @@
 
 #include "http/chunk.h"
 #include "http/conn_internal.h"
+#include "http/h1_parse.h"
 #include "http/step.h"
 #include "http/step_state.h"
 #include "rt/park.h"

@@ -118,7 +118,6 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 {
 	mo_h1 *h = mo_h1_of(c);
 	mo_loop *l = mo_conn_loop(c);
-	const mo_http_limits *lim = &c->server->lim;
 	mo_arena arena;
 	mo_h1_req *q;
 	molt_req *r;
@@ -127,22 +126,12 @@ mo_h1_req *mo_h1_exchange_new(mo_conn *c, const mo_head *head, const mo_field *f
 	q = mo_arena_alloc(&arena, sizeof(*q));
 	mo_zero(q, sizeof(*q));
 	r = &q->r;
-	r->magic = MO_REQ_MAGIC;
-	r->ops = &ops;
-	r->loop = l;
-	r->server = c->server;
 	r->arena = arena;
+	mo_exchange_init(r, &ops, l, c->server);
 	r->tls = c->tls;
 	r->peer = &c->peer;
-	r->started = mo_loop_now(l);
 	r->id = mo_conns_next_id(c->home);
-	r->body_max = lim->max_body;
-	r->stack_size = lim->stack_size;
-	r->status = 200;
 	r->out = mo_conns_buf_get(c->home);
-	r->out_tail = &r->out_fields;
-	r->res_length = -1;
-	r->write_deadline = INT64_MAX;
 	r->version = (uint8_t)(MO_HTTP_1_0 + head->minor);
 	r->body_length = head->chunked ? -1 : (int64_t)head->length;
 	r->upgrade = head->upgrade;

@@ -182,7 +182,7 @@ static inline int take_field(cursor *c, mo_field *f)
 		end--;
 	f->name = (molt_str){ name, (size_t)(colon - name) };
 	f->value = (molt_str){ value, (size_t)(end - value) };
-	f->id = mo_h1_field_id(f->name);
+	f->id = mo_field_id_of(f->name);
 	return 1;
 }
 

@@ -179,8 +179,6 @@ typedef struct mo_h1_facts {
 	bool host_by_target;
 } mo_h1_facts;
 
-/* name must be a token. */
-enum mo_field_id mo_h1_field_id(molt_str name);
 /* Notes one field; only these matter.  0 or -status. */
 #define MO_H1_FRAMING                                                                              \
 	(1u << MO_F_HOST | 1u << MO_F_CONNECTION | 1u << MO_F_CONTENT_LENGTH |                     \

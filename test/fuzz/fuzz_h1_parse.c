@@ -55,7 +55,7 @@ static void check_fields(const parsed *p)
 		check_bytes(f->name, MO_C_TOKEN);
 		check_bytes(f->value, MO_C_VALUE);
 		MO_CHECK(f->name.len > 0 && mo_str_eq(mo_str_trim(f->value), f->value));
-		MO_CHECK(f->id < MO_F_COUNT && f->id == mo_h1_field_id(f->name));
+		MO_CHECK(f->id < MO_F_COUNT && f->id == mo_field_id_of(f->name));
 	}
 }
 

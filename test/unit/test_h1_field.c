@@ -39,7 +39,7 @@ static void every_well_known_name_is_found_in_any_case(void **s)
 				if (style && (text[i] | 0x20) >= 'a')
 					text[i] = (char)(style == 1 ? text[i] | 0x20
 								    : text[i] & ~0x20);
-			assert_int_equal(mo_h1_field_id((molt_str){ text, n }), id);
+			assert_int_equal(mo_field_id_of((molt_str){ text, n }), id);
 		}
 	}
 }
@@ -57,11 +57,11 @@ static void a_name_that_differs_in_one_byte_is_another(void **s)
 				if (!mo_h1_is((char)b, MO_C_TOKEN) ||
 				    mo_lower((char)b) == mo_lower(names[id][i]))
 					continue;
-				assert_int_not_equal(mo_h1_field_id((molt_str){ text, n }), id);
+				assert_int_not_equal(mo_field_id_of((molt_str){ text, n }), id);
 			}
 		}
-		assert_int_equal(mo_h1_field_id((molt_str){ names[id], n - 1 }), MO_F_OTHER);
-		assert_int_equal(mo_h1_field_id((molt_str){ names[id] + 1, n - 1 }), MO_F_OTHER);
+		assert_int_equal(mo_field_id_of((molt_str){ names[id], n - 1 }), MO_F_OTHER);
+		assert_int_equal(mo_field_id_of((molt_str){ names[id] + 1, n - 1 }), MO_F_OTHER);
 	}
 }
 
