@@ -419,6 +419,8 @@ MOLT_API molt_group *molt_group_new(molt_group *parent, const char *prefix);
  * none of them bound.  arg: for molt_req_arg() in it, so one function may be used
  * for several groups. */
 MOLT_API int molt_group_use(molt_group *g, molt_handler *middleware, void *arg);
+/* The same around each later part of a request in steps (molt_continue()) below g's prefix. */
+MOLT_API int molt_group_use_steps(molt_group *g, molt_handler *middleware, void *arg);
 /* Runs h to make the body of answers with that status (400 to 599) that have no
  * body yet or were made by molt_res_error(), below g's prefix; the deepest group
  * that has one, and of one group the last given.  An error that nobody made a
@@ -690,8 +692,7 @@ MOLT_API int molt_ws_recv(molt_ws *w, molt_ws_msg *m, molt_time timeout);
  *                answer so far, sent or not; the step's name; state; topic and events
  *   ends         molt_alloc() memory, molt_defer() calls and molt_req_set() values: with
  *                each part
- *   does not     middleware: it ran around the first part
- *   run again
+ *   again        middleware of molt_group_use_steps(); other: around the first part only
  *
  * While it waits it is a running request; a client that leaves ends it, and no step
  * runs.  It stays in its generation, and is finished there, when its connection does

@@ -212,7 +212,7 @@ static void app_route(molt_req *r)
 		choose_own_answer(w, host);
 }
 
-/* The group of its path, for error pages; its middleware ran in the first part. */
+/* The group of its path, for error pages and the middleware of steps. */
 static void app_resume(molt_req *r, void *waited)
 {
 	mo_web *w = web_new(r);
@@ -226,7 +226,7 @@ static void app_resume(molt_req *r, void *waited)
 				   ? ((const mo_route *)w->match.route)->group
 				   : mo_group_for_path(w->server, w->path, &w->match);
 	}
-	w->at = w->group->nchain;
+	w->resumed = true;
 	mo_web_step_load(w, waited);
 }
 
@@ -246,16 +246,17 @@ static void run_call(mo_web *w, mo_call call)
 void molt_next(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
-	unsigned at = w->at;
+	const mo_call *chain = w->resumed ? w->group->step_chain : w->group->chain;
+	unsigned at = w->at, n = w->resumed ? w->group->nstep_chain : w->group->nchain;
 
-	if (at > w->group->nchain)
+	if (at > n)
 		return;
 	w->at = at + 1;
-	if (at < w->group->nchain)
-		run_call(w, w->group->chain[at]);
+	if (at < n)
+		run_call(w, chain[at]);
 	else
 		run_call(w, (mo_call){ w->last, w->route ? w->route->arg : NULL });
-	w->at = w->group->nchain + 1;
+	w->at = n + 1;
 }
 
 static void run_chain(void *arg)

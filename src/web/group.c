@@ -133,19 +133,35 @@ molt_group *molt_group_new(molt_group *parent, const char *prefix)
 	return g;
 }
 
+static void append(const molt_group *g, mo_middleware **at, mo_call call)
+{
+	while (*at)
+		at = &(*at)->next;
+	*at = mo_arena_zalloc(mo_group_arena(g), sizeof(**at));
+	(*at)->call = call;
+}
+
 int molt_group_use(molt_group *g, molt_handler *middleware, void *arg)
 {
 	int err = check_new(g);
-	mo_middleware **at;
 
 	if (err)
 		return err;
 	if (!middleware)
 		return mo_server_fail(g->server, -EINVAL, "molt_group_use: no middleware");
-	for (at = &g->middleware; *at; at = &(*at)->next)
-		;
-	*at = mo_arena_zalloc(mo_group_arena(g), sizeof(**at));
-	(*at)->call = (mo_call){ middleware, arg };
+	append(g, &g->middleware, (mo_call){ middleware, arg });
+	return 0;
+}
+
+int molt_group_use_steps(molt_group *g, molt_handler *middleware, void *arg)
+{
+	int err = check_new(g);
+
+	if (err)
+		return err;
+	if (!middleware)
+		return mo_server_fail(g->server, -EINVAL, "molt_group_use_steps: no middleware");
+	append(g, &g->step_middleware, (mo_call){ middleware, arg });
 	return 0;
 }
 
@@ -227,33 +243,40 @@ int molt_bind(molt_group *g, const char *pattern, molt_handler *h, void *arg)
 
 /* ---- at start ---- */
 
-static unsigned count_middleware(const molt_group *g)
+static const mo_middleware *list_of(const molt_group *g, bool steps)
+{
+	return steps ? g->step_middleware : g->middleware;
+}
+
+static unsigned count_middleware(const molt_group *g, bool steps)
 {
 	unsigned n = 0;
 
 	for (; g; g = g->parent) {
-		for (const mo_middleware *m = g->middleware; m; m = m->next)
+		for (const mo_middleware *m = list_of(g, steps); m; m = m->next)
 			n++;
 	}
 	return n;
 }
 
-static void compile_chain(mo_arena *a, molt_group *g)
+/* How many calls there are. */
+static unsigned compile_chain(mo_arena *a, const molt_group *g, bool steps, mo_call **chain)
 {
+	unsigned n = count_middleware(g, steps);
 	mo_call *end;
 
-	g->nchain = count_middleware(g);
-	g->chain = mo_arena_alloc(a, g->nchain * sizeof(mo_call));
-	end = g->chain + g->nchain;
+	*chain = mo_arena_alloc(a, n * sizeof(mo_call));
+	end = *chain + n;
 	for (const molt_group *up = g; up; up = up->parent) {
 		mo_call *at;
 
-		for (const mo_middleware *m = up->middleware; m; m = m->next)
+		for (const mo_middleware *m = list_of(up, steps); m; m = m->next)
 			end--;
 		at = end;
-		for (const mo_middleware *m = up->middleware; m; m = m->next)
+		for (const mo_middleware *m = list_of(up, steps); m; m = m->next)
 			*at++ = m->call;
 	}
+	return n;
 }
 
 int mo_groups_compile(molt_server *s)
@@ -269,7 +292,8 @@ int mo_groups_compile(molt_server *s)
 		if (err && err != -EEXIST)
 			return mo_server_fail_why(g->server, err, why);
 		free(why);
-		compile_chain(&root->arena, g);
+		g->nchain = compile_chain(&root->arena, g, false, &g->chain);
+		g->nstep_chain = compile_chain(&root->arena, g, true, &g->step_chain);
 	}
 	return 0;
 }

@@ -33,12 +33,12 @@ struct molt_group {
 	molt_group *parent; /* NULL: the root */
 	molt_group *next;   /* of all groups of the server, in order of making */
 	const char *prefix; /* whole, from the root; "" or "/api" */
-	mo_middleware *middleware;
+	mo_middleware *middleware, *step_middleware;
 	mo_status_page *pages;
 	/* After mo_groups_compile(): middleware from the root's first to this
-	 * group's last. */
-	mo_call *chain;
-	unsigned nchain;
+	 * group's last; of a request's first part, and of the later ones. */
+	mo_call *chain, *step_chain;
+	unsigned nchain, nstep_chain;
 };
 
 /* What a pattern leads to. */

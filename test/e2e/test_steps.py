@@ -38,6 +38,17 @@ class Steps(Case):
             self.text(self.srv, "/pid")
         self.assertEqual([h.answer().body for h in held], [b"blocked\n"] * 4)
 
+    def test_middleware_of_steps_runs_around_each_part_but_the_first(self):
+        answer = self.fetch(self.srv, "/step/guarded/in/x")
+        self.assertEqual((answer.status, answer.body.decode()), (200, "use(first)\n" + 2 * (
+            "outer(inner(guard step)\n)\n")))
+
+    def test_middleware_of_steps_may_answer_in_their_place(self):
+        answer = self.fetch(self.srv, "/step/guarded/in/x?refuse=1")
+        self.assertEqual(answer.status, 403)
+        self.assertIn(b"not any more", answer.body)
+        self.assertNotIn(b"step", answer.body)
+
     def test_what_was_flushed_comes_before_the_wait(self):
         held = self.held(self.srv, "/step/pids?mode=stream")
         conn = held.conn

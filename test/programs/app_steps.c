@@ -16,7 +16,9 @@
  *   /step/poll    a long poll: the lines of the store behind ?after=, waits for
  *                 some at most ?ms=
  *   /step/post    POST: adds a line to the store and publishes
- *   /step/errors  what molt_continue() refuses */
+ *   /step/errors  what molt_continue() refuses
+ *   /step/guarded its two steps have middleware: each line names who ran around it;
+ *                 ?refuse=1: the middleware answers the steps itself */
 #include "app.h"
 
 #include <errno.h>
@@ -365,6 +367,55 @@ static void unread(molt_req *r)
 	molt_res_printf(r, "%s\n", molt_strerror(molt_continue(r, "pid", 0, NULL, 0)));
 }
 
+/* ---- guarded ---- */
+
+static void around(molt_req *r)
+{
+	molt_res_printf(r, "%s(", (const char *)molt_req_arg(r));
+	molt_next(r);
+	molt_res_puts(r, ")");
+}
+
+static void guard(molt_req *r)
+{
+	if (molt_req_query(r, "refuse")) {
+		molt_res_error(r, 403, "not any more");
+		return;
+	}
+	molt_req_set(r, "who", molt_req_arg(r), NULL);
+	molt_next(r);
+}
+
+static void guarded(molt_req *r)
+{
+	molt_res_printf(r, "first");
+	molt_continue(r, "guarded", 0, "2", 1);
+}
+
+static void guarded_step(molt_req *r)
+{
+	size_t len;
+	const char *state = molt_req_state(r, &len);
+
+	molt_res_printf(r, "%s %s", (const char *)molt_req_get(r, "who"),
+			(const char *)molt_req_arg(r));
+	if (*state > '1')
+		molt_continue(r, "guarded", 0, "1", 1);
+}
+
+static void bind_guarded(molt_server *s)
+{
+	molt_group *outer = molt_group_new(molt_routes(s), "/step/guarded"),
+		   *inner = molt_group_new(outer, "/in");
+
+	molt_group_use(outer, around, app_text("use"));
+	molt_group_use_steps(outer, around, app_text("outer"));
+	molt_group_use_steps(inner, guard, app_text("guard"));
+	molt_group_use_steps(inner, around, app_text("inner"));
+	molt_bind(inner, "/{x}", guarded, NULL);
+	molt_step_bind(s, "guarded", guarded_step, app_text("step"));
+}
+
 void app_step_routes(molt_server *s)
 {
 	molt_group *g = molt_routes(s), *lost_group = molt_group_new(g, "/step/lost");
@@ -399,4 +450,5 @@ void app_step_routes(molt_server *s)
 	molt_bind(g, "POST /step/post", post, NULL);
 	molt_bind(g, "/step/errors", errors, NULL);
 	molt_bind_opts(g, "POST /step/unread", unread, NULL, &streamed);
+	bind_guarded(s);
 }
