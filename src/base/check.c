@@ -20,7 +20,7 @@ noreturn void mo_die(const char *file, int line, const char *fmt, ...)
 	va_end(ap);
 	n = n + m < (int)sizeof(text) - 1 ? n + m : (int)sizeof(text) - 2;
 	text[n++] = '\n';
-	mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES);
+	mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES_STILL);
 	mo_outlet_last_words(STDERR_FILENO, text, (size_t)n);
 	abort();
 }

@@ -30,9 +30,8 @@
 
 #define STACK ((size_t)256 << 10)
 #define KEEP ((size_t)128 << 10) /* of a queue's memory */
-#define AT_EXIT 1000
+#define AT_EXIT 3000
 #define AT_FORK 100
-#define STILL 100
 
 struct mo_outlet {
 	mo_outlet *next; /* of all; under outlets.lock */
@@ -260,7 +259,7 @@ static void *run(void *arg)
 /* What is queued is the parent's, whose thread goes on.  The child has no thread. */
 static void before_fork(void)
 {
-	mo_outlets_flush(AT_FORK, STILL / 4);
+	mo_outlets_flush(AT_FORK, MO_LAST_LINES_STILL / 4);
 	pthread_mutex_lock(&outlets.lock);
 	EACH_OUTLET(o)
 	pthread_mutex_lock(&o->lock);
@@ -418,8 +417,17 @@ static mo_outlet *find(const mo_outlet *wanted)
 	return NULL;
 }
 
-/* true: written.  *moved: something else with each progress. */
-static bool reached(const mark *m, uint64_t *moved)
+/* Whoever writes there waits for a processor, if for anything. */
+static bool has_room(const mo_outlet *o)
+{
+	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+
+	return o->fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+/* true: written.  *moved: something else with each progress.  *room: there can be some, as
+ * soon as the outlet's thread runs. */
+static bool reached(const mark *m, uint64_t *moved, bool *room)
 {
 	mo_outlet *o;
 	bool done = false;
@@ -429,6 +437,7 @@ static bool reached(const mark *m, uint64_t *moved)
 	o = find(m->outlet);
 	if (o && pthread_mutex_trylock(&o->lock) == 0) {
 		done = o->done >= m->added;
+		*room = !done && has_room(o);
 		pthread_mutex_unlock(&o->lock);
 	}
 	*moved = o ? atomic_load(&o->moved) : 0;
@@ -441,9 +450,10 @@ static bool wait_for(const mark *m, molt_time until, molt_time still)
 	static const struct timespec moment = { .tv_nsec = 200000 };
 	uint64_t moved = 0, last = 0;
 	molt_time now = mo_now(), changed = now;
+	bool room = false;
 
-	while (!reached(m, &moved)) {
-		if (moved != last)
+	while (!reached(m, &moved, &room)) {
+		if (moved != last || room)
 			changed = now;
 		last = moved;
 		if (now >= until || now - changed >= still)
@@ -507,7 +517,7 @@ uint64_t mo_outlets_lost(void)
 
 __attribute__((destructor)) static void at_exit(void)
 {
-	mo_outlets_flush(AT_EXIT, STILL);
+	mo_outlets_flush(AT_EXIT, MO_LAST_LINES_STILL);
 }
 
 _Noreturn void mo_exit_now(int status)
@@ -520,6 +530,6 @@ void mo_outlet_last_words(int fd, const char *p, size_t n)
 {
 	struct pollfd room = { .fd = fd, .events = POLLOUT };
 
-	if (poll(&room, 1, STILL) != 1 || write(fd, p, n) < 0)
+	if (poll(&room, 1, MO_LAST_LINES_STILL) != 1 || write(fd, p, n) < 0)
 		return;
 }

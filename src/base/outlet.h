@@ -43,7 +43,9 @@ void mo_outlet_add(mo_outlet *o, const char *p, size_t n);
 /* From the next write on; the former one is closed when nothing writes there. */
 void mo_outlet_set_fd(mo_outlet *o, int fd);
 /* Waits until what has been added so far is written, for at most so many ms, and only
- * `still` when nothing moves.  false: it has not been. */
+ * `still` when nothing moves and the descriptor has no room: on a busy machine the outlet's
+ * thread may wait for a processor for longer than a reader should hold up an end.  false:
+ * it has not been. */
 bool mo_outlet_flush(mo_outlet *o, molt_time most, molt_time still);
 /* At once; what is queued is still written, then the descriptor is closed. */
 void mo_outlet_free(mo_outlet *o);
@@ -51,7 +53,9 @@ void mo_outlet_free(mo_outlet *o);
 /* mo_outlet_flush() of all.  Waits for a lock, too, no longer than `still`: also for a
  * process that ends with a fault, which may have met it with the lock held. */
 void mo_outlets_flush(molt_time most, molt_time still);
-#define MO_LAST_LINES 100 /* what a fault or an exec() allows, ms */
+/* What a fault or an exec() allows, ms. */
+#define MO_LAST_LINES 1000
+#define MO_LAST_LINES_STILL 100
 /* _exit() behind the last lines, as exit() has it by itself. */
 _Noreturn void mo_exit_now(int status);
 /* How many lines this process has lost. */

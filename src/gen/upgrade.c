@@ -213,7 +213,7 @@ static void go_on(void)
 	variable = mo_fmt("%s=%d", MO_UPGRADE_ENV, memfd);
 	envp = with(start->envp, variable, NULL);
 	mo_upgrade_keep_open(state, true);
-	mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES);
+	mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES_STILL);
 	rc = fcntl(memfd, F_SETFD, 0) < 0
 		     ? -errno
 		     : run(start->own_argv ? start->own_argv : start->argv, envp);

@@ -92,7 +92,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	if (co)
 		report(co);
 	if (co || former->sa_handler == SIG_DFL)
-		mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES);
+		mo_outlets_flush(MO_LAST_LINES, MO_LAST_LINES_STILL);
 	if (co || (!(former->sa_flags & SA_SIGINFO) &&
 		   (former->sa_handler == SIG_DFL || former->sa_handler == SIG_IGN)))
 		die_by_default(sig, info);

@@ -267,6 +267,42 @@ static void a_slow_disk_holds_up_nobody(void **state)
 	close(other[0]);
 }
 
+static void fill(int fd)
+{
+	static char bytes[65536];
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (write(fd, bytes, sizeof(bytes)) > 0)
+		continue;
+	while (write(fd, bytes, 1) > 0)
+		continue;
+	fcntl(fd, F_SETFL, 0);
+}
+
+static void wait_for_a_processor(void *unused)
+{
+	usleep(200000);
+}
+
+static const mo_outlet_hooks late = { .before = wait_for_a_processor };
+
+/* Nobody keeps the line back: its thread comes late, as on a busy machine. */
+static void a_thread_that_comes_late_is_waited_for(void **state)
+{
+	mo_outlet *o = mo_outlet_new(dup(ends[1]), &late, NULL);
+	char got[8] = "";
+
+	mo_outlet_add(o, "one\n", 4);
+	assert_true(mo_outlet_flush(o, MINUTE, 5));
+	assert_int_equal(read(ends[0], got, 4), 4);
+	fill(ends[1]);
+	mo_outlet_add(o, "two\n", 4);
+	assert_false(mo_outlet_flush(o, MINUTE, 5)); /* but not a reader */
+	close(ends[0]);
+	ends[0] = dup(ends[1]);
+	mo_outlet_free(o);
+}
+
 static void a_child_of_fork_writes_its_own_lines_only(void **state)
 {
 	mo_buf got = { 0 };
@@ -324,18 +360,6 @@ static void the_last_line_before_an_end_is_written(void **state)
 	the_last_line_is_written(end_by_a_fault);
 }
 
-static void fill(int fd)
-{
-	static char bytes[65536];
-
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	while (write(fd, bytes, sizeof(bytes)) > 0)
-		continue;
-	while (write(fd, bytes, 1) > 0)
-		continue;
-	fcntl(fd, F_SETFL, 0);
-}
-
 static void last_words(void)
 {
 	add_line(1);
@@ -370,6 +394,7 @@ int main(void)
 		T(a_pipe_that_somebody_made_non_blocking_loses_nothing),
 		T(an_outlet_that_is_freed_writes_what_it_has),
 		T(a_slow_disk_holds_up_nobody),
+		T(a_thread_that_comes_late_is_waited_for),
 		T(a_child_of_fork_writes_its_own_lines_only),
 		T(the_last_line_before_an_end_is_written),
 		T(a_process_whose_reader_stalls_can_end),
