@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "web/config_keys.h"
+#include "config/config_keys.h"
 
 static const char intro[] =
 	"# Configuration\n"
 	"\n"
-	"This file is made by `tools/config_doc.c` from the table in `src/web/config_keys.def`.\n"
+	"This file is made by `tools/config_doc.c` from the table in `src/config/config_keys.def`.\n"
 	"\n"
 	"A program reads a YAML file with `molt_config_load(\"app.yaml\")`:\n"
 	"\n"

@@ -149,3 +149,8 @@ size_t mo_str_visible(molt_str s)
 		return 0;
 	return drives_terminals(p, (size_t)n + 1) ? 0 : (size_t)n + 1;
 }
+
+const char *molt_strerror(int err)
+{
+	return strerror(err < 0 ? -err : err);
+}

@@ -3,7 +3,7 @@
  * goes over a socket pair, whose other end the successor serves as a connection.
  *
  * Called by predecessor.c in the restart's coroutine; the reading of the
- * configuration's text by web/settings.c. */
+ * configuration's text by config/settings.c. */
 #ifndef MO_GEN_PROBE_H
 #define MO_GEN_PROBE_H
 

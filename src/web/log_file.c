@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "web/log_name.h"
+#include "config/log_name.h"
 
 #define RETRY_SWITCH ((molt_time)60 * MOLT_SECOND)
 

@@ -31,7 +31,7 @@
 #include "gen/uplink.h"
 #include "http/memory.h"
 #include "rt/park.h"
-#include "web/config_keys.h"
+#include "config/config_keys.h"
 #include "web/loops.h"
 #include "web/server.h"
 #include "web/server_start.h"
@@ -455,11 +455,6 @@ int molt_process_get(molt_process_info *out)
 const char *molt_version(void)
 {
 	return MO_VERSION;
-}
-
-const char *molt_strerror(int err)
-{
-	return strerror(err < 0 ? -err : err);
 }
 
 unsigned mo_process_generation(void)

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/sized.h"
 #include "net/addr.h"
-#include "web/config.h"
+#include "config/config.h"
 #include "web/server_start.h"
 
 static struct {
@@ -156,6 +156,18 @@ int mo_server_check_new(molt_server *s)
 		return 0;
 	return mo_server_fail(s, -EBUSY, "server %s was changed after it had been started",
 			      s->name);
+}
+
+/* ---- configuration ---------------------------------------------------------- */
+
+int molt_config_load(const char *path)
+{
+	int err = mo_config_load(path);
+
+	for (molt_server *s = err ? NULL : mo_servers(); s; s = s->next)
+		if (s->state == MO_SERVER_NEW)
+			mo_config_fill(s->name, &s->set);
+	return err;
 }
 
 /* ---- options --------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 
 #include "http/conn.h"
 #include "web/router.h"
-#include "web/settings.h"
+#include "config/settings.h"
 
 #define MO_SERVER_MAGIC 0x73727621u
 

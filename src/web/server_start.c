@@ -27,7 +27,7 @@
 #include "http/memory.h"
 #include "http/protocol.h"
 #include "rt/pool.h"
-#include "web/config.h"
+#include "config/config.h"
 #include "web/loops.h"
 #include "web/process.h"
 

@@ -7,19 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "web/config.h"
-#include "web/server.h"
-
-/* Stand-ins for what the parsers do not need. */
-molt_server *mo_servers(void)
-{
-	return NULL;
-}
-
-const char *molt_strerror(int err)
-{
-	return "error";
-}
+#include "config/config.h"
 
 static void drop(void *arg, enum molt_level l, const char *line)
 {

@@ -209,11 +209,6 @@ char *molt_strdup(molt_req *r, const char *s)
 	return keep(mo_strdup(s));
 }
 
-const char *molt_strerror(int err)
-{
-	return strerror(-err);
-}
-
 #define RECEIPT                                                                                    \
 	"{\"id\":\"r1\",\"generation\":1,\"successor_generation\":2,\"target\":\"/x/<app>\","      \
 	"\"outcome\":\"%s\",\"phase\":\"INIT\",\"reason\":\"it ended with status "                 \

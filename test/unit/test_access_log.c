@@ -14,7 +14,7 @@
 #include "base/outlet.h"
 #include "base/str.h"
 #include "rt/park.h"
-#include "web/log_name.h"
+#include "config/log_name.h"
 #include "web/server.h"
 
 #define MINUTE ((molt_time)60000)
@@ -38,11 +38,6 @@ void mo_servers_unlock(void)
 unsigned mo_process_generation(void)
 {
 	return 3;
-}
-
-const char *molt_strerror(int err)
-{
-	return strerror(-err);
 }
 
 static char dir[] = "/tmp/molt-test-access-XXXXXX";

@@ -9,22 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/outlet.h"
-#include "web/config.h"
-#include "web/server.h"
-
-/* Stand-ins for the registry: one server that was made before the file came. */
-static molt_server early;
-static molt_server *servers;
-
-molt_server *mo_servers(void)
-{
-	return servers;
-}
-
-const char *molt_strerror(int err)
-{
-	return strerror(-err);
-}
+#include "config/config.h"
 
 static mo_buf told; /* every line of the log */
 static mo_settings s;
@@ -153,27 +138,6 @@ static void a_named_server_inherits_all_but_its_places(void **state)
 	assert_string_equal(s.address, ":80");
 }
 
-static void a_server_made_before_the_file_is_filled_too(void **state)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/a.yaml", dir);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs("server: {s1: {address: ':8100'}}\n", f);
-	fclose(f);
-	early.name = mo_strdup("s1");
-	mo_settings_init(&early.set);
-	servers = &early;
-	assert_int_equal(molt_config_load(path), 0);
-	assert_string_equal(early.set.address, ":8100");
-	servers = NULL;
-	mo_settings_fini(&early.set);
-	free(early.name);
-	unlink(path);
-}
-
 static void every_mistake_of_a_file_is_told_with_its_line(void **state)
 {
 	refuses("server:\n"
@@ -274,10 +238,10 @@ static void a_bad_file_leaves_the_one_before(void **state)
 
 static void a_missing_file_is_told_and_remembered(void **state)
 {
-	assert_int_equal(molt_config_load("/nowhere/app.yaml"), -ENOENT);
+	assert_int_equal(mo_config_load("/nowhere/app.yaml"), -ENOENT);
 	assert_non_null(strstr(mo_config_error(), "/nowhere/app.yaml: No such file"));
-	assert_int_equal(molt_config_load("/"), -EISDIR);
-	assert_int_equal(molt_config_load(NULL), -EINVAL);
+	assert_int_equal(mo_config_load("/"), -EISDIR);
+	assert_int_equal(mo_config_load(NULL), -EINVAL);
 	loads("a: 1\n");
 }
 
@@ -495,7 +459,6 @@ int main(void)
 		T(an_empty_file_says_nothing),
 		T(without_a_file_nothing_is_filled),
 		T(a_named_server_inherits_all_but_its_places),
-		T(a_server_made_before_the_file_is_filled_too),
 		T(every_mistake_of_a_file_is_told_with_its_line),
 		T(keys_that_only_goframe_has_are_named_as_such),
 		T(a_key_twice_is_an_error_in_any_spelling),

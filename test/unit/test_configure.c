@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/sized.h"
+#include "config/config.h"
 #include "web/group.h"
 #include "web/server.h"
 
@@ -107,6 +108,21 @@ static void a_size_that_nobody_has_set_is_refused_with_what_to_do(void **state)
 	all_refuse((size_t)0x5a5a5a5a5a5a5a5a, -E2BIG);
 }
 
+static void a_server_made_before_the_file_is_filled_too(void **state)
+{
+	char path[] = "/tmp/molt-test-configure-XXXXXX";
+	molt_server *early = fresh();
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "server: {%s: {address: ':8100'}}\n", early->name) > 0);
+	assert_int_equal(molt_config_load(path), 0);
+	assert_string_equal(early->set.address, ":8100");
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(unlink(path), 0);
+	mo_config_reset();
+}
+
 /* ---- results ---- */
 
 static char said[300];
@@ -152,6 +168,7 @@ int main(void)
 		cmocka_unit_test(a_program_that_knows_fewer_options_is_read_up_to_its_end),
 		cmocka_unit_test(members_of_a_newer_header_may_be_there_when_they_are_zero),
 		cmocka_unit_test(a_size_that_nobody_has_set_is_refused_with_what_to_do),
+		cmocka_unit_test(a_server_made_before_the_file_is_filled_too),
 		cmocka_unit_test(results_are_filled_up_to_the_programs_size),
 		cmocka_unit_test(a_result_without_a_size_stays_as_it_was_and_is_logged),
 	};

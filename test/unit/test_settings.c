@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/config_keys.h"
-#include "web/settings.h"
+#include "config/config_keys.h"
+#include "config/settings.h"
 
 static mo_settings s;
 

@@ -7,12 +7,14 @@
  * MOLT_SERVER_<KEY> and MOLT_SERVER_<NAME>_<KEY>.
  *
  * Set-up functions: one thread, before anything is served. */
-#ifndef MO_WEB_CONFIG_H
-#define MO_WEB_CONFIG_H
+#ifndef MO_CONFIG_H
+#define MO_CONFIG_H
 
-#include "web/config_keys.h"
-#include "web/settings.h"
+#include "config/config_keys.h"
+#include "config/settings.h"
 
+/* molt_config_load(), but for the servers that there are already. */
+int mo_config_load(const char *path);
 /* Puts what the loaded file says about server name ("default": the keys right
  * below "server"; another: "server.<name>" over those) into s.  Nothing when no
  * file was loaded. */

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/config_keys.h"
+#include "config/config_keys.h"
 
 struct unit {
 	const char *name;

@@ -1,5 +1,5 @@
 /* Names of log files with the day in them; see log_name.h. */
-#include "web/log_name.h"
+#include "config/log_name.h"
 
 #include <string.h>
 

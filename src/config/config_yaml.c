@@ -1,7 +1,7 @@
 /* A YAML text as a checked tree; see config_yaml.h.  The text is read twice:
  * first as events, which are refused as soon as they go too deep or hold an
  * alias, then as a document by libyaml. */
-#include "web/config_yaml.h"
+#include "config/config_yaml.h"
 
 #include <errno.h>
 #include <fcntl.h>

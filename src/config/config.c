@@ -2,7 +2,7 @@
  * by server or by path.  Always: a document that is kept has passed every check,
  * so filling settings from it cannot fail.  Documents that were replaced are
  * kept too, because molt_config_str() has lent out their texts. */
-#include "web/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +14,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/config_keys.h"
-#include "web/config_yaml.h"
-#include "web/server.h"
+#include "config/config_keys.h"
+#include "config/config_yaml.h"
 
 struct config {
 	char *path;
@@ -284,7 +283,7 @@ int mo_config_parse(const char *path, const char *text, size_t n)
 	return fail(NULL, 0);
 }
 
-int molt_config_load(const char *path)
+int mo_config_load(const char *path)
 {
 	char *text;
 	size_t n;
@@ -299,9 +298,6 @@ int molt_config_load(const char *path)
 	}
 	err = mo_config_parse(path, text, n);
 	free(text);
-	for (molt_server *s = err ? NULL : mo_servers(); s; s = s->next)
-		if (s->state == MO_SERVER_NEW)
-			mo_config_fill(s->name, &s->set);
 	return err;
 }
 

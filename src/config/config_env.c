@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/config.h"
-#include "web/config_keys.h"
-#include "web/log_name.h"
+#include "config/config.h"
+#include "config/config_keys.h"
+#include "config/log_name.h"
 
 #define SERVER_PREFIX "MOLT_SERVER_"
 #define LOGGER_PREFIX "MOLT_LOGGER_"

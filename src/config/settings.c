@@ -1,7 +1,7 @@
 /* The settings of one server: defaults, freeing, and the check of the whole
  * before it starts.  The defaults and ranges stand in the table of
  * config_keys.def; here are the rules that concern more than one of them. */
-#include "web/settings.h"
+#include "config/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include "base/str.h"
 #include "gen/probe.h"
 #include "net/addr.h"
-#include "web/config_keys.h"
-#include "web/log_name.h"
+#include "config/config_keys.h"
+#include "config/log_name.h"
 
 #define MIN_TOKEN 16u
 #define MAX_TOKEN 512u

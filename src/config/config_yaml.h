@@ -1,8 +1,8 @@
 /* A YAML text as a checked tree: one document, a mapping at the top, at most
  * 1 MiB and 32 levels, no aliases (a few of them can stand for gigabytes), no
  * key twice in a mapping, no NUL inside a text.  Knows nothing of keys. */
-#ifndef MO_WEB_CONFIG_YAML_H
-#define MO_WEB_CONFIG_YAML_H
+#ifndef MO_CONFIG_YAML_H
+#define MO_CONFIG_YAML_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
  * text, checked, set to its default.  Called by config.c (file, environment) and
  * settings.c.  Always: a value that got into a member by mo_key_set() is within
  * the key's range, and every string in a member is malloc'd. */
-#include "web/config_keys.h"
+#include "config/config_keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/addr.h"
-#include "web/settings.h"
+#include "config/settings.h"
 
 #define KIB ((int64_t)1024)
 #define MIB (1024 * KIB)
@@ -47,7 +47,7 @@
 	{ .section = MO_KEY_LOGGER, KIND_##kind, .name = text, .initial = default_text, \
 	  .offset = offsetof(mo_logger_settings, where), .doc = __VA_ARGS__ },
 static const mo_key keys[] = {
-#include "web/config_keys.def"
+#include "config/config_keys.def"
 };
 /* clang-format on */
 

@@ -1,8 +1,8 @@
 /* Names of log files with the day in them: "access-{Ymd}.log".  Between braces
  * 'Y', 'm' and 'd' are the year, month and day in digits, '-', '_' and '.' stand
  * for themselves; "{Y}-{m}-{d}" and GoFrame's "{Y-m-d}" are the same. */
-#ifndef MO_WEB_LOG_NAME_H
-#define MO_WEB_LOG_NAME_H
+#ifndef MO_CONFIG_LOG_NAME_H
+#define MO_CONFIG_LOG_NAME_H
 
 #include <stdbool.h>
 #include <time.h>

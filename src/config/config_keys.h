@@ -1,8 +1,8 @@
 /* The keys of the configuration: one table (config_keys.def) declares each of them once,
  * with everything that the file, the environment, the program's options, the defaults, the
  * checks and doc/configuration.md need to know about it. */
-#ifndef MO_WEB_CONFIG_KEYS_H
-#define MO_WEB_CONFIG_KEYS_H
+#ifndef MO_CONFIG_KEYS_H
+#define MO_CONFIG_KEYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,7 +70,7 @@ typedef struct mo_key {
 /* Section "logger": the process's own log. */
 typedef struct mo_logger_settings {
 #define LOGGER_KEY(kind, member, ...) MO_C_##kind member;
-#include "web/config_keys.def"
+#include "config/config_keys.def"
 } mo_logger_settings;
 
 const mo_key *mo_keys(size_t *count); /* all, in the order of the manual */
