@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The layer rule: a file includes only from its own layer and from those left of
-# it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, config
-# on these and gen, and only web and cli may include them.  Inside gen nobody includes what
-# stands above all of it.
+# it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, config and
+# supervisor on these and gen; web has no business with supervisor; cli may include all.
+# Inside gen nobody includes what stands above all of it.
 # A header NAME_internal.h or NAME_private.h is for the files of its folder.  JSON comes in
 # through base/json.h alone, which limits its depth.  The state of a connection is set by
 # mo_conn_set_state() alone, which looks at its table.  Prints each line that breaks it.
@@ -15,9 +15,10 @@ declare -A may=(
 	[net]="base rt net"
 	[http]="base rt net http"
 	[gen]="base rt net gen"
+	[supervisor]="base rt net gen supervisor"
 	[config]="base net gen config"
 	[web]="base rt net http gen config web"
-	[cli]="base rt net http gen config web cli"
+	[cli]="base rt net http gen supervisor config web cli"
 )
 
 bad=0

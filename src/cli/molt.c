@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "gen/supervisor.h"
+#include "supervisor/supervisor.h"
 #include "molt.h"
 
 /* This program is never supervised by itself, also not as pid 1. */

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "gen/start.h"
-#include "gen/supervisor.h"
+#include "supervisor/supervisor.h"
 
 /* By PATH when there is no slash in it. */
 char *mo_cli_find_program(const char *name)

@@ -39,7 +39,7 @@ void mo_start_set_argv(char *const *argv);
 /* path itself when absolute, else joined to cwd.  malloc'd. */
 char *mo_start_resolve(const char *path);
 
-/* Before main(); begin.c has it.  It calls these, each once and in this order: what they
+/* Before main(); supervisor/begin.c has it.  It calls these, each once and in this order: what they
  * save is complete when the variables of this process alone are gone. */
 void mo_begin(char **argv);
 void mo_start_save_arguments(char **argv);

@@ -284,13 +284,17 @@ class Map(Case):
             units = {n for n in files if not (n.endswith(".h") and n[:-2] + ".c" in files)}
             self.assertEqual(sorted(names), sorted(units), "src/" + folder)
 
+    def sources(self):
+        """Of those who send and hear messages."""
+        return [f for folder in ("gen", "supervisor") for f in glob.glob(os.path.join(SOURCE, "src", folder, "*.c"))]
+
     def test_every_message_between_processes_is_in_the_table(self):
         """Those of the list in messages.c, no other; and each is sent and heard somewhere."""
         listed = dict(re.findall(r'\[MO_MSG_(\w+)\] = \{ "(\w+)"', read("src/gen/messages.c")))
         self.assertGreater(len(listed), 35)
         table = read("doc/sequence.md").split("## Messages")[1].split("## ")[0]
         self.assertEqual(sorted(listed.values()), sorted(re.findall(r"(?m)^\| `(\w+)` \|", table)))
-        roles = [f for f in glob.glob(os.path.join(SOURCE, "src", "gen", "*.c")) if not f.endswith("messages.c")]
+        roles = [f for f in self.sources() if not f.endswith("messages.c")]
         text = "".join(read(os.path.relpath(f, SOURCE)) for f in roles)
         heard = set(re.findall(r"\{ MO_MSG_(\w+), \w+ \}", text))
         heard |= set(re.findall(r"\bmo_(?:child_await|message_answers|message_is)\([^;]*?MO_MSG_(\w+)", text))
@@ -303,7 +307,7 @@ class Map(Case):
 
     def test_the_text_of_a_message_type_stands_once(self):
         """Nothing is sent or heard under a name that the list does not have."""
-        for f in glob.glob(os.path.join(SOURCE, "src", "gen", "*.c")):
+        for f in self.sources():
             text = read(os.path.relpath(f, SOURCE))
             self.assertNotRegex(text, r'strcmp\(\w+(?:->|\.)type,\s*"', f)
             self.assertNotRegex(text, r'"type",\s*"', f)

@@ -1,5 +1,5 @@
 /* A program that could supervise, with a state of another version than this one's. */
-#include "gen/upgrade_state.h"
+#include "supervisor/upgrade_state.h"
 #include "molt.h"
 
 mo_versions mo_upgrade_versions = { 999, 999 };

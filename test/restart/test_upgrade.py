@@ -1,5 +1,5 @@
 """molt upgrade: the supervisor goes on in a new image, with its pid, its listeners
-and its children (src/gen/upgrade.c)."""
+and its children (src/supervisor/upgrade.c)."""
 import os
 import shutil
 import signal

@@ -1,5 +1,5 @@
-/* The supervisor's duplicates of the listeners; see kept.h. */
-#include "gen/kept.h"
+/* The supervisor's duplicates of the listeners; see listener_store.h. */
+#include "supervisor/listener_store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void empty(set *s)
 	*s = (set){ 0 };
 }
 
-void mo_kept_begin(void)
+void mo_store_begin(void)
 {
 	mo_gen_listener *passed = mo_calloc(MO_OFFER_MAX, sizeof(*passed));
 	size_t n = mo_activate_unused(passed, MO_OFFER_MAX);
@@ -50,7 +50,7 @@ void mo_kept_begin(void)
 	free(passed);
 }
 
-void mo_kept_take_part(mo_wire_msg *m)
+void mo_store_take_part(mo_wire_msg *m)
 {
 	char *why = NULL;
 
@@ -67,7 +67,7 @@ void mo_kept_take_part(mo_wire_msg *m)
 	free(why);
 }
 
-void mo_kept_take_end(const mo_wire_msg *m)
+void mo_store_take_end(const mo_wire_msg *m)
 {
 	if ((size_t)mo_json_int(m->body, "listeners") == coming.n &&
 	    (m->pid == sender || coming.n == 0)) {
@@ -80,24 +80,24 @@ void mo_kept_take_end(const mo_wire_msg *m)
 	}
 }
 
-void mo_kept_sender_ended(pid_t pid)
+void mo_store_sender_ended(pid_t pid)
 {
 	if (pid == sender)
 		empty(&coming);
 }
 
-size_t mo_kept_all(const mo_gen_listener **out)
+size_t mo_store_all(const mo_gen_listener **out)
 {
 	*out = kept.all;
 	return kept.n;
 }
 
-bool mo_kept_in_part(void)
+bool mo_store_in_part(void)
 {
 	return coming.n > 0;
 }
 
-int mo_kept_restore(const char *server, int fd, const char *text)
+int mo_store_restore(const char *server, int fd, const char *text)
 {
 	mo_listener *l;
 	int rc = mo_listener_adopt(fd, text, &l);
@@ -107,7 +107,7 @@ int mo_kept_restore(const char *server, int fd, const char *text)
 	return rc;
 }
 
-void mo_kept_drop(void)
+void mo_store_drop(void)
 {
 	empty(&kept);
 	empty(&coming);

@@ -1,4 +1,4 @@
-/* What happens before main(), with what start.c saves: the parts of this folder that the
+/* What happens before main(), with what gen/start.c saves: the parts of gen that the
  * environment concerns take theirs out of it, and a process that is to be a supervisor never
  * comes to main(). */
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor.h"
-#include "gen/supervisor.h"
-#include "gen/upgrade.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/upgrade.h"
 #include "molt.h"
 
 /* A program started with closed standard streams would get its listeners there,

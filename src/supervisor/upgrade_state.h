@@ -3,8 +3,8 @@
  *
  * Always: a state without a version that both know, or with anything missing, is refused
  * as a whole, before anything of it is used. */
-#ifndef MO_GEN_UPGRADE_STATE_H
-#define MO_GEN_UPGRADE_STATE_H
+#ifndef MO_UPGRADE_STATE_H
+#define MO_UPGRADE_STATE_H
 
 #include <jansson.h>
 #include <stdbool.h>

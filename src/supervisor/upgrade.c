@@ -1,5 +1,5 @@
 /* The supervisor goes on in a new image; see upgrade.h for the steps. */
-#include "gen/upgrade.h"
+#include "supervisor/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,13 +18,13 @@
 #include "base/mem.h"
 #include "base/outlet.h"
 #include "base/str.h"
-#include "gen/kept.h"
+#include "supervisor/listener_store.h"
 #include "gen/messages.h"
 #include "gen/pidfd.h"
 #include "gen/start.h"
-#include "gen/supervisor_internal.h"
-#include "gen/upgrade_state.h"
-#include "gen/watched.h"
+#include "supervisor/supervisor_internal.h"
+#include "supervisor/upgrade_state.h"
+#include "supervisor/process_table.h"
 
 #define TRIAL_TIME (10 * MOLT_SECOND)
 
@@ -77,7 +77,7 @@ static const char *unable(void)
 		return "the program is being ended";
 	if (!mo_sup.serving || mo_sup.starting || mo_sup.retry_at)
 		return "the program is being started; ask again when it serves";
-	return mo_kept_in_part() ? "the listeners are changing; ask again" : NULL;
+	return mo_store_in_part() ? "the listeners are changing; ask again" : NULL;
 }
 
 /* ---- the trial ------------------------------------------------------------------- */
@@ -158,7 +158,7 @@ void mo_upgrade_asked(mo_wire_msg *m)
 	char *why = NULL;
 	int rc;
 
-	if (!mo_watched_find(m->pid))
+	if (!mo_processes_find(m->pid))
 		return;
 	rc = m->fds[0];
 	m->fds[0] = -1;

@@ -29,8 +29,8 @@
  * Always: from the first "serving" to the shutdown the listeners are open here,
  * so that a connection waits in the queue while nobody accepts.  The program that
  * is started after a crash is the file that served, whatever is at its path now. */
-#ifndef MO_GEN_SUPERVISOR_H
-#define MO_GEN_SUPERVISOR_H
+#ifndef MO_SUPERVISOR_H
+#define MO_SUPERVISOR_H
 
 /* A program that defines it is no program to be supervised, also not as pid 1. */
 extern const char mo_supervises_itself __attribute__((weak));

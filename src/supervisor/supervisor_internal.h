@@ -1,13 +1,13 @@
 /* The supervisor's state: shared by supervisor.c (life, signals, ends),
  * supervisor_programs.c (starting, what generations say), upgrade.c and
  * upgrade_state.c (going on in a new image); nobody else includes this. */
-#ifndef MO_GEN_SUPERVISOR_INTERNAL_H
-#define MO_GEN_SUPERVISOR_INTERNAL_H
+#ifndef MO_SUPERVISOR_INTERNAL_H
+#define MO_SUPERVISOR_INTERNAL_H
 
 #include <stdbool.h>
 
 #include "gen/spawn.h"
-#include "gen/supervisor.h"
+#include "supervisor/supervisor.h"
 #include "molt.h"
 
 #define CANDIDATE_TIME (60 * MOLT_SECOND)

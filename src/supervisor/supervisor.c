@@ -1,6 +1,6 @@
 /* The process above the generations: its life, signals and ends; see supervisor.h
  * for its states. */
-#include "gen/supervisor.h"
+#include "supervisor/supervisor.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,14 +18,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "gen/kept.h"
+#include "supervisor/listener_store.h"
 #include "gen/notify.h"
 #include "gen/receipt.h"
 #include "gen/signals.h"
 #include "gen/start.h"
-#include "gen/supervisor_internal.h"
-#include "gen/upgrade.h"
-#include "gen/watched.h"
+#include "supervisor/supervisor_internal.h"
+#include "supervisor/upgrade.h"
+#include "supervisor/process_table.h"
 
 #define SAME_REQUEST (50 * MOLT_MS) /* who signals us and our group asks once */
 #define LOOK_AGAIN (100 * MOLT_MS)  /* where the kernel cannot tell of an end */
@@ -47,16 +47,16 @@ static void record_crash(const mo_process *p, const char *how)
 /* An older generation that lives: it may take the service back, and says so then. */
 static const mo_process *elder(void)
 {
-	for (size_t i = 0; i < mo_watched_count(); i++)
-		if (!mo_watched_at(i)->gone && !mo_watched_at(i)->doomed)
-			return mo_watched_at(i);
+	for (size_t i = 0; i < mo_processes_count(); i++)
+		if (!mo_processes_at(i)->gone && !mo_processes_at(i)->doomed)
+			return mo_processes_at(i);
 	return NULL;
 }
 
 /* What is said of the end, and done about it. */
 static char *go_on_after(const char *how)
 {
-	const mo_process *other = mo_watched_candidate();
+	const mo_process *other = mo_processes_candidate();
 
 	if (other) {
 		mo_sup.retry_at = mo_now() + CANDIDATE_TIME;
@@ -103,9 +103,9 @@ static void on_end(const mo_process *p)
 	bool was_starting = p->pid == mo_sup.starting;
 
 	(void)MO_FAULT("step", "reap", mo_sup.link);
-	mo_kept_sender_ended(p->pid);
+	mo_store_sender_ended(p->pid);
 	if (!was_starting && p->pid != mo_sup.serving) {
-		if (p->candidate && mo_sup.retry_at && !mo_watched_candidate())
+		if (p->candidate && mo_sup.retry_at && !mo_processes_candidate())
 			mo_sup_start_later();
 		return; /* or it has drained */
 	}
@@ -130,10 +130,10 @@ static void look_for_ends(void)
 {
 	mo_process p;
 
-	mo_watched_look();
+	mo_processes_look();
 	mo_sup_read_channel();
 	mo_sup_read_link();
-	while (mo_watched_ended(&p))
+	while (mo_processes_ended(&p))
 		on_end(&p);
 }
 
@@ -151,16 +151,16 @@ static void on_stop_asked(int number)
 	if (again) {
 		mo_warn("supervisor: asked to end again: everybody is killed");
 		mo_sup.killing = true;
-		mo_watched_kill_all();
+		mo_processes_kill_all();
 	} else {
-		mo_watched_signal(number);
+		mo_processes_signal(number);
 	}
 }
 
 /* Of one that does not serve yet or is about to be started again, when it serves. */
 static void on_restart_asked(int number)
 {
-	if (mo_sup.serving && mo_watched_signal_one(mo_sup.serving, number))
+	if (mo_sup.serving && mo_processes_signal_one(mo_sup.serving, number))
 		return;
 	if (!mo_sup.stopping) {
 		mo_info("supervisor: the program does not serve now; the restart waits until it "
@@ -213,27 +213,27 @@ static void take_signals(void)
 static int patience(void)
 {
 	molt_time next = mo_sup.retry_at, trial = mo_upgrade_deadline();
-	molt_time left = mo_watched_count() ? MO_STOPPED_LOOK_MAX : -1;
+	molt_time left = mo_processes_count() ? MO_STOPPED_LOOK_MAX : -1;
 
 	if (trial && (!next || trial < next))
 		next = trial;
 	if (next && (left < 0 || next - mo_now() < left))
 		left = next > mo_now() ? next - mo_now() : 0;
-	if (mo_watched_blind() && (left < 0 || left > LOOK_AGAIN))
+	if (mo_processes_blind() && (left < 0 || left > LOOK_AGAIN))
 		left = LOOK_AGAIN;
 	return (int)left;
 }
 
 static void wait_for_news(void)
 {
-	struct pollfd *f = mo_calloc(mo_watched_count() + 4, sizeof(*f));
+	struct pollfd *f = mo_calloc(mo_processes_count() + 4, sizeof(*f));
 	nfds_t n = 0;
 
 	f[n++] = (struct pollfd){ .fd = mo_sup.signals, .events = POLLIN };
 	f[n++] = (struct pollfd){ .fd = mo_sup.link, .events = POLLIN };
 	f[n++] = (struct pollfd){ .fd = mo_sup.channel, .events = POLLIN };
 	f[n++] = (struct pollfd){ .fd = mo_upgrade_fd(), .events = POLLIN };
-	n += mo_watched_poll(f + n);
+	n += mo_processes_poll(f + n);
 	poll(f, n, patience());
 	free(f);
 }
@@ -241,7 +241,7 @@ static void wait_for_news(void)
 /* Everybody has ended; after a kill that means every child. */
 static bool all_ended(void)
 {
-	if (!mo_sup.stopping || mo_watched_count())
+	if (!mo_sup.stopping || mo_processes_count())
 		return false;
 	return !mo_sup.killing || (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
@@ -289,15 +289,15 @@ static int live(void)
 		read_signals();
 		look_for_ends();
 		mo_upgrade_look();
-		mo_watched_kill_stopped();
+		mo_processes_kill_stopped();
 		if (mo_sup.killing)
-			mo_watched_kill_all();
+			mo_processes_kill_all();
 		if (mo_sup.retry_at && mo_now() >= mo_sup.retry_at && !mo_sup.stopping)
 			mo_sup_start_now();
 	}
 	/* Whoever has reaped it has told its status before its own end. */
 	if (mo_sup.unknown)
-		mo_sup.result = mo_process_exit_status(mo_watched_late_status());
+		mo_sup.result = mo_process_exit_status(mo_processes_late_status());
 	return mo_sup.result;
 }
 
@@ -312,7 +312,7 @@ int mo_supervise(const char *path, const char *control_socket)
 	mo_sup.control_socket = control_socket;
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	take_signals();
-	mo_kept_begin();
+	mo_store_begin();
 	rc = begin(path);
 	return rc ? rc : live();
 }

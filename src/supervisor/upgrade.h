@@ -17,8 +17,8 @@
  *
  * Always: whatever fails before the exec, and the exec itself, changes nothing, and
  * who asked is told. */
-#ifndef MO_GEN_UPGRADE_H
-#define MO_GEN_UPGRADE_H
+#ifndef MO_UPGRADE_H
+#define MO_UPGRADE_H
 
 #include "gen/wire.h"
 

@@ -1,5 +1,5 @@
 /* The supervisor's state between two images of it; see upgrade_state.h. */
-#include "gen/upgrade_state.h"
+#include "supervisor/upgrade_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +13,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/kept.h"
+#include "supervisor/listener_store.h"
 #include "gen/memfd.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
-#include "gen/supervisor_internal.h"
-#include "gen/watched.h"
+#include "supervisor/supervisor_internal.h"
+#include "supervisor/process_table.h"
 #include "gen/wire.h"
 
 #define MAX_STATE (64 * 1024 * 1024)
@@ -31,8 +31,8 @@ static json_t *watched(void)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < mo_watched_count(); i++) {
-		const mo_process *p = mo_watched_at(i);
+	for (size_t i = 0; i < mo_processes_count(); i++) {
+		const mo_process *p = mo_processes_at(i);
 
 		json_array_append_new(list, json_pack("{s:i, s:i, s:b, s:b}", "pid", (int)p->pid,
 						      "fd", p->pidfd, "candidate", p->candidate,
@@ -44,7 +44,7 @@ static json_t *watched(void)
 static json_t *kept(void)
 {
 	const mo_gen_listener *all;
-	size_t n = mo_kept_all(&all);
+	size_t n = mo_store_all(&all);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
@@ -204,7 +204,7 @@ static void restore_watched(const json_t *list)
 	size_t i;
 
 	json_array_foreach (list, i, one)
-		mo_watched_restore(
+		mo_processes_restore(
 			(mo_process){ .pid = (pid_t)mo_json_int(one, "pid"),
 				      .pidfd = (int)mo_json_int(one, "fd"),
 				      .candidate = json_is_true(json_object_get(one, "candidate")),
@@ -218,7 +218,7 @@ static void restore_kept(const json_t *list)
 	size_t i;
 
 	json_array_foreach (list, i, one)
-		if (mo_kept_restore(mo_json_str(one, "server"), (int)mo_json_int(one, "fd"),
+		if (mo_store_restore(mo_json_str(one, "server"), (int)mo_json_int(one, "fd"),
 				    mo_json_str(one, "text")) < 0)
 			mo_error("supervisor: the listener %s is lost", mo_json_str(one, "text"));
 }

@@ -12,14 +12,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/forms.h"
-#include "gen/kept.h"
+#include "supervisor/listener_store.h"
 #include "gen/messages.h"
 #include "gen/receipt.h"
 #include "gen/receipt_wire.h"
 #include "gen/start.h"
-#include "gen/supervisor_internal.h"
-#include "gen/upgrade.h"
-#include "gen/watched.h"
+#include "supervisor/supervisor_internal.h"
+#include "supervisor/upgrade.h"
+#include "supervisor/process_table.h"
 
 #define LEAST_PAUSE (100 * MOLT_MS)
 #define LONGEST_PAUSE (10 * MOLT_SECOND)
@@ -45,7 +45,7 @@ static int send_part(void *unused, json_t *body, const int *fds, int n)
 static int offer(void)
 {
 	const mo_gen_listener *all;
-	size_t n = mo_kept_all(&all);
+	size_t n = mo_store_all(&all);
 	json_t *body = mo_message_new(MO_MSG_OFFER, "{s:b, s:i, s:i, s:i, s:s, s:s?}",
 				      "from_supervisor", 1, "generation", (int)mo_sup.generation,
 				      "pid", (int)getpid(), "supervisor", (int)getpid(), "exe",
@@ -83,9 +83,9 @@ int mo_sup_spawn(void)
 	mo_sup.generation++;
 	mo_sup.starting = pid;
 	mo_sup.opened = false;
-	mo_watch(pid);
+	mo_processes_watch(pid);
 	if (offer() < 0)
-		mo_watched_signal_one(pid, SIGKILL); /* it has ended, or reads nothing */
+		mo_processes_signal_one(pid, SIGKILL); /* it has ended, or reads nothing */
 	return 0;
 }
 
@@ -104,7 +104,7 @@ void mo_sup_start_now(void)
 {
 	int rc;
 
-	mo_watched_doom_candidates();
+	mo_processes_doom_candidates();
 	mo_sup.retry_at = 0;
 	rc = mo_sup_spawn();
 	if (rc == 0)
@@ -145,13 +145,13 @@ static void remember_program(pid_t pid, const char *exe)
 /* An older generation took the service back, while another was being started. */
 static void call_off_start(void)
 {
-	mo_watched_signal_one(mo_sup.starting, SIGKILL);
+	mo_processes_signal_one(mo_sup.starting, SIGKILL);
 	mo_sup_close_channel();
 }
 
 static int on_serving(void *unused, mo_wire_msg *m)
 {
-	mo_process *p = mo_watched_find(m->pid);
+	mo_process *p = mo_processes_find(m->pid);
 
 	(void)unused;
 	if (p && p->doomed)
@@ -161,7 +161,7 @@ static int on_serving(void *unused, mo_wire_msg *m)
 	if (mo_sup.retry_at && p && !p->candidate)
 		mo_warn("supervisor: pid %d serves again: nothing is started", (int)m->pid);
 	mo_sup.starting = 0;
-	p = mo_watch(m->pid);
+	p = mo_processes_watch(m->pid);
 	p->candidate = false;
 	mo_sup.serving = m->pid;
 	mo_sup.generation = (unsigned)mo_json_int(m->body, "generation");
@@ -171,12 +171,12 @@ static int on_serving(void *unused, mo_wire_msg *m)
 	mo_sup.retry_at = 0;
 	remember_program(m->pid, mo_json_str(m->body, "exe"));
 	if (mo_sup.restart) { /* asked for while nobody served */
-		mo_watched_signal_one(m->pid, mo_sup.restart);
+		mo_processes_signal_one(m->pid, mo_sup.restart);
 		mo_sup.restart = 0;
 	}
 	/* It began to serve while we asked its predecessor to end.  Asked twice it would cut. */
 	if (mo_sup.stopping && !p->asked)
-		mo_watched_signal_one(m->pid, SIGTERM);
+		mo_processes_signal_one(m->pid, SIGTERM);
 	return 0;
 }
 
@@ -190,13 +190,13 @@ static int on_starting(void *unused, mo_wire_msg *m)
 	(void)unused;
 	if (m->pid == mo_sup.starting)
 		return 0;
-	p = mo_watch(m->pid);
+	p = mo_processes_watch(m->pid);
 	p->candidate = true;
-	if (mo_watched_find(predecessor))
+	if (mo_processes_find(predecessor))
 		return 0;
 	if (mo_sup.serving || mo_sup.starting) {
 		p->doomed = true;
-		mo_watched_signal_one(m->pid, SIGKILL);
+		mo_processes_signal_one(m->pid, SIGKILL);
 	} else if (mo_sup.retry_at) {
 		mo_sup.retry_at = mo_now() + CANDIDATE_TIME;
 	}
@@ -206,14 +206,14 @@ static int on_starting(void *unused, mo_wire_msg *m)
 static int on_listeners(void *unused, mo_wire_msg *m)
 {
 	(void)unused;
-	mo_kept_take_part(m);
+	mo_store_take_part(m);
 	return 0;
 }
 
 static int on_offered(void *unused, mo_wire_msg *m)
 {
 	(void)unused;
-	mo_kept_take_end(m);
+	mo_store_take_end(m);
 	return 0;
 }
 
@@ -246,7 +246,7 @@ static int on_refused(void *unused, mo_wire_msg *m)
 static int on_ended(void *unused, mo_wire_msg *m)
 {
 	(void)unused;
-	mo_watched_status((pid_t)mo_json_int(m->body, "pid"), (int)mo_json_int(m->body, "status"));
+	mo_processes_status((pid_t)mo_json_int(m->body, "pid"), (int)mo_json_int(m->body, "status"));
 	return 0;
 }
 
@@ -263,7 +263,7 @@ static int on_stopping(void *unused, mo_wire_msg *m)
 	if (m->pid != mo_sup.serving)
 		return 0;
 	mo_sup.stopping = true;
-	mo_kept_drop(); /* new clients are refused, not left to wait */
+	mo_store_drop(); /* new clients are refused, not left to wait */
 	return 0;
 }
 
@@ -309,7 +309,7 @@ static int on_ready(void *unused, mo_wire_msg *m)
 {
 	(void)unused;
 	if (mo_wire_send(mo_sup.channel, mo_message_new(MO_MSG_COMMIT, NULL), NULL, 0) < 0)
-		mo_watched_signal_one(m->pid, SIGKILL); /* it would wait for ever */
+		mo_processes_signal_one(m->pid, SIGKILL); /* it would wait for ever */
 	return 0;
 }
 

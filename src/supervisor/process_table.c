@@ -1,5 +1,5 @@
-/* The processes that the supervisor watches; see watched.h. */
-#include "gen/watched.h"
+/* The processes that the supervisor watches; see process_table.h. */
+#include "supervisor/process_table.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ static struct {
 	int status;
 } late = { .status = -1 };
 
-mo_process *mo_watched_find(pid_t pid)
+mo_process *mo_processes_find(pid_t pid)
 {
 	for (size_t i = 0; i < count; i++)
 		if (all[i].pid == pid)
@@ -30,9 +30,9 @@ mo_process *mo_watched_find(pid_t pid)
 	return NULL;
 }
 
-mo_process *mo_watch(pid_t pid)
+mo_process *mo_processes_watch(pid_t pid)
 {
-	mo_process *known = mo_watched_find(pid);
+	mo_process *known = mo_processes_find(pid);
 	int fd;
 
 	if (known)
@@ -52,9 +52,9 @@ static void signal_to(const mo_process *p, int number)
 		mo_pidfd_signal(p->pidfd, p->pid, number);
 }
 
-bool mo_watched_signal_one(pid_t pid, int number)
+bool mo_processes_signal_one(pid_t pid, int number)
 {
-	const mo_process *p = mo_watched_find(pid);
+	const mo_process *p = mo_processes_find(pid);
 
 	if (!p || p->gone || mo_pidfd_ended(p->pidfd, pid))
 		return false;
@@ -62,7 +62,7 @@ bool mo_watched_signal_one(pid_t pid, int number)
 	return true;
 }
 
-mo_process *mo_watched_candidate(void)
+mo_process *mo_processes_candidate(void)
 {
 	for (size_t i = 0; i < count; i++)
 		if (all[i].candidate && !all[i].gone && !all[i].doomed)
@@ -70,40 +70,40 @@ mo_process *mo_watched_candidate(void)
 	return NULL;
 }
 
-void mo_watched_doom_candidates(void)
+void mo_processes_doom_candidates(void)
 {
 	mo_process *p;
 
-	while ((p = mo_watched_candidate()) != NULL) {
+	while ((p = mo_processes_candidate()) != NULL) {
 		p->doomed = true;
 		signal_to(p, SIGKILL);
 	}
 }
 
-size_t mo_watched_count(void)
+size_t mo_processes_count(void)
 {
 	return count;
 }
 
-const mo_process *mo_watched_at(size_t i)
+const mo_process *mo_processes_at(size_t i)
 {
 	return &all[i];
 }
 
-void mo_watched_restore(mo_process p)
+void mo_processes_restore(mo_process p)
 {
 	all = mo_realloc(all, (count + 1) * sizeof(*all));
 	all[count++] = p;
 }
 
-nfds_t mo_watched_poll(struct pollfd *out)
+nfds_t mo_processes_poll(struct pollfd *out)
 {
 	for (size_t i = 0; i < count; i++)
 		out[i] = (struct pollfd){ .fd = all[i].pidfd, .events = POLLIN };
 	return count;
 }
 
-bool mo_watched_blind(void)
+bool mo_processes_blind(void)
 {
 	for (size_t i = 0; i < count; i++)
 		if (all[i].pidfd < 0)
@@ -113,9 +113,9 @@ bool mo_watched_blind(void)
 
 /* ---- ends ------------------------------------------------------------------- */
 
-void mo_watched_status(pid_t pid, int status)
+void mo_processes_status(pid_t pid, int status)
 {
-	mo_process *p = mo_watched_find(pid);
+	mo_process *p = mo_processes_find(pid);
 
 	if (p && (p->gone || mo_pidfd_ended(p->pidfd, pid)))
 		p->status = status;
@@ -123,7 +123,7 @@ void mo_watched_status(pid_t pid, int status)
 		late.status = status;
 }
 
-int mo_watched_late_status(void)
+int mo_processes_late_status(void)
 {
 	return late.status;
 }
@@ -135,14 +135,14 @@ static void reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		mo_process *p = mo_watched_find(pid);
+		mo_process *p = mo_processes_find(pid);
 
 		/* Another one may have that number by now. */
 		if (p && !mo_pidfd_ended(p->pidfd, pid))
 			continue;
 		if (p)
 			p->gone = true;
-		mo_watched_status(pid, status);
+		mo_processes_status(pid, status);
 	}
 }
 
@@ -160,14 +160,14 @@ static void look_at(mo_process *p)
 		p->status = status;
 }
 
-void mo_watched_look(void)
+void mo_processes_look(void)
 {
 	reap();
 	for (size_t i = 0; i < count; i++)
 		look_at(&all[i]);
 }
 
-bool mo_watched_ended(mo_process *out)
+bool mo_processes_ended(mo_process *out)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!all[i].gone)
@@ -204,7 +204,7 @@ char *mo_process_end(const mo_process *p)
 
 /* ---- signals ------------------------------------------------------------------ */
 
-void mo_watched_kill_stopped(void)
+void mo_processes_kill_stopped(void)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!mo_stopped_for(&all[i].stopped, all[i].pid, MO_STOPPED_TIME))
@@ -215,7 +215,7 @@ void mo_watched_kill_stopped(void)
 	}
 }
 
-void mo_watched_signal(int number)
+void mo_processes_signal(int number)
 {
 	for (size_t i = 0; i < count; i++) {
 		all[i].asked = true;
@@ -223,13 +223,13 @@ void mo_watched_signal(int number)
 	}
 }
 
-void mo_watched_kill_all(void)
+void mo_processes_kill_all(void)
 {
 	char path[64];
 	int pid;
 	FILE *f;
 
-	mo_watched_signal(SIGKILL);
+	mo_processes_signal(SIGKILL);
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &pid) == 1)
