@@ -1,6 +1,8 @@
 /* Slices of text; see str.h. */
 #include "base/str.h"
 
+#include "base/check.h"
+
 bool mo_str_eq_ci(molt_str a, molt_str b)
 {
 	if (a.len != b.len)
@@ -148,6 +150,36 @@ size_t mo_str_visible(molt_str s)
 	if (n < 0 || (size_t)n >= s.len || !mo_str_is_utf8(mo_strn(s.ptr, (size_t)n + 1)))
 		return 0;
 	return drives_terminals(p, (size_t)n + 1) ? 0 : (size_t)n + 1;
+}
+
+static bool is_same(char a, char b, bool any_case)
+{
+	return any_case ? mo_lower(a) == mo_lower(b) : a == b;
+}
+
+/* A row of the usual table at a time: of a's first i bytes, and of each beginning of b. */
+unsigned mo_str_distance(molt_str a, molt_str b, bool any_case)
+{
+	unsigned row[MO_STR_NEAR_MAX + 1];
+
+	MO_CHECK(b.len <= MO_STR_NEAR_MAX);
+	for (unsigned j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 0; i < a.len; i++) {
+		unsigned corner = row[0]++;
+
+		for (size_t j = 0; j < b.len; j++) {
+			unsigned best = corner + !is_same(a.ptr[i], b.ptr[j], any_case);
+
+			corner = row[j + 1];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (corner + 1 < best)
+				best = corner + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[b.len];
 }
 
 const char *molt_strerror(int err)

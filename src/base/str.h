@@ -37,6 +37,10 @@ static inline bool mo_str_eq(molt_str a, molt_str b)
 }
 
 bool mo_str_eq_ci(molt_str a, molt_str b);
+/* How many bytes must be changed, added or removed to make b of a (Levenshtein).  any_case:
+ * upper and lower case are the same.  b has at most MO_STR_NEAR_MAX bytes. */
+#define MO_STR_NEAR_MAX 63
+unsigned mo_str_distance(molt_str a, molt_str b, bool any_case);
 bool mo_str_has_prefix(molt_str s, molt_str prefix);
 bool mo_str_has_suffix(molt_str s, molt_str suffix);
 molt_str mo_str_trim(molt_str s); /* spaces and tabs at both ends */

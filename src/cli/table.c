@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/str.h"
 #include "cli/cli.h"
 
 #define SOCKET                                                                                     \
@@ -93,40 +94,18 @@ void mo_cli_long_options(const mo_cli_option *list, struct option *out)
 
 enum { LONGEST = 16, FAR = 3 };
 
-/* How many bytes have to be put in, taken out or changed (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[LONGEST + 1], n = strlen(b);
-
-	for (size_t k = 0; k <= n; k++)
-		row[k] = k;
-	for (size_t i = 0; a[i]; i++) {
-		size_t corner = row[0]++;
-
-		for (size_t k = 0; k < n; k++) {
-			size_t best = corner + (a[i] != b[k]);
-
-			corner = row[k + 1];
-			if (row[k] + 1 < best)
-				best = row[k] + 1;
-			if (corner + 1 < best)
-				best = corner + 1;
-			row[k + 1] = best;
-		}
-	}
-	return row[n];
-}
-
 const char *mo_cli_nearest(const char *name)
 {
 	const char *nearest = NULL;
-	size_t least = FAR;
+	unsigned least = FAR;
 
 	if (strlen(name) > LONGEST)
 		return NULL;
 	for (const mo_cli_command *c = mo_cli_commands; c->name; c++) {
-		size_t far = c->flags & MO_CLI_HIDDEN ? FAR : distance(name, c->name);
+		unsigned far = FAR;
 
+		if (!(c->flags & MO_CLI_HIDDEN))
+			far = mo_str_distance(mo_str(name), mo_str(c->name), false);
 		if (far < least && far < strlen(c->name) / 2 + 1) {
 			least = far;
 			nearest = c->name;

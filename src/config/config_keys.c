@@ -19,6 +19,7 @@
 #define DAY ((int64_t)24 * 60 * MOLT_MINUTE)
 #define LONGEST (3650 * DAY)
 #define MAX_STRING 4096u
+#define LONGEST_NEAR 40u /* of a name that may be a misspelt key */
 
 #define UNSET NULL
 #define RANGE(least, most) .min = (least), .max = (most)
@@ -94,45 +95,19 @@ const mo_key *mo_key_find(enum mo_key_section section, molt_str name)
 	return NULL;
 }
 
-/* How many letters must be changed, added or removed to make b of a. */
-static unsigned edit_distance(molt_str a, molt_str b)
-{
-	unsigned row[64];
-
-	if (a.len > 40 || b.len >= MO_COUNTOF(row))
-		return 64;
-	for (unsigned j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b.len; j++) {
-			unsigned best =
-				diagonal + (mo_lower(a.ptr[i - 1]) != mo_lower(b.ptr[j - 1]));
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[b.len];
-}
-
 const mo_key *mo_key_nearest(enum mo_key_section section, molt_str name)
 {
 	const mo_key *best = NULL;
-	unsigned least = 2 + (unsigned)(name.len > 40 ? 40 : name.len) / 3;
+	unsigned least = 2 + (unsigned)name.len / 3;
 
+	if (name.len > LONGEST_NEAR)
+		return NULL;
 	for (size_t i = 0; i < MO_COUNTOF(keys); i++) {
 		unsigned d;
 
 		if (keys[i].section != section)
 			continue;
-		d = edit_distance(name, mo_str(keys[i].name));
+		d = mo_str_distance(name, mo_str(keys[i].name), true);
 		if (d < least && d < strlen(keys[i].name)) {
 			least = d;
 			best = &keys[i];

@@ -117,10 +117,10 @@ static void what_drives_terminals_is_not_visible(void **state)
 {
 	static const char *const visible[] = { "a",      " ",      "~",         "\u00e9",
 					       "\u00a0", "\u20ac", "\U0001f600" };
-	static const char *const bad[] = {
-		"\n",       "\x1b",     "\x7f", "\xc2\x80", "\xc2\x9b",     "\xc2\x9f", "\x9b",  "\xc2",
-		"\xc2 ",    "\xe2\x80", "\xff", "\u202e",   "\xed\xa0\x80", "\u2028",   "\u2066"
-	};
+	static const char *const bad[] = { "\n",           "\x1b",     "\x7f",  "\xc2\x80",
+					   "\xc2\x9b",     "\xc2\x9f", "\x9b",  "\xc2",
+					   "\xc2 ",        "\xe2\x80", "\xff",  "\u202e",
+					   "\xed\xa0\x80", "\u2028",   "\u2066" };
 
 	for (size_t i = 0; i < sizeof(visible) / sizeof(visible[0]); i++)
 		assert_int_equal(mo_str_visible(mo_str(visible[i])), strlen(visible[i]));
@@ -129,6 +129,31 @@ static void what_drives_terminals_is_not_visible(void **state)
 	assert_int_equal(mo_str_visible(MO_STR("")), 0);
 	assert_int_equal(mo_str_visible(MO_STR("\0")), 0);
 	assert_int_equal(mo_str_visible(mo_strn("\xe2\x82\xac", 2)), 0); /* cut */
+}
+
+static void the_distance_counts_what_was_changed_added_and_left_out(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		unsigned exact, any_case;
+	} cases[] = { { "", "", 0, 0 },
+		      { "", "abc", 3, 3 },
+		      { "abc", "", 3, 3 },
+		      { "status", "status", 0, 0 },
+		      { "staus", "status", 1, 1 },
+		      { "sttaus", "status", 2, 2 },
+		      { "restrt", "restart", 1, 1 },
+		      { "Status", "status", 1, 0 },
+		      { "kitten", "sitting", 3, 3 },
+		      { "ABC", "abc", 3, 0 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		molt_str a = mo_str(cases[i].a), b = mo_str(cases[i].b);
+
+		assert_int_equal(mo_str_distance(a, b, false), cases[i].exact);
+		assert_int_equal(mo_str_distance(a, b, true), cases[i].any_case);
+		assert_int_equal(mo_str_distance(b, a, true), cases[i].any_case);
+	}
 }
 
 int main(void)
@@ -144,6 +169,7 @@ int main(void)
 		cmocka_unit_test(a_number_that_wraps_is_not_a_small_one),
 		cmocka_unit_test(hex_digits_are_read_in_both_cases),
 		cmocka_unit_test(what_drives_terminals_is_not_visible),
+		cmocka_unit_test(the_distance_counts_what_was_changed_added_and_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
