@@ -62,40 +62,19 @@ static int on_failed(void *arg, mo_wire_msg *m)
 	return 0;
 }
 
-static int on_stopping(void *arg, mo_wire_msg *m)
-{
-	(void)m;
-	((mo_child *)arg)->stops = true;
-	return 0;
-}
-
-static int on_replaced(void *arg, mo_wire_msg *m)
-{
-	(void)m;
-	((mo_child *)arg)->replaced = true;
-	return 0;
-}
-
-static int on_busy(void *arg, mo_wire_msg *m)
-{
-	(void)m;
-	((mo_child *)arg)->busy = true;
-	return 0;
-}
-
-static int on_withdrawing(void *arg, mo_wire_msg *m)
-{
-	(void)m;
-	((mo_child *)arg)->withdrawing = true;
-	return 0;
-}
-
-static int on_withdrawn(void *arg, mo_wire_msg *m)
-{
-	(void)m;
-	((mo_child *)arg)->withdrawn = true;
-	return 0;
-}
+/* Messages that say one thing, which is kept. */
+#define KEEPS(handler, member)                                                                     \
+	static int handler(void *arg, mo_wire_msg *m)                                              \
+	{                                                                                          \
+		(void)m;                                                                           \
+		((mo_child *)arg)->member = true;                                                  \
+		return 0;                                                                          \
+	}
+KEEPS(on_stopping, stops)
+KEEPS(on_replaced, replaced)
+KEEPS(on_busy, busy)
+KEEPS(on_withdrawing, withdrawing)
+KEEPS(on_withdrawn, withdrawn)
 
 static int on_event(void *arg, mo_wire_msg *m)
 {

@@ -153,15 +153,15 @@ static const mo_hears of_an_elder[] = {
 };
 static const mo_role serving = MO_ROLE(of_an_elder, NULL);
 
-/* false: it has ended. */
-static bool read_line(elder *x)
+/* All that has come there; false: the other side has ended. */
+static bool hear_all(int fd, const mo_role *role, void *arg)
 {
 	mo_wire_turn turn = { 0 };
 	mo_wire_msg m;
 	int rc;
 
-	while ((rc = mo_wire_next(x->line, &turn, &m)) == 1) {
-		mo_message_hand(&serving, x, &m);
+	while ((rc = mo_wire_next(fd, &turn, &m)) == 1) {
+		mo_message_hand(role, arg, &m);
 		mo_wire_free(&m);
 	}
 	return rc == -EAGAIN || rc == -EBUSY;
@@ -170,7 +170,7 @@ static bool read_line(elder *x)
 static void read_all(void)
 {
 	for (size_t i = e.n; i > 0; i--)
-		if (!read_line(&e.all[i - 1]))
+		if (!hear_all(e.all[i - 1].line, &serving, &e.all[i - 1]))
 			remove_at(i - 1);
 }
 
@@ -486,13 +486,8 @@ static const mo_role as_elder = MO_ROLE(of_who_serves, NULL);
 
 void mo_elders_listen(void)
 {
-	mo_wire_turn turn = { 0 };
-	mo_wire_msg m;
-
-	while (e.own >= 0 && mo_wire_next(e.own, &turn, &m) == 1) {
-		mo_message_hand(&as_elder, NULL, &m);
-		mo_wire_free(&m);
-	}
+	if (e.own >= 0)
+		(void)hear_all(e.own, &as_elder, NULL);
 }
 
 molt_time mo_elders_end_by(void)

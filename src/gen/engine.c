@@ -158,14 +158,12 @@ static bool begin_serving(void)
 static void on_serving(void *unused)
 {
 	(void)unused;
-	bool first = begin_serving();
-
-	if (first)
+	if (begin_serving()) {
 		mo_takeover_open();
-	if (first)
 		mo_notify_ready(mo_self_generation(), false);
-	else if (mo_self_state() == MO_GEN_SERVING)
+	} else if (mo_self_state() == MO_GEN_SERVING) {
 		mo_uplink_listeners(mo_self_host());
+	}
 }
 
 void mo_engine_serving(void)

@@ -17,13 +17,18 @@ static enum kind kind_of(const json_t *one)
 	return json_is_object(json_object_get(one, "buckets")) ? HISTOGRAM : NONE;
 }
 
-/* Sums wrap instead of overflowing, and are never negative. */
+/* Never negative. */
+static uint64_t count_of(const json_t *n)
+{
+	json_int_t count = json_integer_value(n);
+
+	return count < 0 ? 0 : (uint64_t)count;
+}
+
+/* Sums wrap instead of overflowing. */
 static json_int_t plus(const json_t *a, const json_t *b)
 {
-	json_int_t x = json_integer_value(a), y = json_integer_value(b);
-	uint64_t n = (x < 0 ? 0 : (uint64_t)x) + (y < 0 ? 0 : (uint64_t)y);
-
-	return (json_int_t)(n & INT64_MAX);
+	return (json_int_t)((count_of(a) + count_of(b)) & INT64_MAX);
 }
 
 static json_t *number(uint64_t n)
@@ -66,15 +71,13 @@ void mo_series_set_histogram(json_t *series, const char *name, const uint64_t *b
 
 uint64_t mo_series_number(const json_t *series, const char *name)
 {
-	json_t *one = json_object_get(series, name), *n = json_integer(0), *count;
+	json_t *one = json_object_get(series, name), *count;
+	uint64_t n = count_of(one) + count_of(json_object_get(one, "gauge"));
 	const char *bound;
-	json_int_t all;
 
 	json_object_foreach (json_object_get(one, "buckets"), bound, count)
-		json_integer_set(n, plus(n, count));
-	all = plus(n, kind_of(one) == GAUGE ? json_object_get(one, "gauge") : one);
-	json_decref(n);
-	return (uint64_t)all;
+		n += count_of(count);
+	return n & INT64_MAX;
 }
 
 /* ---- of several -------------------------------------------------------------- */
