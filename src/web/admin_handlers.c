@@ -98,7 +98,7 @@ static bool let_in(molt_req *r, bool action)
 	const char *purpose = molt_req_header(r, "Sec-Purpose");
 	mo_admin_ask ask = {
 		.kind = kind_of(r, action),
-		.own_check = s->admin_group->middleware != NULL,
+		.own_check = s->admin_group->middleware[MO_STAGE_HANDLER] != NULL,
 		.token = s->set.admin_token,
 		.peer = peer_of(r),
 		.forwarded = is_forwarded(r),

@@ -226,7 +226,7 @@ static void app_resume(molt_req *r, void *waited)
 				   ? ((const mo_route *)w->match.route)->group
 				   : mo_group_for_path(w->server, w->path, &w->match);
 	}
-	w->resumed = true;
+	w->stage = MO_STAGE_STEP;
 	mo_web_step_load(w, waited);
 }
 
@@ -246,17 +246,17 @@ static void run_call(mo_web *w, mo_call call)
 void molt_next(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
-	const mo_call *chain = w->resumed ? w->group->step_chain : w->group->chain;
-	unsigned at = w->at, n = w->resumed ? w->group->nstep_chain : w->group->nchain;
+	const mo_chain *chain = &w->group->chain[w->stage];
+	unsigned at = w->at;
 
-	if (at > n)
+	if (at > chain->n)
 		return;
 	w->at = at + 1;
-	if (at < n)
-		run_call(w, chain[at]);
+	if (at < chain->n)
+		run_call(w, chain->calls[at]);
 	else
 		run_call(w, (mo_call){ w->last, w->route ? w->route->arg : NULL });
-	w->at = n + 1;
+	w->at = chain->n + 1;
 }
 
 static void run_chain(void *arg)

@@ -133,36 +133,30 @@ molt_group *molt_group_new(molt_group *parent, const char *prefix)
 	return g;
 }
 
-static void append(const molt_group *g, mo_middleware **at, mo_call call)
+static int use(molt_group *g, enum mo_stage stage, const char *what, mo_call call)
 {
-	while (*at)
-		at = &(*at)->next;
+	int err = check_new(g);
+	mo_middleware **at;
+
+	if (err)
+		return err;
+	if (!call.fn)
+		return mo_server_fail(g->server, -EINVAL, "%s: no middleware", what);
+	for (at = &g->middleware[stage]; *at; at = &(*at)->next)
+		;
 	*at = mo_arena_zalloc(mo_group_arena(g), sizeof(**at));
 	(*at)->call = call;
+	return 0;
 }
 
 int molt_group_use(molt_group *g, molt_handler *middleware, void *arg)
 {
-	int err = check_new(g);
-
-	if (err)
-		return err;
-	if (!middleware)
-		return mo_server_fail(g->server, -EINVAL, "molt_group_use: no middleware");
-	append(g, &g->middleware, (mo_call){ middleware, arg });
-	return 0;
+	return use(g, MO_STAGE_HANDLER, "molt_group_use", (mo_call){ middleware, arg });
 }
 
 int molt_group_use_steps(molt_group *g, molt_handler *middleware, void *arg)
 {
-	int err = check_new(g);
-
-	if (err)
-		return err;
-	if (!middleware)
-		return mo_server_fail(g->server, -EINVAL, "molt_group_use_steps: no middleware");
-	append(g, &g->step_middleware, (mo_call){ middleware, arg });
-	return 0;
+	return use(g, MO_STAGE_STEP, "molt_group_use_steps", (mo_call){ middleware, arg });
 }
 
 int molt_group_on_status(molt_group *g, int status, molt_handler *h, void *arg)
@@ -243,40 +237,34 @@ int molt_bind(molt_group *g, const char *pattern, molt_handler *h, void *arg)
 
 /* ---- at start ---- */
 
-static const mo_middleware *list_of(const molt_group *g, bool steps)
-{
-	return steps ? g->step_middleware : g->middleware;
-}
-
-static unsigned count_middleware(const molt_group *g, bool steps)
+static unsigned count_middleware(const molt_group *g, enum mo_stage stage)
 {
 	unsigned n = 0;
 
 	for (; g; g = g->parent) {
-		for (const mo_middleware *m = list_of(g, steps); m; m = m->next)
+		for (const mo_middleware *m = g->middleware[stage]; m; m = m->next)
 			n++;
 	}
 	return n;
 }
 
-/* How many calls there are. */
-static unsigned compile_chain(mo_arena *a, const molt_group *g, bool steps, mo_call **chain)
+static void compile_chain(mo_arena *a, molt_group *g, enum mo_stage stage)
 {
-	unsigned n = count_middleware(g, steps);
+	mo_chain *chain = &g->chain[stage];
 	mo_call *end;
 
-	*chain = mo_arena_alloc(a, n * sizeof(mo_call));
-	end = *chain + n;
+	chain->n = count_middleware(g, stage);
+	chain->calls = mo_arena_alloc(a, chain->n * sizeof(mo_call));
+	end = chain->calls + chain->n;
 	for (const molt_group *up = g; up; up = up->parent) {
 		mo_call *at;
 
-		for (const mo_middleware *m = list_of(up, steps); m; m = m->next)
+		for (const mo_middleware *m = up->middleware[stage]; m; m = m->next)
 			end--;
 		at = end;
-		for (const mo_middleware *m = list_of(up, steps); m; m = m->next)
+		for (const mo_middleware *m = up->middleware[stage]; m; m = m->next)
 			*at++ = m->call;
 	}
-	return n;
 }
 
 int mo_groups_compile(molt_server *s)
@@ -292,8 +280,8 @@ int mo_groups_compile(molt_server *s)
 		if (err && err != -EEXIST)
 			return mo_server_fail_why(g->server, err, why);
 		free(why);
-		g->nchain = compile_chain(&root->arena, g, false, &g->chain);
-		g->nstep_chain = compile_chain(&root->arena, g, true, &g->step_chain);
+		for (enum mo_stage stage = 0; stage < MO_STAGES; stage++)
+			compile_chain(&root->arena, g, stage);
 	}
 	return 0;
 }
@@ -337,7 +325,7 @@ static void print_row(void *arg, const mo_route_row *row)
 	const mo_route *route = row->route;
 
 	mo_info("| %-*s | %-*s | %-*s | middleware: %u%s |", w->host, *row->host ? row->host : "*",
-		w->methods, row->methods, w->path, row->path, route->group->nchain,
+		w->methods, row->methods, w->path, row->path, route->group->chain[MO_STAGE_HANDLER].n,
 		route->opts.blocking ? ", blocking" : "");
 }
 

@@ -16,6 +16,14 @@ typedef struct mo_call {
 	void *arg;
 } mo_call;
 
+/* A request's first part, and each later one. */
+enum mo_stage { MO_STAGE_HANDLER, MO_STAGE_STEP, MO_STAGES };
+
+typedef struct mo_chain {
+	mo_call *calls;
+	unsigned n;
+} mo_chain;
+
 typedef struct mo_middleware {
 	struct mo_middleware *next; /* in call order */
 	mo_call call;
@@ -33,12 +41,11 @@ struct molt_group {
 	molt_group *parent; /* NULL: the root */
 	molt_group *next;   /* of all groups of the server, in order of making */
 	const char *prefix; /* whole, from the root; "" or "/api" */
-	mo_middleware *middleware, *step_middleware;
+	mo_middleware *middleware[MO_STAGES];
 	mo_status_page *pages;
 	/* After mo_groups_compile(): middleware from the root's first to this
-	 * group's last; of a request's first part, and of the later ones. */
-	mo_call *chain, *step_chain;
-	unsigned nchain, nstep_chain;
+	 * group's last. */
+	mo_chain chain[MO_STAGES];
 };
 
 /* What a pattern leads to. */

@@ -35,7 +35,7 @@ typedef struct mo_web {
 	void *arg; /* of what runs: molt_req_arg() */
 	const mo_route *route; /* NULL: the answer is the library's own */
 	unsigned at;
-	bool resumed; /* a part after the first: the chain is that of steps */
+	enum mo_stage stage; /* whose chain it is */
 	struct mo_web_sse *sse; /* of molt_sse_subscribe(): the connection becomes a stream */
 	struct mo_web_step *step; /* of molt_continue(), or the one that runs; owned */
 	bool error_page; /* the body was made by molt_res_error() */

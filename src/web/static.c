@@ -85,7 +85,7 @@ static void refuse(molt_req *r, const char *path, int err)
 /* Middleware may just have switched what is below the root, for this very request. */
 static bool may_share(const molt_req *r)
 {
-	return mo_web_of(r)->group->nchain == 0;
+	return mo_web_of(r)->group->chain[MO_STAGE_HANDLER].n == 0;
 }
 
 /* Opens path and tells what it is; -errno. */

@@ -135,7 +135,7 @@ static void middleware_of_the_group_replaces_the_loopback_rule(void **state)
 {
 	static mo_middleware own;
 
-	group.middleware = &own;
+	group.middleware[MO_STAGE_HANDLER] = &own;
 	assert_int_equal(mo_addr_parse("192.0.2.7:5000", &peer), 0);
 	mo_admin_on_restart(&req);
 	answers(200, "\"ok\":true");
