@@ -52,6 +52,14 @@ AS_CALL void *mo_copy(void *to, const void *from, size_t n)
 	return memcpy(to, from, n);
 }
 
+void mo_strset(char **at, const char *s)
+{
+	char *copy = mo_strdup(s);
+
+	free(*at);
+	*at = copy;
+}
+
 char *mo_strndup(const char *s, size_t n)
 {
 	char *p = mo_malloc(n + 1);

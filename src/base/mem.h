@@ -14,6 +14,7 @@ void mo_zero(void *p, size_t n);
 void *mo_copy(void *to, const void *from, size_t n); /* to */
 char *mo_strdup(const char *s);                      /* NULL gives NULL */
 char *mo_strndup(const char *s, size_t n);
+void mo_strset(char **at, const char *s); /* mo_strdup(s), which may be of *at, in its place */
 char *mo_fmt(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* free() it */
 
 #endif

@@ -255,8 +255,7 @@ static int set_text(const mo_key *k, char **at, const char *text, char **why)
 
 	if (err)
 		return err;
-	free(*at);
-	*at = *text ? mo_strdup(text) : NULL;
+	mo_strset(at, *text ? text : NULL);
 	return 0;
 }
 
@@ -391,37 +390,25 @@ int64_t mo_key_join(const mo_key *k, int64_t a, int64_t b)
 /* Whatever its size; a size_t over the range of int64_t is over that of every key. */
 static int64_t option_number(const mo_key *k, const void *at)
 {
-	int small;
-	int64_t large;
-
-	MO_CHECK(k->option_size == sizeof(small) || k->option_size == sizeof(large));
-	if (k->option_size == sizeof(large))
-		return memcpy(&large, at, sizeof(large)), large;
-	return memcpy(&small, at, sizeof(small)), small;
-}
-
-static void take_text(const mo_key *k, void *base, const void *at)
-{
-	char **field = member(k, base), *text;
-
-	memcpy(&text, at, sizeof(text));
-	text = mo_strdup(text ? text : k->initial);
-	free(*field);
-	*field = text;
+	MO_CHECK(k->option_size == sizeof(int) || k->option_size == sizeof(int64_t));
+	return k->option_size == sizeof(int) ? *(const int *)at : *(const int64_t *)at;
 }
 
 void mo_key_take(const mo_key *k, void *base, const struct molt_server_opts *o)
 {
 	const void *at = (const char *)o + k->option_at;
+	const char *text;
 
 	if (!k->option)
 		return;
-	if (is_text(k))
-		take_text(k, base, at);
-	else if (k->type == MO_KEY_BOOL)
+	if (is_text(k)) {
+		memcpy(&text, at, sizeof(text));
+		mo_strset(member(k, base), text ? text : k->initial);
+	} else if (k->type == MO_KEY_BOOL) {
 		*(bool *)member(k, base) = *(const bool *)at != k->negated;
-	else if (option_number(k, at) != 0)
+	} else if (option_number(k, at) != 0) {
 		*number(k, base) = option_number(k, at);
-	else
+	} else {
 		init_key(k, base);
+	}
 }

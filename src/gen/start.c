@@ -30,8 +30,7 @@ mo_start *mo_start_get(void)
 
 void mo_start_set_exe(const char *path)
 {
-	free(start.exe);
-	start.exe = mo_strdup(path);
+	mo_strset(&start.exe, path);
 }
 
 char *mo_start_resolve(const char *path)

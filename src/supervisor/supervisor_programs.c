@@ -124,8 +124,7 @@ static void remember_program(pid_t pid, const char *exe)
 
 	if (!*exe)
 		return;
-	free(mo_sup.exe);
-	mo_sup.exe = mo_strdup(exe);
+	mo_strset(&mo_sup.exe, exe);
 	if (mo_program_open(exe, &found, &why) == 0 && found.script) {
 		mo_program_close(&mo_sup.program);
 		mo_sup.program = found;
@@ -238,8 +237,7 @@ static int on_refused(void *unused, mo_wire_msg *m)
 	(void)unused;
 	if (m->pid != mo_sup.starting)
 		return 0;
-	free(mo_sup.refused);
-	mo_sup.refused = mo_strdup(mo_json_str(m->body, "why"));
+	mo_strset(&mo_sup.refused, mo_json_str(m->body, "why"));
 	return 0;
 }
 

@@ -232,8 +232,7 @@ static void restore_start(const json_t *state)
 	mo_start_set_exe(mo_json_str(state, "own"));
 	MO_CHECK(before <= length(start->argv));
 	mo_start_set_argv(start->argv + before);
-	free(start->cwd);
-	start->cwd = mo_strdup(cwd);
+	mo_strset(&start->cwd, cwd);
 }
 
 int mo_upgrade_restore(const json_t *state)

@@ -124,8 +124,7 @@ int molt_server_set_admin_token(molt_server *s, const char *token)
 	if (token && strlen(token) < MIN_TOKEN)
 		return mo_server_fail(
 			s, -EINVAL, "the admin token must have at least %u characters", MIN_TOKEN);
-	free(s->set.admin_token);
-	s->set.admin_token = mo_strdup(token);
+	mo_strset(&s->set.admin_token, token);
 	return 0;
 }
 

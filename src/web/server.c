@@ -277,14 +277,6 @@ int molt_server_set_port(molt_server *s, int port)
 	return molt_server_listen(s, text, NULL);
 }
 
-static void set_text(char **field, const char *text)
-{
-	char *copy = mo_strdup(text);
-
-	free(*field);
-	*field = copy;
-}
-
 int molt_server_enable_https(molt_server *s, const char *cert, const char *key)
 {
 	int rc = mo_server_check_new(s);
@@ -294,8 +286,8 @@ int molt_server_enable_https(molt_server *s, const char *cert, const char *key)
 				    "molt_server_enable_https: give a certificate and its key");
 	if (rc < 0)
 		return rc;
-	set_text(&s->set.https_cert, cert);
-	set_text(&s->set.https_key, key);
+	mo_strset(&s->set.https_cert, cert);
+	mo_strset(&s->set.https_key, key);
 	return 0;
 }
 
