@@ -26,12 +26,16 @@ static const char bash_head[] =
 	"\toptions=\"\" values=\"\" files=\"\" program=\"\"\n"
 	"\tcase $1 in\n";
 
-static const char bash_tail[] =
+/* Between these two: the names of all commands. */
+static const char bash_middle[] =
 	"\tesac\n"
 	"}\n"
 	"\n"
 	"_molt()\n"
 	"{\n"
+	"\tlocal commands=\"";
+static const char bash_tail[] =
+	"\"\n"
 	"\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i inside=\"\"\n"
 	"\tlocal options values files program\n"
 	"\n"
@@ -88,8 +92,6 @@ static void bash_list(const char *name, const mo_cli_option *list, int which, co
 static void bash(void)
 {
 	const char *space = "";
-	size_t head = strlen("_molt()\n{\n");
-	const char *body = strstr(bash_tail, "_molt()\n{\n");
 
 	fputs(bash_head, stdout);
 	EACH_SHOWN(c)
@@ -102,14 +104,13 @@ static void bash(void)
 		bash_list("files", c->options, WITH_FILE, "");
 		printf("program=%s\n\t\t;;\n", program ? "yes" : "\"\"");
 	}
-	fwrite(bash_tail, 1, (size_t)(body - bash_tail) + head, stdout);
-	fputs("\tlocal commands=\"", stdout);
+	fputs(bash_middle, stdout);
 	EACH_SHOWN(c)
 	{
 		printf("%s%s", space, c->name);
 		space = " ";
 	}
-	printf("\"\n%s", body + head);
+	fputs(bash_tail, stdout);
 }
 
 /* ---- zsh ------------------------------------------------------------------------- */

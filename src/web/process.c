@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -306,6 +305,9 @@ static void log_listening(const char *verb)
 			mo_start_log_listening(s, verb);
 }
 
+static const char *const answers_of[] = { NULL,          "answers_1xx", "answers_2xx",
+					  "answers_3xx", "answers_4xx", "answers_5xx" };
+
 /* What is counted of a server and goes on from generation to generation, by name. */
 static json_t *series_of(const molt_server *s)
 {
@@ -314,12 +316,8 @@ static json_t *series_of(const molt_server *s)
 
 	mo_series_set_sum(out, "requests", sum.total_requests);
 	mo_series_set_sum(out, "connections", (uint64_t)atomic_load(&s->http.total_connections));
-	for (int i = 1; i <= 5; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "answers_%dxx", i);
-		mo_series_set_sum(out, name, sum.by_class[i]);
-	}
+	for (int i = 1; i <= 5; i++)
+		mo_series_set_sum(out, answers_of[i], sum.by_class[i]);
 	mo_series_set_gauge(out, "open_connections", (uint64_t)atomic_load(&s->http.connections));
 	mo_series_set_gauge(out, "running_requests", (uint64_t)sum.requests);
 	return out;
@@ -526,12 +524,9 @@ static json_t *server_status(const molt_server *s)
 						"https", (int)e->https, "lost",
 						e->listener && mo_listener_is_lost(e->listener)));
 	}
-	for (int i = 2; i <= 5; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "answers_%dxx", i);
-		json_object_set_new(answers, name + strlen("answers_"), number_of(all, name));
-	}
+	for (int i = 2; i <= 5; i++)
+		json_object_set_new(answers, answers_of[i] + strlen("answers_"),
+				    number_of(all, answers_of[i]));
 	status = json_pack("{s:s, s:b, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:{s:o, s:o}}", "name",
 			   s->name, "graceful", (int)s->set.graceful, "state", states[s->state],
 			   "listeners", list, "connections", atomic_load(&s->http.connections),
