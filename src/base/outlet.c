@@ -402,6 +402,8 @@ void mo_outlet_free(mo_outlet *o)
 
 /* ---- flushing ---------------------------------------------------------------- */
 
+static const struct timespec moment = { .tv_nsec = 200000 };
+
 /* An outlet as far as lines had been added to it. */
 typedef struct mark {
 	const mo_outlet *outlet;
@@ -447,7 +449,6 @@ static bool reached(const mark *m, uint64_t *moved, bool *room)
 
 static bool wait_for(const mark *m, molt_time until, molt_time still)
 {
-	static const struct timespec moment = { .tv_nsec = 200000 };
 	uint64_t moved = 0, last = 0;
 	molt_time now = mo_now(), changed = now;
 	bool room = false;
@@ -468,8 +469,6 @@ static bool wait_for(const mark *m, molt_time until, molt_time still)
  * may be this thread's own. */
 static bool lock_by(pthread_mutex_t *lock, molt_time until)
 {
-	static const struct timespec moment = { .tv_nsec = 200000 };
-
 	while (pthread_mutex_trylock(lock) != 0) {
 		if (mo_now() >= until)
 			return false;

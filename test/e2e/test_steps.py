@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import ws  # noqa: E402
-from case import SLOW, Case, eventually, main, program  # noqa: E402
+from case import SLOW, Case, main, program  # noqa: E402
 from rawhttp import Broken  # noqa: E402
 
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -168,14 +168,10 @@ class Steps(Case):
         conns = [self.connect(self.srv) for _ in range(100)]
         for i, conn in enumerate(conns):
             conn.send(GET % (b"/step/tail?topic=gone" if i % 2 else b"/step/pids?ms=60000"))
-        time.sleep(0.2)
+        self.wait_running(self.srv, len(conns))
         for conn in conns:
             conn.close()
-
-        def requests():
-            return self.admin(self.srv, "status", "GET").json["servers"][0]["requests"]
-
-        self.assertTrue(eventually(lambda: requests() == 1, 10))
+        self.wait_running(self.srv, 0)
         self.fetch(self.srv, "/publish?topic=gone", "POST", body=b"nobody")
 
 

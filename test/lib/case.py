@@ -184,7 +184,7 @@ class Case(unittest.TestCase):
     def wait_running(self, where, n):
         """Until n requests run besides the one that asks."""
         self.assertTrue(eventually(
-            lambda: self.admin(where, "status", "GET").json["servers"][0]["requests"] == n + 1, 20))
+            lambda: self.admin(where, "status", "GET").json["servers"][0]["requests"] == n + 1, 30))
 
 
 def curl(*args, timeout=30):

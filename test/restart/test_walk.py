@@ -58,8 +58,7 @@ class Drained(Walk):
         old = srv.pid
         running = self.connect(srv, timeout=60 * SLOW)
         running.send(GET % b"/sleep")
-        self.assertTrue(eventually(
-            lambda: self.status(srv)["servers"][0]["requests"] == 2, 30))
+        self.wait_running(srv, 1)
         new = srv.restart()
         self.assertEqual(running.answer().body, b"%d\n%d\n" % (old, old))
         self.assertEqual(self.serving_pid(srv), new)
