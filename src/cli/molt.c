@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "supervisor/supervisor.h"
 #include "molt.h"
+#include "supervisor/supervisor.h"
 
 /* This program is never supervised by itself, also not as pid 1. */
 const char mo_supervises_itself = 1;

@@ -11,8 +11,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "net/addr.h"
 #include "config/settings.h"
+#include "net/addr.h"
 
 #define KIB ((int64_t)1024)
 #define MIB (1024 * KIB)

@@ -9,10 +9,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "gen/probe.h"
-#include "net/addr.h"
 #include "config/config_keys.h"
 #include "config/log_name.h"
+#include "gen/probe.h"
+#include "net/addr.h"
 
 #define MIN_TOKEN 16u
 #define MAX_TOKEN 512u

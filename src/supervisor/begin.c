@@ -15,9 +15,9 @@
 #include "gen/start.h"
 #include "gen/state.h"
 #include "gen/successor.h"
+#include "molt.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/upgrade.h"
-#include "molt.h"
 
 /* A program started with closed standard streams would get its listeners there,
  * and write its log to them. */

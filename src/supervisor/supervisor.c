@@ -18,14 +18,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "supervisor/listener_store.h"
 #include "gen/notify.h"
 #include "gen/receipt.h"
 #include "gen/signals.h"
 #include "gen/start.h"
+#include "supervisor/listener_store.h"
+#include "supervisor/process_table.h"
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/upgrade.h"
-#include "supervisor/process_table.h"
 
 #define SAME_REQUEST (50 * MOLT_MS) /* who signals us and our group asks once */
 #define LOOK_AGAIN (100 * MOLT_MS)  /* where the kernel cannot tell of an end */

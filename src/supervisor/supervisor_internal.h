@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "gen/spawn.h"
-#include "supervisor/supervisor.h"
 #include "molt.h"
+#include "supervisor/supervisor.h"
 
 #define CANDIDATE_TIME (60 * MOLT_SECOND)
 

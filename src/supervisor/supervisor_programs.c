@@ -12,14 +12,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/forms.h"
-#include "supervisor/listener_store.h"
 #include "gen/messages.h"
 #include "gen/receipt.h"
 #include "gen/receipt_wire.h"
 #include "gen/start.h"
+#include "supervisor/listener_store.h"
+#include "supervisor/process_table.h"
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/upgrade.h"
-#include "supervisor/process_table.h"
 
 #define LEAST_PAUSE (100 * MOLT_MS)
 #define LONGEST_PAUSE (10 * MOLT_SECOND)

@@ -18,13 +18,13 @@
 #include "base/mem.h"
 #include "base/outlet.h"
 #include "base/str.h"
-#include "supervisor/listener_store.h"
 #include "gen/messages.h"
 #include "gen/pidfd.h"
 #include "gen/start.h"
+#include "supervisor/listener_store.h"
+#include "supervisor/process_table.h"
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/upgrade_state.h"
-#include "supervisor/process_table.h"
 
 #define TRIAL_TIME (10 * MOLT_SECOND)
 

@@ -13,13 +13,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "supervisor/listener_store.h"
 #include "gen/memfd.h"
 #include "gen/receipt.h"
 #include "gen/start.h"
-#include "supervisor/supervisor_internal.h"
-#include "supervisor/process_table.h"
 #include "gen/wire.h"
+#include "supervisor/listener_store.h"
+#include "supervisor/process_table.h"
+#include "supervisor/supervisor_internal.h"
 
 #define MAX_STATE (64 * 1024 * 1024)
 

@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "web/admin.h"
 #include "config/config.h"
+#include "web/admin.h"
 #include "web/server.h"
 
 #define MIN_TOKEN 16u

@@ -1,6 +1,4 @@
 /* The process as one service; see process.h. */
-#include "rt/pool.h"
-#include "base/json.h"
 #include "web/process.h"
 
 #include <errno.h>
@@ -11,9 +9,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sized.h"
+#include "config/config_keys.h"
 #include "gen/control.h"
 #include "gen/elders.h"
 #include "gen/engine.h"
@@ -23,14 +23,14 @@
 #include "gen/receipt.h"
 #include "gen/request.h"
 #include "gen/self.h"
+#include "gen/series.h"
 #include "gen/start.h"
 #include "gen/successor.h"
-#include "gen/series.h"
 #include "gen/totals.h"
 #include "gen/uplink.h"
 #include "http/memory.h"
 #include "rt/park.h"
-#include "config/config_keys.h"
+#include "rt/pool.h"
 #include "web/loops.h"
 #include "web/server.h"
 #include "web/server_start.h"

@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sized.h"
-#include "net/addr.h"
 #include "config/config.h"
+#include "net/addr.h"
 #include "web/server_start.h"
 
 static struct {

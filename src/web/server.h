@@ -5,9 +5,9 @@
 
 #include <jansson.h>
 
+#include "config/settings.h"
 #include "http/conn.h"
 #include "web/router.h"
-#include "config/settings.h"
 
 #define MO_SERVER_MAGIC 0x73727621u
 

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "gen/activate.h"
 #include "gen/control.h"
 #include "gen/engine.h"
@@ -27,7 +28,6 @@
 #include "http/memory.h"
 #include "http/protocol.h"
 #include "rt/pool.h"
-#include "config/config.h"
 #include "web/loops.h"
 #include "web/process.h"
 

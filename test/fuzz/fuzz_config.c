@@ -6,8 +6,8 @@
  *   - the same text is judged the same again. */
 #include "base/log.h"
 #include "base/str.h"
-#include "fuzz.h"
 #include "config/config.h"
+#include "fuzz.h"
 
 static void drop(void *arg, enum molt_level l, const char *line)
 {

@@ -1,6 +1,6 @@
 /* A program that could supervise, with a state of another version than this one's. */
-#include "supervisor/upgrade_state.h"
 #include "molt.h"
+#include "supervisor/upgrade_state.h"
 
 mo_versions mo_upgrade_versions = { 999, 999 };
 

@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "base/outlet.h"
 #include "base/str.h"
-#include "rt/park.h"
 #include "config/log_name.h"
+#include "rt/park.h"
 #include "web/server.h"
 
 #define MINUTE ((molt_time)60000)
