@@ -260,10 +260,12 @@ static int answer(int channel, json_t *refused)
 		rc = mo_wire_send(channel, json_incref(body), NULL, 0);
 		if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET)
 			break;
+		mo_relay_give_way(channel);
 		rc = mo_co_sleep(1);
 		if (rc < 0)
 			break;
 	}
+	mo_relay_go_on(channel);
 	json_decref(body);
 	return rc;
 }

@@ -86,6 +86,7 @@ typedef struct neighbour {
 	int fd;                 /* borrowed; -1: there is none */
 	bool broken;            /* nothing goes there any more */
 	bool pinned;            /* nothing that is kept or unsent is dropped */
+	bool gives_way;         /* something else waits for room in the channel */
 	mo_list unsent;
 	mo_timer retry;
 	/* of one above */
@@ -164,11 +165,13 @@ static void drop_oldest_kept(neighbour *l)
 	l->first++;
 }
 
-/* Events are lost from here on: nothing more goes there, and nobody can be taken
- * from there without missing some. */
-static void give_up(neighbour *l)
+/* Nothing more goes there, and nobody can be taken from there without missing some.  One
+ * that has ended misses nothing; else events are lost from here on. */
+static void give_up(neighbour *l, int rc)
 {
-	mo_warn("events do not reach the %s generation any more", l == &r.down ? "next" : "former");
+	if (rc != -EPIPE && rc != -ECONNRESET)
+		mo_warn("events do not reach the %s generation any more: %s",
+			l == &r.down ? "next" : "former", strerror(-rc));
 	l->broken = true;
 	if (!l->pinned)
 		drop_all(&l->unsent);
@@ -221,7 +224,7 @@ static void pump(neighbour *l)
 	item *i;
 
 	mo_timer_stop(mo_control_loop(), &l->retry);
-	while (l->fd >= 0 && !l->broken && (i = first_of(&l->unsent)) != NULL) {
+	while (l->fd >= 0 && !l->broken && !l->gives_way && (i = first_of(&l->unsent)) != NULL) {
 		int rc;
 
 		if (l == &r.down && r.held && r.before == 0)
@@ -232,7 +235,7 @@ static void pump(neighbour *l)
 			return;
 		}
 		if (rc < 0) {
-			give_up(l);
+			give_up(l, rc);
 			return;
 		}
 		sent(l, i);
@@ -244,7 +247,7 @@ static void limit(neighbour *l)
 	while (!l->pinned && l->kept_bytes > KEPT_MAX && !mo_list_empty(&l->kept))
 		drop_oldest_kept(l);
 	if (!l->pinned && !l->broken && l->kept_bytes > KEPT_MAX)
-		give_up(l);
+		give_up(l, -ENOBUFS);
 }
 
 static void enqueue(neighbour *l, mo_event *e)
@@ -445,6 +448,24 @@ void mo_relay_unpin(int fd)
 	limit(l);
 	if (l->broken)
 		drop_all(&l->unsent);
+}
+
+void mo_relay_give_way(int fd)
+{
+	neighbour *l = above(fd);
+
+	if (l)
+		l->gives_way = true;
+}
+
+void mo_relay_go_on(int fd)
+{
+	neighbour *l = above(fd);
+
+	if (!l)
+		return;
+	l->gives_way = false;
+	pump(l);
 }
 
 int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n)

@@ -75,6 +75,10 @@ void mo_relay_seen(int fd, uint64_t number);
  * is no such link. */
 bool mo_relay_pin(int fd);
 void mo_relay_unpin(int fd);
+/* No event goes to the predecessor between the two, so that what waits for room in the channel
+ * gets it: a flood of events would take each that becomes free. */
+void mo_relay_give_way(int fd);
+void mo_relay_go_on(int fd);
 /* The events behind number, oldest first; the array is malloc'd, each event one
  * reference.  -ENOENT: some are no longer kept. */
 int mo_relay_missed(int fd, uint64_t number, mo_event ***out, size_t *n);

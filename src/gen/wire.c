@@ -2,7 +2,9 @@
 #include "gen/wire.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -63,8 +65,31 @@ int mo_wire_send(int fd, json_t *body, const int *fds, int n)
 	return mo_wire_send_blob(fd, body, fds, n, NULL, 0);
 }
 
-/* The packet: the object, and behind a NUL the pieces.  In memory for secrets, which
- * the pieces may be. */
+/* One packet's memory for secrets, which its pieces may be.  A block that nobody uses is
+ * kept: a mapping for each of a flood of events would cost more than the event.  Always:
+ * what is kept has been wiped. */
+static char *_Atomic spare;
+
+static char *packet_new(void)
+{
+	char *p = atomic_exchange(&spare, NULL);
+
+	return p ? p : mo_secret_new(MO_WIRE_MAX);
+}
+
+/* used: the bytes that were written to. */
+static void packet_free(char *p, size_t used)
+{
+	char *none = NULL;
+
+	if (!p)
+		return;
+	OPENSSL_cleanse(p, used);
+	if (!atomic_compare_exchange_strong(&spare, &none, p))
+		mo_secret_free(p, MO_WIRE_MAX);
+}
+
+/* The packet: the object, and behind a NUL the pieces. */
 static void fill_packet(char *p, const char *text, const molt_str *pieces, size_t npieces)
 {
 	size_t n = strlen(text);
@@ -115,7 +140,7 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 		json_decref(body);
 		return -EMSGSIZE;
 	}
-	packet = mo_secret_new(size);
+	packet = packet_new();
 	fill_packet(packet, text, pieces, npieces);
 	free(text);
 	iov = (struct iovec){ packet, fault == MO_FAULT_SHORT ? size / 2 : size };
@@ -135,7 +160,7 @@ int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_st
 	n = sent < 0 ? -errno : (size_t)sent < size ? -EIO : 0;
 	(void)MO_FAULT("sent", type, fd);
 	json_decref(body);
-	mo_secret_free(packet, size);
+	packet_free(packet, size);
 	return n;
 }
 
@@ -206,14 +231,6 @@ int mo_wire_await(int fd, molt_time limit)
 	return n != 0;
 }
 
-/* Room for a packet is mapped and wiped each time: not for a look at nothing. */
-static bool is_silent(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 0;
-}
-
 int mo_wire_recv(int fd, mo_wire_msg *out)
 {
 	union {
@@ -234,12 +251,10 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 	*out = (mo_wire_msg){ 0 };
 	if (fault < 0)
 		return fault;
-	if (is_silent(fd))
-		return -EAGAIN;
-	iov.iov_base = text = mo_secret_new(MO_WIRE_MAX);
+	iov.iov_base = text = packet_new();
 	n = receive(fd, &m);
 	if (n <= 0) {
-		mo_secret_free(text, MO_WIRE_MAX);
+		packet_free(text, 0);
 		return n == 0 ? 0 : errno == ECONNRESET ? 0 : -errno;
 	}
 	fit = take_control(&m, out);
@@ -293,7 +308,7 @@ void mo_wire_free(mo_wire_msg *m)
 		if (m->fds[i] >= 0)
 			close(m->fds[i]);
 	json_decref(m->body);
-	mo_secret_free(m->packet, MO_WIRE_MAX);
+	packet_free(m->packet, m->size);
 	*m = (mo_wire_msg){ 0 };
 }
 

@@ -29,7 +29,7 @@
 typedef struct mo_wire_msg {
 	json_t *body;     /* owned */
 	const char *type; /* in body; never NULL */
-	char *packet;     /* owned; MO_WIRE_MAX bytes for secrets */
+	char *packet;     /* owned; MO_WIRE_MAX bytes for secrets, size of them used */
 	molt_str blob;    /* the bytes behind the object, in packet */
 	size_t size;      /* of the packet */
 	int fds[MO_WIRE_FDS];

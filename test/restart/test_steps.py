@@ -18,6 +18,7 @@ from release import RestartCase  # noqa: E402
 
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 WAITING = int(os.environ.get("MOLT_STEPS_WAITING", "200" if SHORT else "1000"))
+BURST = 100  # events that are published at once
 RESTARTS = int(os.environ.get("MOLT_STEPS_RESTARTS", "5"))
 
 
@@ -359,6 +360,68 @@ class Events(StepCase):
                 self.assertEqual([i for i in seen if i in mine], published)
             self.assertGreater(len({row[0] for row in rows[1:]}), restarts // 2)
         self.assertTrue(eventually(lambda: srv.pids() == [srv.pid], 10), "they did not move")
+
+    def flood(self, srv, name, wanted, told):
+        """Publishes in bursts, as fast as the listeners take them: never more on the way
+        than fits their queues."""
+        conn = self.connect(srv, timeout=60 * SLOW)
+        for first in range(0, wanted, BURST):
+            conn.send(b"".join(
+                b"POST /publish?topic=t&id=%s-%d HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+                % (name, i) for i in range(first, first + BURST)))
+            for _ in range(BURST):
+                answer = conn.answer()
+                if answer.body != b"ok\n":
+                    raise AssertionError(answer)
+            if not eventually(lambda: min(told) > first - 4 * BURST, 60):
+                raise AssertionError("events do not come: %r" % told)
+
+    def test_a_flood_of_events_comes_once_and_in_order(self):
+        """Messages of a handover pass the events on the same channel."""
+        srv = self.app()
+        listeners = [self.begin(srv, "/step/tail?topic=t") for _ in range(2)]
+        kept = [self.connect(srv, timeout=60 * SLOW) for _ in range(200)]
+        bursts, names = (15 if SHORT else 200), (b"a", b"b")
+        seen, told, failed = [[] for _ in listeners], [0] * len(listeners), []
+
+        def listen(i):
+            listeners[i].head()
+            while True:
+                row = self.row(listeners[i])
+                if row[1:2] == ["end"]:
+                    return
+                if row != ["begun"]:
+                    seen[i].append(row[1])
+                    told[i] = len(seen[i]) // len(names)
+
+        def publish(name):
+            try:
+                self.flood(srv, name, bursts * BURST, told)
+            except Exception as e:
+                failed.append(e)
+
+        readers = [threading.Thread(target=listen, args=(i,), daemon=True)
+                   for i in range(len(listeners))]
+        publishers = [threading.Thread(target=publish, args=(n,), daemon=True) for n in names]
+        for t in readers + publishers:
+            t.start()
+        restarts = 0
+        while any(t.is_alive() for t in publishers):
+            begin = time.monotonic()
+            self.restarted(srv)
+            self.assertTrue(eventually(lambda: len(srv.pids()) == 1, 20), "the old one stays")
+            print("restart %d: %.2f s" % (restarts, time.monotonic() - begin), flush=True)
+            restarts += 1
+        self.assertEqual(failed, [])
+        self.fetch(srv, "/publish?topic=t&id=end", "POST", body=b"end")
+        for t in readers:
+            t.join(20 * SLOW)
+        for i in range(len(listeners)):
+            for name in names:
+                own = [s for s in seen[i] if s.startswith(name.decode())]
+                self.assertEqual(own, ["%s-%d" % (name.decode(), k)
+                                       for k in range(bursts * BURST)])
+        self.assertEqual([int(c.request("GET", "/pid").body) for c in kept], [srv.pid] * len(kept))
 
     def test_one_that_always_has_an_event_moves_with_those_that_wait(self):
         """Each part finds the next event there already: no wait is ever quiet."""

@@ -327,6 +327,34 @@ static void what_is_pinned_is_not_dropped(void **state)
 	assert_int_equal(missed_rc, -ENOENT);
 }
 
+static void give_way(void)
+{
+	mo_relay_give_way(ours_up);
+}
+
+static void go_on(void)
+{
+	mo_relay_go_on(ours_up);
+}
+
+static void tell_up(void)
+{
+	mo_wire_send(ours_up, json_pack("{s:s, s:i}", "type", "seen", "seen", 7), NULL, 0);
+}
+
+/* An answer for which the giver's connections wait must not be behind every event. */
+static void events_give_way_to_what_waits_for_room(void **state)
+{
+	publish("a");
+	on_control(give_way);
+	publish("b");
+	publish("c");
+	on_control(tell_up);
+	on_control(go_on);
+	publish("d");
+	assert_string_equal(heard(up), "aseen 7 bcd");
+}
+
 static void tell(void)
 {
 	mo_relay_tell_seen();
@@ -407,6 +435,7 @@ int main(void)
 		TEST(an_event_that_is_cut_is_dropped),
 		TEST(a_name_or_id_of_several_lines_from_a_neighbour_is_dropped),
 		TEST(what_is_pinned_is_not_dropped),
+		TEST(events_give_way_to_what_waits_for_room),
 		TEST(what_was_seen_is_told_once),
 		TEST(a_successor_that_turns_up_counts_from_there),
 		TEST(a_predecessor_that_turns_down_is_told_what_was_seen),

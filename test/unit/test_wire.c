@@ -55,6 +55,33 @@ static void descriptors_arrive_close_on_exec_and_work(void **state)
 	close(b);
 }
 
+/* A packet's memory is kept for the next one, and pieces may be keys. */
+static void nothing_of_a_message_is_left_when_it_is_freed(void **state)
+{
+	char secret[1000];
+	molt_str piece = { secret, sizeof(secret) };
+	mo_wire_msg m;
+	char *first;
+	int a, b;
+
+	memset(secret, 'S', sizeof(secret));
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	assert_int_equal(mo_wire_send_blob(b, json_pack("{s:s}", "type", "x"), NULL, 0, &piece, 1),
+			 0);
+	assert_int_equal(mo_wire_recv(a, &m), 1);
+	first = m.packet;
+	mo_wire_free(&m);
+	assert_int_equal(mo_wire_recv(a, &m), -EAGAIN);
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s}", "type", "y"), NULL, 0), 0);
+	assert_int_equal(mo_wire_recv(a, &m), 1);
+	assert_ptr_equal(m.packet, first);
+	for (size_t i = m.size; i < MO_WIRE_MAX; i++)
+		assert_int_equal(m.packet[i], 0);
+	mo_wire_free(&m);
+	close(a);
+	close(b);
+}
+
 static void what_is_no_message_is_refused(void **state)
 {
 	static const char *const bad[] = { "",
@@ -176,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_arrives_whole_with_the_senders_pid),
 		cmocka_unit_test(descriptors_arrive_close_on_exec_and_work),
+		cmocka_unit_test(nothing_of_a_message_is_left_when_it_is_freed),
 		cmocka_unit_test(what_is_no_message_is_refused),
 		cmocka_unit_test(a_message_longer_than_the_limit_is_refused_on_both_sides),
 		cmocka_unit_test(the_end_of_the_other_side_is_told_from_silence),
