@@ -20,7 +20,8 @@ typedef struct mo_mail {
 
 typedef struct mo_mails {
 	mo_mail *list;
-	unsigned count, cap;
+	unsigned count, cap; /* count: the end of those that are there */
+	unsigned first;      /* of starved: those before it have gone */
 } mo_mails;
 
 typedef struct mo_mailbox {

@@ -11,8 +11,18 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+/* Those that are moved to the front are fewer than have gone since the last time. */
+static void mails_pack(mo_mails *m)
+{
+	m->count -= m->first;
+	memcpy(m->list, m->list + m->first, m->count * sizeof(m->list[0]));
+	m->first = 0;
+}
+
 static void mails_add(mo_mails *m, mo_mail mail)
 {
+	if (m->count == m->cap && m->first > m->count / 2)
+		mails_pack(m);
 	if (m->count == m->cap) {
 		m->cap = m->cap ? m->cap * 2 : 32;
 		m->list = mo_realloc(m->list, m->cap * sizeof(m->list[0]));
@@ -71,12 +81,13 @@ static void spawn(mo_loop *l, mo_mail mail)
 void mo_mailbox_retry(mo_loop *l)
 {
 	mo_mails *m = &l->p->mail.starved;
-	mo_co *co = mo_co_new(l, 0, m->list[0].fn, m->list[0].arg);
+	const mo_mail *next = &m->list[m->first];
+	mo_co *co = mo_co_new(l, 0, next->fn, next->arg);
 
 	if (!co)
 		return;
-	m->count--;
-	memmove(m->list, m->list + 1, m->count * sizeof(m->list[0]));
+	if (++m->first == m->count)
+		m->first = m->count = 0;
 	mo_ready_push(co);
 }
 

@@ -36,8 +36,9 @@ typedef struct mo_web_step {
 	mo_loop *loop;
 	size_t max_queue;
 	mo_subscriber sub;
-	mo_event **events; /* that came and were not yet given */
-	size_t nevents, room, event_bytes;
+	/* That came and were not yet given: nevents of them, from the first on. */
+	mo_event **events;
+	size_t first, nevents, room, event_bytes;
 	bool overrun; /* more came than max_queue */
 	/* Of the part that runs. */
 	mo_event *event; /* that woke it; NULL */
@@ -65,6 +66,8 @@ bool mo_web_step_wait(molt_req *r);
 void mo_web_step_own(mo_web *w, mo_web_step *s);
 /* w becomes the next part of what has waited. */
 void mo_web_step_load(mo_web *w, mo_web_step *s);
+/* Takes the oldest event that came and was not yet given; NULL: none. */
+mo_event *mo_web_step_next(mo_web_step *s);
 /* Forgets the topic and its events. */
 void mo_web_step_deaf(mo_web_step *s);
 

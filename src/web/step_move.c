@@ -18,13 +18,25 @@ static size_t size_of(const mo_event *e)
 	return e->topic.len + e->name.len + e->id.len + e->data.len + 4 * sizeof(uint32_t);
 }
 
+/* Room for one more at the end.  What is moved to the front has been paid for: as many have
+ * been taken as are moved, or more. */
+static void make_room(mo_web_step *s)
+{
+	if (s->first + s->nevents < s->room)
+		return;
+	if (s->first > s->nevents) {
+		memcpy(s->events, s->events + s->first, s->nevents * sizeof(mo_event *));
+		s->first = 0;
+		return;
+	}
+	s->room = s->room ? 2 * s->room : 4;
+	s->events = mo_realloc(s->events, s->room * sizeof(mo_event *));
+}
+
 static void queue(mo_web_step *s, mo_event *e)
 {
-	if (s->nevents == s->room) {
-		s->room = s->room ? 2 * s->room : 4;
-		s->events = mo_realloc(s->events, s->room * sizeof(mo_event *));
-	}
-	s->events[s->nevents++] = e;
+	make_room(s);
+	s->events[s->first + s->nevents++] = e;
 	s->event_bytes += size_of(e);
 }
 
@@ -39,15 +51,16 @@ static void on_event(mo_subscriber *sub, mo_delivery *d)
 	mo_step_wake(s->wait);
 }
 
-static mo_event *first_event(mo_web_step *s)
+mo_event *mo_web_step_next(mo_web_step *s)
 {
 	mo_event *e;
 
 	if (s->nevents == 0)
 		return NULL;
-	e = s->events[0];
+	e = s->events[s->first++];
 	s->event_bytes -= size_of(e);
-	memmove(s->events, s->events + 1, --s->nevents * sizeof(mo_event *));
+	if (--s->nevents == 0)
+		s->first = 0;
 	return e;
 }
 
@@ -56,7 +69,7 @@ void mo_web_step_deaf(mo_web_step *s)
 	mo_event *e;
 
 	mo_unsubscribe_all(&s->sub);
-	while ((e = first_event(s)) != NULL)
+	while ((e = mo_web_step_next(s)) != NULL)
 		mo_event_unref(e);
 	s->overrun = false;
 }
@@ -73,7 +86,7 @@ static void put_events(const mo_web_step *s, mo_buf *out)
 	mo_buf all = { 0 };
 
 	for (size_t i = 0; i < s->nevents; i++) {
-		const mo_event *e = s->events[i];
+		const mo_event *e = s->events[s->first + i];
 
 		mo_blob_put(&all, e->topic);
 		mo_blob_put(&all, e->name);
@@ -228,7 +241,7 @@ static void take_event(mo_web_step *s)
 {
 	if (s->event)
 		mo_event_unref(s->event);
-	s->event = first_event(s);
+	s->event = mo_web_step_next(s);
 	if (s->event)
 		s->news = (molt_news){ .topic = s->event->topic.ptr,
 				       .event = s->event->name.ptr,
