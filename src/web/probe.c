@@ -20,9 +20,12 @@ size_t mo_process_probes(mo_gen_probe *out, size_t max)
 	size_t n = 0;
 
 	for (molt_server *s = mo_servers(); s; s = s->next) {
-		molt_str rest = mo_str(s->set.probe);
+		molt_str rest;
 
-		while (s->state == MO_SERVER_STARTED && rest.ptr && n < max) {
+		if (s->state != MO_SERVER_STARTED)
+			continue;
+		rest = mo_str(s->set.probe);
+		while (rest.ptr && n < max) {
 			molt_str one = mo_str_trim(mo_str_split(&rest, ','));
 
 			if (one.len)

@@ -50,7 +50,7 @@ _Static_assert(MOLT_VERSION_NUMBER == MO_VERSION_NUMBER,
 static const char *restartable(void)
 {
 	EACH_SERVER (s)
-		if (s->set.graceful && s->state == MO_SERVER_STARTED)
+		if (s->state == MO_SERVER_STARTED && s->set.graceful)
 			return NULL;
 	return "graceful restart is off; switch it on by graceful: true or "
 	       "molt_server_set_graceful()";
@@ -281,7 +281,7 @@ static mo_budget budget(void)
 	mo_budget b = { 0 };
 
 	EACH_SERVER (s) {
-		if (s->internal || s->set.bake_error_share == 0)
+		if (!speaks(s) || s->set.bake_error_share == 0)
 			continue;
 		if (b.share == 0 || s->set.bake_error_share < b.share)
 			b.share = s->set.bake_error_share;

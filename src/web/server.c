@@ -17,8 +17,8 @@
 #include "web/server_start.h"
 
 static struct {
-	pthread_mutex_t lock;
-	molt_server *first;
+	pthread_mutex_t lock; /* of who adds */
+	molt_server *_Atomic first;
 } registry = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 molt_server *mo_servers(void)
@@ -68,30 +68,30 @@ static molt_server *server_new_configured(const char *name)
 
 molt_server *molt_server_get(const char *name)
 {
-	molt_server **at, *s;
+	molt_server *_Atomic *at, *s;
 
 	if (!name)
 		name = "default";
 	pthread_mutex_lock(&registry.lock);
 	mo_config_env_hide();
-	for (at = &registry.first; *at; at = &(*at)->next)
-		if (strcmp((*at)->name, name) == 0)
+	for (at = &registry.first; (s = *at) != NULL; at = &s->next)
+		if (strcmp(s->name, name) == 0)
 			break;
-	if (!*at)
-		*at = server_new_configured(name);
-	s = *at;
+	if (!s)
+		*at = s = server_new_configured(name);
 	pthread_mutex_unlock(&registry.lock);
 	return s;
 }
 
 molt_server *mo_server_new_internal(const char *name)
 {
-	molt_server *s = server_new(name), **at = &registry.first;
+	molt_server *s = server_new(name);
+	molt_server *_Atomic *at = &registry.first;
 
 	s->internal = true;
 	pthread_mutex_lock(&registry.lock);
-	while (*at)
-		at = &(*at)->next;
+	for (molt_server *o; (o = *at) != NULL;)
+		at = &o->next;
 	*at = s;
 	pthread_mutex_unlock(&registry.lock);
 	return s;

@@ -47,7 +47,9 @@ struct molt_server {
 	struct mo_bound_step *steps;      /* of molt_step_bind(); in the groups' arena */
 	molt_group *admin_group;	  /* of admin.c; NULL: not mounted */
 	char *admin_path;		  /* of admin.c: where; owned */
-	struct molt_server *next; /* of the registry, by name of creation */
+	/* Of the registry, in the order of creation.  main() may add one while other threads
+	 * walk: who sees a server sees what it was made of. */
+	struct molt_server *_Atomic next;
 };
 
 /* Remembers the first failure; returns code.  The sentence is formatted. */

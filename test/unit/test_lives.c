@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gen/gen.h"
+#include "gen/self.h"
 #include "molt.h"
 
 static sem_t running;
@@ -157,11 +159,43 @@ static void the_loops_are_the_largest_number_that_a_server_asks_for(void **state
 	assert_int_equal(molt_wait(), 0);
 }
 
+static _Atomic bool walks;
+
+/* What the control thread does each second. */
+static void *walk(void *unused)
+{
+	while (walks)
+		(void)mo_self_host()->answered();
+	return NULL;
+}
+
+/* Nothing of the new one may be seen before the whole of it. */
+static void a_server_may_be_added_while_the_process_serves(void **state)
+{
+	pthread_t walker;
+	int port;
+
+	serve(&port);
+	walks = true;
+	assert_int_equal(pthread_create(&walker, NULL, walk, NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "added-%d", i);
+		assert_non_null(molt_server_get(name));
+	}
+	walks = false;
+	pthread_join(walker, NULL);
+	assert_int_equal(molt_shutdown(), 0);
+	assert_int_equal(molt_wait(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_shutdown_of_a_second_life_lets_requests_finish),
 		cmocka_unit_test(the_loops_are_the_largest_number_that_a_server_asks_for),
+		cmocka_unit_test(a_server_may_be_added_while_the_process_serves),
 		cmocka_unit_test(no_server_starts_when_a_shutdown_has_begun),
 	};
 
