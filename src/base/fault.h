@@ -13,7 +13,7 @@
  *   short    the message is sent cut in half
  *
  * ROLE: supervisor; predecessor (from its own restart on, and a first generation);
- * successor (until then).  POINT: of each message (gen/wire.h) send.TYPE and sent.TYPE,
+ * successor (until then).  POINT: of each message (gen/wire/wire.h) send.TYPE and sent.TYPE,
  * before and behind the call; get.TYPE, while it waits to be read; got.TYPE; or
  * step.NAME.  doc/faults.md has the list. */
 #ifndef MO_BASE_FAULT_H

@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gen/pidfd.h"
-#include "gen/wire.h"
+#include "gen/os/pidfd.h"
+#include "gen/wire/wire.h"
 
 #define LOOK_AGAIN (20 * 1000 * 1000) /* ns */
 

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
-#include "gen/start.h"
+#include "gen/os/start.h"
 
 /* ---- what is seen --------------------------------------------------------------------- */
 

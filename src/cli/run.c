@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
-#include "gen/start.h"
+#include "gen/os/start.h"
 #include "supervisor/supervisor.h"
 
 /* By PATH when there is no slash in it. */

@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "config/config_keys.h"
 #include "config/log_name.h"
-#include "gen/probe.h"
+#include "gen/old/probe.h"
 #include "net/addr.h"
 
 #define MIN_TOKEN 16u

@@ -11,17 +11,7 @@
 #ifndef MO_GEN_BUDGET_H
 #define MO_GEN_BUDGET_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-typedef struct mo_rate {
-	uint64_t answers, errors;
-} mo_rate;
-
-typedef struct mo_budget {
-	int64_t share; /* per cent points; 0: there is no budget */
-	int64_t min;   /* answers */
-} mo_budget;
+#include "gen/gen.h"
 
 /* A pure function. */
 bool mo_budget_spent(const mo_budget *b, mo_rate own, mo_rate theirs);

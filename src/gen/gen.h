@@ -7,9 +7,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/versions.h"
-#include "gen/budget.h"
 #include "molt.h"
 #include "net/listener.h"
 
@@ -69,6 +69,16 @@ typedef struct mo_gen_batch {
 	size_t n;
 	mo_gen_conn conns[MO_GEN_BATCH];
 } mo_gen_batch;
+
+typedef struct mo_rate {
+	uint64_t answers, errors;
+} mo_rate;
+
+/* How many errors of a successor are too many; see budget.h. */
+typedef struct mo_budget {
+	int64_t share; /* per cent points; 0: there is no budget */
+	int64_t min;   /* answers */
+} mo_budget;
 
 typedef struct mo_gen_host {
 	/* NULL when a restart is allowed, else why not. */
@@ -131,8 +141,8 @@ typedef struct mo_gen_host {
 	/* What this process has counted: {server: series} (series.h); a new reference. */
 	json_t *(*counted)(void);
 	int64_t (*max_generations)(void); /* alive at once */
-	mo_rate (*answered)(void); /* by this process, in its life */
-	mo_budget (*budget)(void); /* of a successor, in the bake */
+	mo_rate (*answered)(void);        /* by this process, in its life */
+	mo_budget (*budget)(void);        /* of a successor, in the bake */
 	molt_time (*bake_time)(void);
 	molt_time (*bake_silence)(void); /* MOLT_FOREVER: none is too long */
 	molt_time (*drain_timeout)(void);

@@ -30,7 +30,7 @@
  *                                           the socket is shut down, so that the taker and
  *                                           the client see the end of it
  *   an event is published                   not taken: it is sent then; taken: the taker
- *                                           replays it (gen/relay.h)
+ *                                           replays it (gen/transfer/relay.h)
  *
  * Always: one that is MOVING is touched by nobody, so what it was when it was
  * packed is what the taker gets; its descriptor stays open here until the taker
@@ -184,8 +184,7 @@ bool mo_conn_adopt(mo_loop *l, mo_http_server *s, mo_stream *stream, const mo_ad
 	if (bytes.len)
 		c->proto->restore(c, bytes);
 	/* That may have been its last request, or one for another protocol. */
-	if (c->state == MO_CONN_CLOSED || c->state == MO_CONN_LINGER ||
-	    c->proto != c->transport)
+	if (c->state == MO_CONN_CLOSED || c->state == MO_CONN_LINGER || c->proto != c->transport)
 		return true;
 	if (c->stream->ops->pending(c->stream))
 		mo_conn_later(c);

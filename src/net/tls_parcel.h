@@ -20,7 +20,7 @@
 #include "molt.h"
 #include "net/tls_keys.h"
 
-/* The form of the bytes.  A neighbour process names the one that it takes (gen/wire.h). */
+/* The form of the bytes.  A neighbour process names the one that it takes (gen/wire/wire.h). */
 #define MO_PARCEL_VERSION 1
 #define MO_PARCEL_BYTES (20u * 1024) /* of plain, raw and sent together */
 #define MO_PARCEL_FACTS 2048u

@@ -1,4 +1,4 @@
-/* What happens before main(), with what gen/start.c saves: the parts of gen that the
+/* What happens before main(), with what gen/os/start.c saves: the parts of gen that the
  * environment concerns take theirs out of it, and a process that is to be a supervisor never
  * comes to main(). */
 #include <fcntl.h>
@@ -8,13 +8,13 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/outlet.h"
-#include "gen/activate.h"
-#include "gen/notify.h"
-#include "gen/parent.h"
-#include "gen/signals.h"
-#include "gen/start.h"
-#include "gen/state.h"
-#include "gen/successor.h"
+#include "gen/os/activate.h"
+#include "gen/join/notify.h"
+#include "gen/new/parent.h"
+#include "gen/engine/signals.h"
+#include "gen/os/start.h"
+#include "gen/transfer/state.h"
+#include "gen/new/successor.h"
 #include "molt.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/upgrade.h"

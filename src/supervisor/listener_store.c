@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/activate.h"
+#include "gen/os/activate.h"
 
 typedef struct set {
 	mo_gen_listener *all; /* name and listener are owned */

@@ -3,7 +3,7 @@
 #ifndef MO_LISTENER_STORE_H
 #define MO_LISTENER_STORE_H
 
-#include "gen/offer.h"
+#include "gen/wire/offer.h"
 
 void mo_store_begin(void); /* with what the service manager passed to us */
 /* A "listeners" message of a generation; the "offered" behind the last. */

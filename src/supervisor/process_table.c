@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/pidfd.h"
+#include "gen/os/pidfd.h"
 
 static mo_process *all;
 static size_t count;
@@ -39,10 +39,9 @@ mo_process *mo_processes_watch(pid_t pid)
 		return known;
 	fd = mo_pidfd_open(pid);
 	all = mo_realloc(all, (count + 1) * sizeof(*all));
-	all[count] = (mo_process){ .pid = pid,
-				   .pidfd = fd,
-				   .gone = fd < 0 && errno == ESRCH,
-				   .status = -1 };
+	all[count] = (mo_process){
+		.pid = pid, .pidfd = fd, .gone = fd < 0 && errno == ESRCH, .status = -1
+	};
 	return &all[count++];
 }
 

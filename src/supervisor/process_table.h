@@ -9,27 +9,27 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "gen/stopped.h"
+#include "gen/os/stopped.h"
 
 typedef struct mo_process {
 	pid_t pid;
 	int pidfd; /* or -1: an old kernel */
 	bool gone;
 	bool candidate; /* a successor that has not served yet */
-	bool doomed;	/* killed because it came too late */
-	bool asked;	/* to end, by mo_processes_signal() */
+	bool doomed;    /* killed because it came too late */
+	bool asked;     /* to end, by mo_processes_signal() */
 	mo_stopped stopped;
-	int status;	/* of waitpid(); -1: not known (yet), another process reaped it */
+	int status; /* of waitpid(); -1: not known (yet), another process reaped it */
 } mo_process;
 
 mo_process *mo_processes_watch(pid_t pid); /* from now on, or since before */
-mo_process *mo_processes_find(pid_t pid); /* or NULL */
+mo_process *mo_processes_find(pid_t pid);  /* or NULL */
 /* A successor that may still come to serve, or NULL. */
 mo_process *mo_processes_candidate(void);
 void mo_processes_doom_candidates(void);
 size_t mo_processes_count(void);
 const mo_process *mo_processes_at(size_t i); /* below the count */
-void mo_processes_restore(mo_process p);	    /* of another image of this process */
+void mo_processes_restore(mo_process p);     /* of another image of this process */
 /* Fills room for mo_processes_count(); returns how many. */
 nfds_t mo_processes_poll(struct pollfd *out);
 bool mo_processes_blind(void); /* is there one whose end poll() does not tell? */

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "gen/spawn.h"
+#include "gen/os/spawn.h"
 #include "molt.h"
 #include "supervisor/supervisor.h"
 

@@ -11,11 +11,11 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/forms.h"
-#include "gen/messages.h"
-#include "gen/receipt.h"
-#include "gen/receipt_wire.h"
-#include "gen/start.h"
+#include "gen/wire/forms.h"
+#include "gen/wire/messages.h"
+#include "gen/receipt/receipt.h"
+#include "gen/receipt/receipt_wire.h"
+#include "gen/os/start.h"
 #include "supervisor/listener_store.h"
 #include "supervisor/process_table.h"
 #include "supervisor/supervisor_internal.h"
@@ -244,7 +244,8 @@ static int on_refused(void *unused, mo_wire_msg *m)
 static int on_ended(void *unused, mo_wire_msg *m)
 {
 	(void)unused;
-	mo_processes_status((pid_t)mo_json_int(m->body, "pid"), (int)mo_json_int(m->body, "status"));
+	mo_processes_status((pid_t)mo_json_int(m->body, "pid"),
+			    (int)mo_json_int(m->body, "status"));
 	return 0;
 }
 

@@ -20,15 +20,15 @@
 #ifndef MO_UPGRADE_H
 #define MO_UPGRADE_H
 
-#include "gen/wire.h"
+#include "gen/wire/wire.h"
 
 #define MO_UPGRADE_ENV "MOLT_UPGRADE" /* "try", or the descriptor of the state */
 
 /* Of the supervisor's loop. */
 void mo_upgrade_asked(mo_wire_msg *m);
-int mo_upgrade_fd(void);	    /* to be watched; -1: none */
+int mo_upgrade_fd(void);             /* to be watched; -1: none */
 molt_time mo_upgrade_deadline(void); /* of the trial; 0: none */
-void mo_upgrade_look(void);	    /* each turn; does not return when it has gone on */
+void mo_upgrade_look(void);          /* each turn; does not return when it has gone on */
 
 /* Before main(), when MO_UPGRADE_ENV is there: returns the status to end with.
  * handover_fd: of the trial, or -1. */

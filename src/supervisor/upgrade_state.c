@@ -13,10 +13,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/memfd.h"
-#include "gen/receipt.h"
-#include "gen/start.h"
-#include "gen/wire.h"
+#include "gen/os/memfd.h"
+#include "gen/receipt/receipt.h"
+#include "gen/os/start.h"
+#include "gen/wire/wire.h"
 #include "supervisor/listener_store.h"
 #include "supervisor/process_table.h"
 #include "supervisor/supervisor_internal.h"
@@ -73,18 +73,18 @@ json_t *mo_upgrade_state(int asker)
 {
 	const mo_start *start = mo_start_get();
 
-	return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:i, "
-			 "s:{s:s, s:i, s:i}, s:o, s:o, s:o}",
-			 "version", mo_upgrade_versions.lowest, "version_highest",
-			 mo_upgrade_versions.highest, "own", start->exe, "path", mo_sup.path,
-			 "exe", mo_sup.exe, "cwd", start->cwd, "control_socket",
-			 mo_sup.control_socket, "arguments_before", arguments_before(start),
-			 "generation", (int)mo_sup.generation, "serving", (int)mo_sup.serving,
-			 "pause", (json_int_t)mo_sup.pause, "since", (json_int_t)mo_sup.since,
-			 "link", mo_sup.link, "link_theirs", mo_sup.link_theirs, "asker", asker,
-			 "program", "path", mo_sup.program.path, "fd", mo_sup.program.fd, "script",
-			 mo_sup.program.script, "watched", watched(), "kept", kept(), "receipts",
-			 mo_receipts_kept());
+	return json_pack(
+		"{s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:i, "
+		"s:{s:s, s:i, s:i}, s:o, s:o, s:o}",
+		"version", mo_upgrade_versions.lowest, "version_highest",
+		mo_upgrade_versions.highest, "own", start->exe, "path", mo_sup.path, "exe",
+		mo_sup.exe, "cwd", start->cwd, "control_socket", mo_sup.control_socket,
+		"arguments_before", arguments_before(start), "generation", (int)mo_sup.generation,
+		"serving", (int)mo_sup.serving, "pause", (json_int_t)mo_sup.pause, "since",
+		(json_int_t)mo_sup.since, "link", mo_sup.link, "link_theirs", mo_sup.link_theirs,
+		"asker", asker, "program", "path", mo_sup.program.path, "fd", mo_sup.program.fd,
+		"script", mo_sup.program.script, "watched", watched(), "kept", kept(), "receipts",
+		mo_receipts_kept());
 }
 
 int mo_upgrade_write(const json_t *state)
@@ -219,7 +219,7 @@ static void restore_kept(const json_t *list)
 
 	json_array_foreach (list, i, one)
 		if (mo_store_restore(mo_json_str(one, "server"), (int)mo_json_int(one, "fd"),
-				    mo_json_str(one, "text")) < 0)
+				     mo_json_str(one, "text")) < 0)
 			mo_error("supervisor: the listener %s is lost", mo_json_str(one, "text"));
 }
 

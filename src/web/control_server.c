@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/start.h"
+#include "gen/os/start.h"
 #include "net/peer.h"
 #include "web/server.h"
 

@@ -20,8 +20,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "gen/script.h"
-#include "gen/start.h"
+#include "gen/os/script.h"
+#include "gen/os/start.h"
 
 static int refuse(int err, char **why, char *sentence)
 {

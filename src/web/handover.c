@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/relay.h"
+#include "gen/transfer/relay.h"
 #include "http/protocol.h"
 #include "rt/park.h"
 #include "web/loops.h"
@@ -299,10 +299,9 @@ static void add_making(batch *b, const mo_gen_conn *c)
 {
 	making *i = &b->items[b->n++];
 
-	*i = (making){ .batch = b,
-		       .m = c->ready,
-		       .state = mo_malloc(c->state.len + 1),
-		       .len = c->state.len };
+	*i = (making){
+		.batch = b, .m = c->ready, .state = mo_malloc(c->state.len + 1), .len = c->state.len
+	};
 	memcpy(i->state, c->state.ptr, c->state.len);
 }
 
@@ -352,8 +351,8 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 	for (size_t i = 0; i < n; i++) {
 		const mo_protocol *proto = mo_protocol_named(c[i].protocol);
 
-		keep[i] = keep[i] && proto && fits(&c[i], proto) &&
-			  mo_stream_can_unpack(c[i].stream);
+		keep[i] =
+			keep[i] && proto && fits(&c[i], proto) && mo_stream_can_unpack(c[i].stream);
 		if (!keep[i])
 			continue;
 		c[i].ready = made_new(&c[i], proto);
@@ -437,8 +436,7 @@ static bool can_serve(const mo_gen_conn *c)
 {
 	const made *m = c->ready;
 
-	return (m->server->state == MO_SERVER_STARTED ||
-		m->server->state == MO_SERVER_DRAINING) &&
+	return (m->server->state == MO_SERVER_STARTED || m->server->state == MO_SERVER_DRAINING) &&
 	       (!c->deaf || !has_state(m->proto));
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/elders.h"
+#include "gen/drain/elders.h"
 #include "web/process.h"
 
 struct asking {

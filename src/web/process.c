@@ -15,19 +15,19 @@
 #include "base/sized.h"
 #include "config/config_keys.h"
 #include "gen/control.h"
-#include "gen/elders.h"
-#include "gen/engine.h"
-#include "gen/pidfd.h"
-#include "gen/preflight.h"
-#include "gen/previous.h"
-#include "gen/receipt.h"
-#include "gen/request.h"
+#include "gen/drain/elders.h"
+#include "gen/engine/engine.h"
+#include "gen/os/pidfd.h"
+#include "gen/os/preflight.h"
+#include "gen/new/previous.h"
+#include "gen/receipt/receipt.h"
+#include "gen/engine/request.h"
 #include "gen/self.h"
-#include "gen/series.h"
-#include "gen/start.h"
-#include "gen/successor.h"
-#include "gen/totals.h"
-#include "gen/uplink.h"
+#include "gen/wire/series.h"
+#include "gen/os/start.h"
+#include "gen/new/successor.h"
+#include "gen/transfer/totals.h"
+#include "gen/join/uplink.h"
 #include "http/memory.h"
 #include "rt/park.h"
 #include "rt/pool.h"
@@ -570,8 +570,7 @@ json_t *mo_process_status(void)
 		"pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
 		mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid, "successor_pid",
 		info.successor_pid, "exe", mo_json_text(start->exe), "build", start->build,
-		"version", MO_VERSION,
-		"uptime_ms", (json_int_t)(mo_now() - info.since), "state",
+		"version", MO_VERSION, "uptime_ms", (json_int_t)(mo_now() - info.since), "state",
 		mo_gen_state_name(info.state), "draining_generation", draining, "older_generations",
 		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",
 		mo_receipts_all(), "rollback", mo_previous_status());
@@ -581,8 +580,7 @@ json_t *mo_process_status(void)
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "budget",
 				      (json_int_t)memory.budget, "used", (json_int_t)memory.used,
 				      "refused", (json_int_t)memory.refused, "cut",
-				      (json_int_t)memory.cut, "closed",
-				      (json_int_t)memory.closed));
+				      (json_int_t)memory.cut, "closed", (json_int_t)memory.closed));
 	json_object_set_new(status, "blocking", pool_status());
 	return status;
 }

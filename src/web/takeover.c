@@ -1,6 +1,6 @@
 /* Where a program that is started by others takes over from this one: the key
- * "takeover" and the call; the work is done by gen/takeover.h. */
-#include "gen/takeover.h"
+ * "takeover" and the call; the work is done by gen/join/takeover.h. */
+#include "gen/join/takeover.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,17 +1,17 @@
 /* Topics: who wants which events, by name.  Each loop has its own table, so that
  * an event is given out without a lock; publishing goes through the control
- * thread (gen/relay.h), which also reaches the neighbouring generations. */
+ * thread (gen/transfer/relay.h), which also reaches the neighbouring generations. */
 #ifndef MO_WEB_TOPIC_H
 #define MO_WEB_TOPIC_H
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/str.h"
-#include "gen/relay.h"
+#include "gen/transfer/relay.h"
 #include "rt/loop.h"
 
-#define MO_TOPIC_MAX 128u	/* bytes of a name */
-#define MO_TOPICS_EACH 64u	/* of one subscriber */
+#define MO_TOPIC_MAX 128u  /* bytes of a name */
+#define MO_TOPICS_EACH 64u /* of one subscriber */
 
 typedef struct mo_delivery {
 	const mo_event *event;

@@ -259,7 +259,7 @@ class Walks(Case):
             self.assertTrue(os.path.exists(os.path.join(SOURCE, path)), path)
         for name, path in self.named(text):
             self.assertTrue(function(read(path), name), "%s has no %s()" % (path, name))
-        code = "".join(read(os.path.relpath(f, SOURCE)) for f in glob.glob(os.path.join(SOURCE, "src", "*", "*.[ch]")))
+        code = "".join(read(os.path.relpath(f, SOURCE)) for f in glob.glob(os.path.join(SOURCE, "src", "**", "*.[ch]"), recursive=True))
         for name in set(re.findall(r"`(\w+)\(\)`", text)):
             self.assertRegex(code, r"\b%s\b" % name)
 
@@ -270,27 +270,30 @@ class Map(Case):
     def named(self):
         """{folder: [file]} of the tables."""
         found = {}
-        for folder, rest in re.findall(r"(?ms)^## src/(\w+)$(.*?)(?=^## |\Z)", read("doc/map.md")):
+        for folder, rest in re.findall(r"(?ms)^## src/([\w/]+)$(.*?)(?=^## |\Z)", read("doc/map.md")):
             found[folder] = re.findall(r"(?m)^\| `([\w.]+)` \|", rest)
         return found
 
     def test_every_folder_of_src_has_its_table(self):
-        folders = {os.path.basename(os.path.dirname(d)) for d in glob.glob(os.path.join(SOURCE, "src", "*", ""))}
-        self.assertEqual(set(self.named()), folders)
+        src = os.path.join(SOURCE, "src")
+        folders = {os.path.relpath(d, src) for d, _, files in os.walk(src) if files}
+        self.assertEqual(set(self.named()), folders - {"."})
 
     def test_every_file_is_named_once_and_none_that_is_gone(self):
         for folder, names in self.named().items():
-            files = {n for n in os.listdir(os.path.join(SOURCE, "src", folder)) if n != "meson.build"}
+            path = os.path.join(SOURCE, "src", folder)
+            files = {n for n in os.listdir(path) if os.path.isfile(os.path.join(path, n)) and n != "meson.build"}
             units = {n for n in files if not (n.endswith(".h") and n[:-2] + ".c" in files)}
             self.assertEqual(sorted(names), sorted(units), "src/" + folder)
 
     def sources(self):
         """Of those who send and hear messages."""
-        return [f for folder in ("gen", "supervisor") for f in glob.glob(os.path.join(SOURCE, "src", folder, "*.c"))]
+        return [f for folder in ("gen", "supervisor")
+                for f in glob.glob(os.path.join(SOURCE, "src", folder, "**", "*.c"), recursive=True)]
 
     def test_every_message_between_processes_is_in_the_table(self):
         """Those of the list in messages.c, no other; and each is sent and heard somewhere."""
-        listed = dict(re.findall(r'\[MO_MSG_(\w+)\] = \{ "(\w+)"', read("src/gen/messages.c")))
+        listed = dict(re.findall(r'\[MO_MSG_(\w+)\] = \{ "(\w+)"', read("src/gen/wire/messages.c")))
         self.assertGreater(len(listed), 35)
         table = read("doc/sequence.md").split("## Messages")[1].split("## ")[0]
         self.assertEqual(sorted(listed.values()), sorted(re.findall(r"(?m)^\| `(\w+)` \|", table)))

@@ -1,4 +1,4 @@
-/* Packets of a neighbour process (gen/wire.c) and those who read them: whatever it says,
+/* Packets of a neighbour process (gen/wire/wire.c) and those who read them: whatever it says,
  * nobody asserts, reads beyond it or grows without limit.
  *
  * The input: a byte that chooses how many descriptors come along and of which kind, then
@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "gen/messages.h"
-#include "gen/move.h"
-#include "gen/offer.h"
-#include "gen/previous.h"
-#include "gen/receipt_wire.h"
-#include "gen/relay.h"
-#include "gen/state.h"
-#include "gen/series.h"
-#include "gen/totals.h"
+#include "gen/wire/messages.h"
+#include "gen/transfer/move.h"
+#include "gen/wire/offer.h"
+#include "gen/new/previous.h"
+#include "gen/receipt/receipt_wire.h"
+#include "gen/transfer/relay.h"
+#include "gen/transfer/state.h"
+#include "gen/wire/series.h"
+#include "gen/transfer/totals.h"
 
 /* ---- a host that takes everything ---- */
 

@@ -1,4 +1,4 @@
-"""Sockets that a service manager passes at start (src/gen/activate.c)."""
+"""Sockets that a service manager passes at start (src/gen/os/activate.c)."""
 import os
 import sys
 

@@ -1,4 +1,4 @@
-"""What the service manager is told (src/gen/notify.c), by a peer of its socket."""
+"""What the service manager is told (src/gen/join/notify.c), by a peer of its socket."""
 import os
 import signal
 import sys

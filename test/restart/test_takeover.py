@@ -1,5 +1,5 @@
 """Takeover by path: a program that was started by others becomes the successor of the
-one that runs (src/gen/takeover.c)."""
+one that runs (src/gen/join/takeover.c)."""
 import os
 import random
 import signal

@@ -1,8 +1,8 @@
-/* Promises of gen/forms.c: two neighbours meet in the highest version that both know. */
+/* Promises of gen/wire/forms.c: two neighbours meet in the highest version that both know. */
 #include "unit.h"
 
-#include "gen/forms.h"
-#include "gen/wire.h"
+#include "gen/wire/forms.h"
+#include "gen/wire/wire.h"
 
 static size_t forms(mo_gen_form *out, size_t room)
 {

@@ -1,10 +1,10 @@
 /* The list of messages, and the way to their handlers: what is whole is handed on, what is
- * not is refused, what nobody hears is ignored (src/gen/messages.c). */
+ * not is refused, what nobody hears is ignored (src/gen/wire/messages.c). */
 #include "unit.h"
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/messages.h"
+#include "gen/wire/messages.h"
 
 static int handled, refused;
 static char *why_refused;

@@ -1,4 +1,4 @@
-/* Promises of gen/move.c: what a giver says of its connections is checked before anything is
+/* Promises of gen/transfer/move.c: what a giver says of its connections is checked before anything is
  * taken, and what was acknowledged is served with the events that it missed. */
 #include "unit.h"
 
@@ -10,9 +10,9 @@
 
 #include "base/str.h"
 #include "gen/control.h"
-#include "gen/engine.h"
-#include "gen/move.h"
-#include "gen/relay.h"
+#include "gen/engine/engine.h"
+#include "gen/transfer/move.h"
+#include "gen/transfer/relay.h"
 #include "rt/park.h"
 
 #define MANY 200
@@ -90,9 +90,14 @@ static mo_rate answered(void)
 	return (mo_rate){ 0 };
 }
 
-static const mo_gen_host host = { .event = event,     .takes = takes,     .prepare = prepare,
-				  .take = take,	      .discard = discard, .give = give,
-				  .gave = gave,	      .answered = answered };
+static const mo_gen_host host = { .event = event,
+				  .takes = takes,
+				  .prepare = prepare,
+				  .take = take,
+				  .discard = discard,
+				  .give = give,
+				  .gave = gave,
+				  .answered = answered };
 
 /* ---- the giver's words ---- */
 
@@ -245,8 +250,8 @@ static void one_is_taken_with_what_belongs_to_it(void **state)
 	assert_false(last.deaf);
 }
 
-static void acknowledged_ones_get_every_event_that_was_published_while_they_were_prepared(
-	void **state)
+static void
+acknowledged_ones_get_every_event_that_was_published_while_they_were_prepared(void **state)
 {
 	struct step s;
 
@@ -265,7 +270,7 @@ static void acknowledged_ones_get_every_event_that_was_published_while_they_were
 static void lengths_that_the_message_does_not_have_are_refused(void **state)
 {
 	static const json_int_t bad[][3] = {
-		{ 11, 0, 0 }, { 0, 11, 0 },	 { 0, 0, 11 },	   { 5, 5, 1 },
+		{ 11, 0, 0 }, { 0, 11, 0 },        { 0, 0, 11 },        { 5, 5, 1 },
 		{ -1, 0, 0 }, { 0, INT64_MIN, 0 }, { 0, 0, INT64_MAX }, { INT64_MAX, INT64_MAX, 2 },
 	};
 
@@ -292,9 +297,9 @@ static void only_connections_are_taken(void **state)
 {
 	int listening = socket(AF_UNIX, SOCK_STREAM, 0), pair[2];
 
-	assert_int_equal(bind(listening, &(struct sockaddr){ .sa_family = AF_UNIX },
-			      sizeof(sa_family_t)),
-			 0);
+	assert_int_equal(
+		bind(listening, &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)),
+		0);
 	assert_int_equal(listen(listening, 1), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
 	close(pair[1]);

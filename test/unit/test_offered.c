@@ -1,4 +1,4 @@
-/* What a program that starts says of an offer that it cannot take (gen/offered.c). */
+/* What a program that starts says of an offer that it cannot take (gen/new/offered.c). */
 #include "unit.h"
 
 #include <errno.h>
@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "gen/start.h"
-#include "gen/successor.h"
-#include "gen/wire.h"
+#include "gen/os/start.h"
+#include "gen/new/successor.h"
+#include "gen/wire/wire.h"
 
 static int theirs;
 

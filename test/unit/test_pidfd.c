@@ -1,4 +1,4 @@
-/* A process is its descriptor, whoever has its number (gen/pidfd.c). */
+/* A process is its descriptor, whoever has its number (gen/os/pidfd.c). */
 #include "unit.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gen/pidfd.h"
+#include "gen/os/pidfd.h"
 
 static pid_t child(int status)
 {

@@ -1,11 +1,11 @@
-/* May a successor be started on this machine?  src/gen/preflight.c, with a /proc
+/* May a successor be started on this machine?  src/gen/os/preflight.c, with a /proc
  * and a /sys of the test's own. */
 #include "unit.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "gen/preflight.h"
+#include "gen/os/preflight.h"
 
 static char root[64], proc[80], sys[80];
 

@@ -1,4 +1,4 @@
-/* What a predecessor tells of its program (gen/previous.c): the last word counts, and of the
+/* What a predecessor tells of its program (gen/new/previous.c): the last word counts, and of the
  * earlier ones nothing stays open. */
 #include "unit.h"
 
@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "gen/previous.h"
+#include "gen/new/previous.h"
 
 static int open_descriptors(void)
 {

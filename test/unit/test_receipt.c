@@ -1,4 +1,4 @@
-/* Receipts: phases with times, outcomes, the last ones kept (src/gen/receipt.c). */
+/* Receipts: phases with times, outcomes, the last ones kept (src/gen/receipt/receipt.c). */
 #include "unit.h"
 
 #include <errno.h>
@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "gen/receipt.h"
-#include "gen/receipt_wire.h"
-#include "gen/takeover.h"
-#include "gen/wire.h"
+#include "gen/receipt/receipt.h"
+#include "gen/receipt/receipt_wire.h"
+#include "gen/join/takeover.h"
+#include "gen/wire/wire.h"
 
 static void every_phase_is_listed_in_order_with_its_time(void **state)
 {

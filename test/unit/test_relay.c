@@ -1,4 +1,4 @@
-/* Promises of gen/relay.c: events go to the neighbours in order, those from before
+/* Promises of gen/transfer/relay.c: events go to the neighbours in order, those from before
  * a hold before it ends, and what a mover missed is known by its number. */
 #include "unit.h"
 
@@ -9,8 +9,8 @@
 
 #include "base/str.h"
 #include "gen/control.h"
-#include "gen/engine.h"
-#include "gen/relay.h"
+#include "gen/engine/engine.h"
+#include "gen/transfer/relay.h"
 #include "rt/co.h"
 
 static char given[256]; /* data of what host->event() got */
@@ -74,7 +74,8 @@ static const char *heard(int fd)
 		if (strcmp(m.type, "event") == 0)
 			strncat(text, m.blob.ptr + m.blob.len - 1, 1);
 		else
-			snprintf(text + strlen(text), 32, "seen %lld ", mo_json_int(m.body, "seen"));
+			snprintf(text + strlen(text), 32, "seen %lld ",
+				 mo_json_int(m.body, "seen"));
 		mo_wire_free(&m);
 	}
 	return text;
@@ -128,8 +129,9 @@ static void from_neighbours(void)
 
 	assert_int_equal(mo_wire_pair(&a, &b), 0);
 	for (int i = 0; i < 2; i++) {
-		mo_wire_send_blob(b, json_pack("{s:s, s:[i, i, i]}", "type", "event", "parts", 1, 0, 0),
-				  NULL, 0, parts, 4);
+		mo_wire_send_blob(
+			b, json_pack("{s:s, s:[i, i, i]}", "type", "event", "parts", 1, 0, 0), NULL,
+			0, parts, 4);
 		assert_int_equal(mo_wire_recv(a, &m), 1);
 		if (i == 0)
 			mo_relay_from_above(ours_up, &m);
@@ -241,8 +243,8 @@ static void bad_events_are_dropped(void)
 	int a, b;
 
 	assert_int_equal(mo_wire_pair(&a, &b), 0);
-	mo_wire_send_blob(b, json_pack("{s:s, s:[i, i, i]}", "type", "event", "parts", 3, 3, 3), NULL, 0,
-			  parts, 1);
+	mo_wire_send_blob(b, json_pack("{s:s, s:[i, i, i]}", "type", "event", "parts", 3, 3, 3),
+			  NULL, 0, parts, 1);
 	assert_int_equal(mo_wire_recv(a, &m), 1);
 	mo_relay_from_above(ours_up, &m);
 	mo_wire_free(&m);

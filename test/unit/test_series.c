@@ -1,7 +1,7 @@
-/* Named counts and their sums: gen/series.h. */
+/* Named counts and their sums: gen/wire/series.h. */
 #include "unit.h"
 
-#include "gen/series.h"
+#include "gen/wire/series.h"
 
 static void expect_json(json_t *got, const char *wanted)
 {

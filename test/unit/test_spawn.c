@@ -1,12 +1,12 @@
-/* What may be started as a successor, and how (src/gen/spawn.c). */
+/* What may be started as a successor, and how (src/gen/os/spawn.c). */
 #include "unit.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "gen/spawn.h"
-#include "gen/wire.h"
+#include "gen/os/spawn.h"
+#include "gen/wire/wire.h"
 
 static char dir[64];
 

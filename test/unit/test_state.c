@@ -1,4 +1,4 @@
-/* Named state for the next generation (src/gen/state.c): given and offered in one
+/* Named state for the next generation (src/gen/transfer/state.c): given and offered in one
  * process, its messages taken by the same one as if it were the successor. */
 #include "unit.h"
 
@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "gen/state.h"
+#include "gen/transfer/state.h"
 
 #define MESSAGES 64
 

@@ -1,9 +1,9 @@
-/* How long a program that was taken back is refused (gen/takeover.c). */
+/* How long a program that was taken back is refused (gen/join/takeover.c). */
 #include "unit.h"
 
 #include <jansson.h>
 
-#include "gen/takeover.h"
+#include "gen/join/takeover.h"
 
 static const json_t *found;
 

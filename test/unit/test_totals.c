@@ -1,11 +1,11 @@
-/* Counts of several processes added up (src/gen/totals.c): this process is one of
+/* Counts of several processes added up (src/gen/transfer/totals.c): this process is one of
  * them, and plays predecessor and successor by messages that it keeps. */
 #include "unit.h"
 
 #include <jansson.h>
 
-#include "gen/series.h"
-#include "gen/totals.h"
+#include "gen/wire/series.h"
+#include "gen/transfer/totals.h"
 
 static json_int_t own[2];
 
@@ -204,8 +204,8 @@ static void ever_new_names_do_not_make_it_grow(void **state)
 
 static void series_are_taken_before_the_places(void **state)
 {
-	put_series("1.10", json_pack("{s:i, s:i, s:{s:i}}", "requests", 7, "newer", 3, "open",
-				     "gauge", 2));
+	put_series("1.10",
+		   json_pack("{s:i, s:i, s:{s:i}}", "requests", 7, "newer", 3, "open", "gauge", 2));
 	put_series("1.11", json_pack("{s:i, s:{s:i}}", "requests", 8, "open", "gauge", 5));
 	put("1.12", 100, 1);
 	expect(115, 1);

@@ -1,5 +1,5 @@
 /* Messages between generations: whole or refused, descriptors owned by who
- * receives them (src/gen/wire.c). */
+ * receives them (src/gen/wire/wire.c). */
 #include "unit.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
-#include "gen/wire.h"
+#include "gen/wire/wire.h"
 
 static void a_message_arrives_whole_with_the_senders_pid(void **state)
 {
@@ -207,8 +207,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_message_is_refused),
 		cmocka_unit_test(a_message_longer_than_the_limit_is_refused_on_both_sides),
 		cmocka_unit_test(the_end_of_the_other_side_is_told_from_silence),
-		cmocka_unit_test(
-			what_was_sent_before_a_death_is_read_though_our_words_lay_unread),
+		cmocka_unit_test(what_was_sent_before_a_death_is_read_though_our_words_lay_unread),
 		cmocka_unit_test(a_wait_goes_on_after_signals_until_its_time_or_a_word),
 		cmocka_unit_test(what_is_nested_too_deeply_is_refused_before_it_is_read),
 	};

@@ -1,0 +1,48 @@
+/* Opening again what was dropped; see undrop.h. */
+#include "gen/drain/undrop.h"
+
+#include "base/log.h"
+#include "gen/control.h"
+#include "gen/self.h"
+#include "gen/join/uplink.h"
+#include "rt/co.h"
+#include "rt/timer.h"
+
+#define AGAIN MOLT_SECOND
+
+static mo_timer retry; /* of the control thread */
+
+static void try_again(void *unused)
+{
+	(void)unused;
+	if (mo_self_state() != MO_GEN_SERVING)
+		return;
+	if (mo_undrop(mo_self_host()) > 0)
+		return;
+	mo_info("generation %u listens again on all that it had", mo_self_generation());
+	mo_uplink_listeners(mo_self_host());
+}
+
+static void on_time(mo_timer *t)
+{
+	(void)t;
+	mo_loop_spawn(mo_control_loop(), try_again, NULL);
+}
+
+void mo_undrop_close(void)
+{
+	if (retry.fn)
+		mo_timer_stop(mo_control_loop(), &retry);
+}
+
+size_t mo_undrop(const mo_gen_host *h)
+{
+	size_t missing = h->undrop();
+
+	if (missing > 0) {
+		if (!retry.fn)
+			mo_timer_init(&retry, on_time);
+		mo_timer_start(mo_control_loop(), &retry, AGAIN);
+	}
+	return missing;
+}
