@@ -2,7 +2,7 @@
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, config and
 # supervisor on these and gen; web has no business with supervisor; cli may include all.
-# The folders of gen stand on each other, too, and self and control below all of them.
+# The folders of gen and of web stand on each other, too, and self and control below all of gen.
 # A header NAME_internal.h or NAME_private.h is for the files of its folder.  JSON comes in
 # through base/json.h alone, which limits its depth.  The state of a connection is set by
 # mo_conn_set_state() alone, which looks at its table.  Prints each line that breaks it.
@@ -42,25 +42,30 @@ while IFS=: read -r file line text; do
 	echo "$file:$line: layer \"$layer\" may not include \"$used\""
 	bad=1
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.[chS]')
-# Inside gen, from below to above; "." is the folder itself.
-floors=". os wire receipt join transfer drain new old engine"
-floor() { # a path below gen
+# The folders of a layer, from below to above; "." is the layer's own.
+declare -A floors=(
+	[gen]=". os wire receipt join transfer drain new old engine"
+	[web]="route core out files log live run admin start"
+)
+floor() { # LAYER, a path below it
 	local folder=. i=0 f
-	case $1 in */*) folder=${1%%/*} ;; esac
-	for f in $floors; do
+	case $2 in */*) folder=${2%%/*} ;; esac
+	for f in ${floors[$1]}; do
 		[ "$f" = "$folder" ] && { echo $i; return; }
 		i=$((i + 1))
 	done
-	echo "tools/check-layers.sh: src/gen/$folder has no floor" >&2
+	echo "tools/check-layers.sh: src/$1/$folder has no floor" >&2
 	exit 1
 }
-while IFS=: read -r file line text; do
-	used=${text#*\"gen/}
-	used=${used%%\"*}
-	[ "$(floor "$used")" -le "$(floor "${file#src/gen/}")" ] && continue
-	echo "$file:$line: \"gen/$used\" stands above it ($floors)"
-	bad=1
-done < <(grep -rnE '#include "gen/' src/gen --include='*.[ch]')
+for layer in "${!floors[@]}"; do
+	while IFS=: read -r file line text; do
+		used=${text#*\"$layer/}
+		used=${used%%\"*}
+		[ "$(floor "$layer" "$used")" -le "$(floor "$layer" "${file#src/$layer/}")" ] && continue
+		echo "$file:$line: \"$layer/$used\" stands above it (${floors[$layer]})"
+		bad=1
+	done < <(grep -rnE "#include \"$layer/" "src/$layer" --include='*.[ch]')
+done
 while IFS=: read -r file line text; do
 	case $text in *'"gen/gen.h"'*) continue ;; esac
 	case $file in src/gen/self.*) [[ $text == *'"gen/self.h"'* ]] && continue ;; *) [[ $text == *'"gen/control.h"'* ]] && continue ;; esac

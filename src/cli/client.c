@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/addr.h"
-#include "web/server.h"
+#include "web/admin/admin.h"
 
 #define MAX_ANSWER ((size_t)64 * 1024 * 1024)
 

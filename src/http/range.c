@@ -1,6 +1,6 @@
 /* Byte ranges and entity tags; see range.h.
  *
- * Called by web/file.c with fields of the request.  Every number is held at
+ * Called by web/files/file.c with fields of the request.  Every number is held at
  * UINT64_MAX instead of overflowing, and every end is brought below the size, so
  * that no sum or difference made of a result can overflow. */
 #include "http/range.h"

@@ -1,4 +1,4 @@
-"""The control socket and the molt command (src/web/control_server.c, src/cli)."""
+"""The control socket and the molt command (src/web/admin/control_server.c, src/cli)."""
 import json
 import os
 import re

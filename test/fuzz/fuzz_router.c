@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "web/router.h"
+#include "web/route/router.h"
 
 #define MAX_PATTERNS 64
 #define MAX_REQUESTS 64

@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "gen/wire/messages.h"
-#include "gen/transfer/move.h"
-#include "gen/wire/offer.h"
 #include "gen/new/previous.h"
 #include "gen/receipt/receipt_wire.h"
+#include "gen/transfer/move.h"
 #include "gen/transfer/relay.h"
 #include "gen/transfer/state.h"
-#include "gen/wire/series.h"
 #include "gen/transfer/totals.h"
+#include "gen/wire/messages.h"
+#include "gen/wire/offer.h"
+#include "gen/wire/series.h"
 
 /* ---- a host that takes everything ---- */
 

@@ -13,9 +13,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/admin.h"
-#include "web/group.h"
-#include "web/log_reopen.h"
+#include "web/admin/admin.h"
+#include "web/core/group.h"
+#include "web/run/log_reopen.h"
+#include "web/run/process.h"
 
 /* ---- stand-ins for requests and the process ------------------------------------ */
 

@@ -17,7 +17,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/request.h"
+#include "web/core/request.h"
+#include "web/run/dispatch.h"
 
 typedef struct fake {
 	molt_req r;
@@ -91,7 +92,7 @@ static inline bool fake_gone(const molt_req *r)
 }
 
 static const mo_exchange_ops fake_ops = { fake_read, fake_send, fake_send_file, fake_gone,
-					       fake_gone };
+					  fake_gone };
 
 /* ---- the server ---- */
 

@@ -14,8 +14,10 @@
 #include "base/outlet.h"
 #include "base/str.h"
 #include "config/log_name.h"
+#include "gen/self.h"
 #include "rt/park.h"
-#include "web/server.h"
+#include "web/core/server.h"
+#include "web/log/access_log.h"
 
 #define MINUTE ((molt_time)60000)
 
@@ -35,7 +37,7 @@ void mo_servers_unlock(void)
 {
 }
 
-unsigned mo_process_generation(void)
+unsigned mo_self_generation(void)
 {
 	return 3;
 }

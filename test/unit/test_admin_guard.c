@@ -1,7 +1,7 @@
 /* Who may use the admin: each line of the guard's table. */
 #include "unit.h"
 
-#include "web/admin.h"
+#include "web/admin/admin.h"
 
 #define TOKEN "0123456789abcdef"
 #define LOCAL .peer = MO_ADMIN_PEER_OURS, .host = "127.0.0.1:8199"

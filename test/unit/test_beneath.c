@@ -1,4 +1,4 @@
-/* Promises of web/beneath.c, each for openat2(2) and for the walk without it. */
+/* Promises of web/files/beneath.c, each for openat2(2) and for the walk without it. */
 #include "unit.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 
 #include "base/mem.h"
-#include "web/beneath.h"
+#include "web/files/beneath.h"
 
 static char *top, *root; /* root is top/root; top/secret lies outside */
 

@@ -8,8 +8,8 @@
 
 #include "base/sized.h"
 #include "config/config.h"
-#include "web/group.h"
-#include "web/server.h"
+#include "web/core/group.h"
+#include "web/core/server.h"
 
 #define OLD_SIZE offsetof(molt_server_opts, memory_budget)
 

@@ -1,10 +1,10 @@
 /* Promises of http/conn.c and accept.c: accepting, limits, lingering, draining,
  * cutting; over plain sockets and TLS. */
-#include "certs.h"
-#include "http_app.h"
 #include "base/check.h"
+#include "certs.h"
 #include "http/h1.h"
 #include "http/sse.h"
+#include "http_app.h"
 #include "net/tls.h"
 
 static void an_idle_connection_is_small(void **state)

@@ -10,9 +10,9 @@
 #include "base/str.h"
 #include "gen/control.h"
 #include "gen/engine/engine.h"
+#include "gen/engine/request.h"
 #include "gen/receipt/receipt.h"
 #include "gen/transfer/relay.h"
-#include "gen/engine/request.h"
 
 #define ROUNDS 40
 #define CALLERS 3

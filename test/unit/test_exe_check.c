@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
-#include "web/exe_check.h"
+#include "web/admin/exe_check.h"
 
 static char root[] = "/tmp/molt-test-exe-XXXXXX"; /* allowed: root/ok */
 static char ok_dir[64];

@@ -1,8 +1,8 @@
-/* Promises of web/file_plan.c: conditions, ranges, the framing of byteranges. */
+/* Promises of web/files/file_plan.c: conditions, ranges, the framing of byteranges. */
 #include "unit.h"
 
 #include "base/str.h"
-#include "web/file_plan.h"
+#include "web/files/file_plan.h"
 
 #define NOW 1000000000 /* Sun, 09 Sep 2001 01:46:40 GMT */
 #define CHANGED "Sun, 09 Sep 2001 01:45:00 GMT"

@@ -7,7 +7,7 @@
 #include "rt/co.h"
 #include "rt/loop.h"
 #include "rt/pool.h"
-#include "web/step.h"
+#include "web/live/step.h"
 
 static int setup(void **state)
 {
@@ -566,8 +566,12 @@ static void a_page_that_depends_on_accept_says_so(void **state)
 	static const struct {
 		const char *path, *vary;
 	} cases[] = {
-		{ "/none", "[Accept]" },   { "/evil", "[Accept]" },   { "/plain", "[Accept]" },
-		{ "/origin", "[Origin][Accept]" }, { "/both", "[Origin, accept]" }, { "/any", "[*]" },
+		{ "/none", "[Accept]" },
+		{ "/evil", "[Accept]" },
+		{ "/plain", "[Accept]" },
+		{ "/origin", "[Origin][Accept]" },
+		{ "/both", "[Origin, accept]" },
+		{ "/any", "[*]" },
 		{ "/ok", "" },
 	};
 	molt_server *s = *state;
@@ -611,8 +615,7 @@ static void writes_after_the_timeout_fail_and_the_client_gets_503(void **state)
 	molt_server *s = *state;
 	fake *f;
 
-	molt_bind_opts(molt_routes(s), "/slow", slow_writer, NULL,
-		       &MOLT_ROUTE_OPTS(.timeout = 1));
+	molt_bind_opts(molt_routes(s), "/slow", slow_writer, NULL, &MOLT_ROUTE_OPTS(.timeout = 1));
 	molt_bind(molt_routes(s), "/stream", slow_streamer, NULL);
 	f = fake_get(s, "/slow");
 	fake_run(f);

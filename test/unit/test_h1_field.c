@@ -1,7 +1,7 @@
 /* What fields mean for the framing of a request: the smuggling corpus, and the
  * numbers of well-known names. */
-#include "http/h1_part.h"
 #include "h1_check.h"
+#include "http/h1_part.h"
 
 static const char *const names[MO_F_COUNT] = {
 	[MO_F_HOST] = "Host",

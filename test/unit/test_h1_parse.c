@@ -2,8 +2,8 @@
  * cost.  Fields that frame: test_h1_field.c; targets: test_h1_target.c. */
 #include "unit.h"
 
-#include "http/h1_part.h"
 #include "h1_check.h"
+#include "http/h1_part.h"
 
 #define HEAD(line) line "\r\nHost: a\r\n\r\n"
 

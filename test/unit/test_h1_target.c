@@ -1,6 +1,6 @@
 /* The four forms of a target, and the syntax of a host. */
-#include "http/h1_part.h"
 #include "h1_check.h"
+#include "http/h1_part.h"
 
 static void check_target(const char *method, const char *target, const char *path,
 			 const char *query, const char *host)

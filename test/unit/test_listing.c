@@ -1,4 +1,4 @@
-/* Promises of web/listing.c. */
+/* Promises of web/files/listing.c. */
 #include "unit.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/listing.h"
+#include "web/files/listing.h"
 
 static char root[64];
 static mo_entries entries;

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "gen/os/start.h"
 #include "gen/new/successor.h"
+#include "gen/os/start.h"
 #include "gen/wire/wire.h"
 
 static int theirs;

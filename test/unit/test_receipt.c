@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "gen/join/takeover.h"
 #include "gen/receipt/receipt.h"
 #include "gen/receipt/receipt_wire.h"
-#include "gen/join/takeover.h"
 #include "gen/wire/wire.h"
 
 static void every_phase_is_listed_in_order_with_its_time(void **state)

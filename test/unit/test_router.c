@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/router.h"
+#include "web/route/router.h"
 
 static int add(mo_router *r, const char *pattern)
 {

@@ -1,4 +1,4 @@
-/* Promises of web/shared_root.c, and of static.c as far as it shares. */
+/* Promises of web/files/shared_root.c, and of static.c as far as it shares. */
 #include "rt_unit.h"
 
 #include <dirent.h>
@@ -7,8 +7,8 @@
 
 #include "fake_req.h"
 #include "rt/park.h"
-#include "web/shared_root.h"
-#include "web/static.h"
+#include "web/files/shared_root.h"
+#include "web/files/static.h"
 
 #define ROOTS 6
 

@@ -1,4 +1,4 @@
-/* Promises of web/static.c and web/file.c, with requests that have no connection;
+/* Promises of web/files/static.c and web/files/file.c, with requests that have no connection;
  * test/e2e/test_static.py looks at the same through a real server. */
 #include "unit.h"
 
@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "fake_req.h"
-#include "web/header.h"
-#include "web/static.h"
+#include "web/core/header.h"
+#include "web/files/static.h"
 
 #define BIG 100000
 

@@ -1,10 +1,10 @@
-/* Promises of src/web/step_move.c: events that come while a step runs wait in a queue that
+/* Promises of src/web/live/step_move.c: events that come while a step runs wait in a queue that
  * costs the same for each, however long it is. */
 #include "unit.h"
 
 #include "base/str.h"
 #include "http/conn.h"
-#include "web/step.h"
+#include "web/live/step.h"
 
 #define MANY 200000
 #define LIMIT_SECONDS 2.0 /* moving the rest up for each took minutes, this takes some 10 ms */

@@ -1,4 +1,4 @@
-/* Promises of http/step_state.c and web/step_parts.c: what was written is read
+/* Promises of http/step_state.c and web/live/step_parts.c: what was written is read
  * again, and nothing else is: the bytes come from another process. */
 #include "unit.h"
 
@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "http/h1.h"
 #include "http/step_state.h"
-#include "web/step.h"
+#include "web/live/step.h"
 
 #define HEAD "POST /a%2Fb?c HTTP/1.1\r\nHost: x\r\nX-Empty: \r\nContent-Length: 3\r\n\r\n"
 

@@ -4,8 +4,8 @@
 
 #include <jansson.h>
 
-#include "gen/wire/series.h"
 #include "gen/transfer/totals.h"
+#include "gen/wire/series.h"
 
 static json_int_t own[2];
 

@@ -12,12 +12,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/wire/messages.h"
 #include "gen/os/pidfd.h"
 #include "gen/receipt/receipt_wire.h"
-#include "gen/transfer/reopen.h"
 #include "gen/self.h"
+#include "gen/transfer/reopen.h"
 #include "gen/transfer/totals.h"
+#include "gen/wire/messages.h"
 #include "rt/park.h"
 
 #define LOOK_AGAIN (50 * MOLT_MS)

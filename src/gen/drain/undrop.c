@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "gen/control.h"
-#include "gen/self.h"
 #include "gen/join/uplink.h"
+#include "gen/self.h"
 #include "rt/co.h"
 #include "rt/timer.h"
 

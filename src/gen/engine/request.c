@@ -8,17 +8,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "gen/join/call.h"
 #include "gen/control.h"
+#include "gen/engine/shutdown.h"
+#include "gen/join/call.h"
 #include "gen/join/notify.h"
-#include "gen/old/predecessor.h"
+#include "gen/join/takeover.h"
 #include "gen/new/previous.h"
+#include "gen/new/successor.h"
+#include "gen/old/predecessor.h"
+#include "gen/os/start.h"
 #include "gen/receipt/receipt.h"
 #include "gen/self.h"
-#include "gen/engine/shutdown.h"
-#include "gen/os/start.h"
-#include "gen/new/successor.h"
-#include "gen/join/takeover.h"
 
 /* Of the control thread alone. */
 static struct {

@@ -2,13 +2,13 @@
 #include "gen/engine/shutdown.h"
 
 #include "gen/drain/drain.h"
-#include "gen/wire/messages.h"
 #include "gen/join/notify.h"
-#include "gen/old/predecessor.h"
-#include "gen/self.h"
-#include "gen/new/successor.h"
 #include "gen/join/takeover.h"
 #include "gen/join/uplink.h"
+#include "gen/new/successor.h"
+#include "gen/old/predecessor.h"
+#include "gen/self.h"
+#include "gen/wire/messages.h"
 
 void mo_shutdown_end(int result)
 {

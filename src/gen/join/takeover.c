@@ -16,10 +16,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/join/takeover_internal.h"
+#include "gen/receipt/receipt.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
-#include "gen/receipt/receipt.h"
-#include "gen/join/takeover_internal.h"
 #include "rt/park.h"
 
 #define HELLO_TIME (2 * MOLT_SECOND)

@@ -11,12 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "base/json.h"
+#include "base/mem.h"
+#include "gen/join/takeover_internal.h"
+#include "gen/os/start.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
-#include "gen/os/start.h"
-#include "gen/join/takeover_internal.h"
 #include "net/listener.h"
 #include "net/peer.h"
 

@@ -12,9 +12,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gen/wire/messages.h"
-#include "gen/self.h"
 #include "gen/os/start.h"
+#include "gen/self.h"
+#include "gen/wire/messages.h"
 
 static struct {
 	pthread_mutex_t lock;

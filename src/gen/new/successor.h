@@ -15,8 +15,8 @@
 #ifndef MO_GEN_NEW_SUCCESSOR_H
 #define MO_GEN_NEW_SUCCESSOR_H
 
-#include "gen/wire/forms.h"
 #include "gen/gen.h"
+#include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
 
 bool mo_successor_is(void); /* was this process started by a predecessor? */

@@ -18,9 +18,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/wire/messages.h"
-#include "gen/os/pidfd.h"
 #include "gen/join/uplink.h"
+#include "gen/os/pidfd.h"
+#include "gen/wire/messages.h"
 
 void mo_child_init(mo_child *c, const char *path)
 {

@@ -19,11 +19,11 @@
 #include <sys/types.h>
 
 #include "gen/budget.h"
-#include "gen/wire/forms.h"
-#include "gen/wire/messages.h"
 #include "gen/os/spawn.h"
 #include "gen/os/stopped.h"
 #include "gen/os/tail.h"
+#include "gen/wire/forms.h"
+#include "gen/wire/messages.h"
 
 typedef struct mo_child {
 	const char *path; /* of its program, for sentences; the owner's */

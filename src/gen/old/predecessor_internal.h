@@ -3,8 +3,8 @@
 #ifndef MO_GEN_OLD_PREDECESSOR_INTERNAL_H
 #define MO_GEN_OLD_PREDECESSOR_INTERNAL_H
 
-#include "gen/old/child.h"
 #include "gen/drain/drain.h"
+#include "gen/old/child.h"
 #include "gen/old/predecessor.h"
 #include "gen/receipt/receipt.h"
 #include "rt/co.h"

@@ -9,8 +9,8 @@
 
 #include <jansson.h>
 
-#include "gen/old/child.h"
 #include "gen/gen.h"
+#include "gen/old/child.h"
 
 #define MO_PROBES_MAX 64
 

@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "gen/wire/messages.h"
 #include "gen/receipt/receipt.h"
 #include "gen/receipt/takeover_hold.h"
+#include "gen/wire/messages.h"
 
 #define HISTORY_BYTES (128u * 1024)
 

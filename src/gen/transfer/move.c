@@ -10,9 +10,9 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "gen/transfer/relay.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
-#include "gen/transfer/relay.h"
 #include "rt/park.h"
 
 _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");

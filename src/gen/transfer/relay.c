@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/wire/messages.h"
 #include "gen/self.h"
+#include "gen/wire/messages.h"
 #include "rt/park.h"
 
 #define KEPT_MAX (8u * 1024 * 1024)

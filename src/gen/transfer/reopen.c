@@ -10,8 +10,8 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "gen/control.h"
-#include "gen/wire/messages.h"
 #include "gen/self.h"
+#include "gen/wire/messages.h"
 
 typedef struct job {
 	long long by, n;

@@ -1,5 +1,5 @@
 /* Opens the log files of this process anew for another generation, which was asked to
- * (web/log_reopen.h): on a thread that may wait for a disk, one at a time, and what is
+ * (web/run/log_reopen.h): on a thread that may wait for a disk, one at a time, and what is
  * asked for meanwhile once more behind it. */
 #ifndef MO_GEN_TRANSFER_REOPEN_H
 #define MO_GEN_TRANSFER_REOPEN_H

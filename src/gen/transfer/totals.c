@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "gen/wire/messages.h"
 #include "gen/self.h"
+#include "gen/wire/messages.h"
 #include "gen/wire/series.h"
 
 /* base: {server: series}; live: {process: the same}; ended: {process: true}. */
