@@ -2,10 +2,12 @@
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, config and
 # supervisor on these and gen; web has no business with supervisor; cli may include all.
-# The folders of gen and of web stand on each other, too, and self and control below all of gen.
-# A header NAME_internal.h or NAME_private.h is for the files of its folder.  JSON comes in
+# The folders of http, gen and web stand on each other, too, and self and control below
+# all of gen.
+# A header NAME_internal.h is for the files of its folder.  JSON comes in
 # through base/json.h alone, which limits its depth.  The state of a connection is set by
-# mo_conn_set_state() alone, which looks at its table.  Prints each line that breaks it.
+# mo_conn_set_state() alone, which looks at its table.  No file has another's name.
+# Prints each line that breaks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,7 +30,7 @@ while IFS=: read -r file line text; do
 	used=${text#*\"}
 	used=${used%%\"*}
 	case $used in
-	*_internal.h | *_private.h)
+	*_internal.h)
 		if [ "src/${used%/*}" != "${file%/*}" ]; then
 			echo "$file:$line: \"$used\" is for the files of its folder"
 			bad=1
@@ -44,6 +46,7 @@ while IFS=: read -r file line text; do
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.[chS]')
 # The folders of a layer, from below to above; "." is the layer's own.
 declare -A floors=(
+	[http]="syntax conn h1 live"
 	[gen]=". os wire receipt join transfer drain new old engine"
 	[web]="route core out files log live run admin start"
 )
@@ -79,5 +82,9 @@ done < <(grep -rnE '\bjson_load(s|b|f|fd|_file|_callback)?\(' src --include='*.[
 while IFS=: read -r file line _; do
 	echo "$file:$line: the state of a connection is set by mo_conn_set_state()"
 	bad=1
-done < <(grep -rnE '(->|\.)state = MO_CONN_' src/http src/web --include='*.[ch]' | grep -v '^src/http/conn_internal\.h:')
+done < <(grep -rnE '(->|\.)state = MO_CONN_' src/http src/web --include='*.[ch]' | grep -v '^src/http/conn/conn_protocol\.h:')
+while read -r name; do
+	echo "src: two files are called $name; say of what each one is"
+	bad=1
+done < <(find src -name '*.[ch]' -printf '%f\n' | sort | uniq -d)
 exit "$bad"

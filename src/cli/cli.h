@@ -1,12 +1,12 @@
 /* The molt command, inside.
  *
  *   exit code  means
- *   0          it is done, or so it is
+ *   0          done, or already so
  *   1          refused or failed: what ran before runs on; the reason is on
  *              standard error
  *   2          the command line is wrong
- *   3          nobody answers at the control socket, or the answer broke off: what
- *              came of it is not known
+ *   3          nobody answers at the control socket, or the answer broke off:
+ *              whether the command was carried out is not known
  *   4          this user may not use the control socket
  *   5          restart --wait: the new program served, and was taken back */
 #ifndef MO_CLI_CLI_H
@@ -118,7 +118,7 @@ void mo_show_failure(const json_t *answer);
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last);
 
 /* progress.c */
-bool mo_progress_is(const mo_cli *c);    /* is there somebody to see it? */
+bool mo_progress_is(const mo_cli *c);    /* is standard error a terminal? */
 void mo_progress_begin(const mo_cli *c); /* from the program's status, until the end */
 void mo_progress_end(void);
 void mo_progress_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -21,7 +21,7 @@ int mo_client_ask(const char *socket_path, const char *method, const char *actio
 void mo_answer_free(mo_answer *a);
 
 /* ---- commands.c ---- */
-#define MO_CLI_QUICK (30 * MOLT_SECOND) /* for what waits for nothing */
+#define MO_CLI_QUICK (30 * MOLT_SECOND) /* for actions that wait for nothing */
 struct mo_cli;
 /* Asks, and tells when nobody answers.  An exit code. */
 int mo_cli_ask(const struct mo_cli *c, const char *method, const char *action, const json_t *body,

@@ -95,7 +95,8 @@ int mo_cli_history(const mo_cli *c)
 
 /* ---- acting --------------------------------------------------------------- */
 
-/* The program takes a path from its own directory, the user means one from here. */
+/* The program would look for a relative path in its own directory; the user means the
+ * directory of this command. */
 static json_t *restart_body(const char *exe)
 {
 	char *here = exe[0] == '/' ? NULL : getcwd(NULL, 0);
@@ -157,7 +158,7 @@ int mo_cli_restart(const mo_cli *c)
 	return rc;
 }
 
-/* The program answers when the other generation serves, or with why not. */
+/* The answer comes when the other generation serves, or says why that one does not. */
 int mo_cli_rollback(const mo_cli *c)
 {
 	mo_answer a;

@@ -15,9 +15,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 
-/* ---- what is seen --------------------------------------------------------------------- */
+/* ---- the result ----------------------------------------------------------------------- */
 
 static void append(mo_prove *p, const char *list, json_t *what)
 {
@@ -129,7 +129,7 @@ const mo_cli_option mo_cli_prove_options[] = {
 	{ 0 }
 };
 
-/* Those that a request of ours has already, and what it means for the load. */
+/* Fields that the load sends itself, and what another value of theirs would break. */
 static bool is_ours(molt_str name)
 {
 	static const char *const ours[] = { "Host",           "Connection",
@@ -161,7 +161,7 @@ static bool add_header(mo_prove_options *o, const char *line)
 	return true;
 }
 
-/* false: the value is none. */
+/* false: text is no value of that option. */
 static bool take(mo_prove_options *o, int which, const char *value)
 {
 	switch (which) {

@@ -105,7 +105,8 @@ void mo_prove_restarts(mo_prove *p);
 void mo_prove_bad_versions(mo_prove *p);
 void mo_prove_rollback(mo_prove *p);
 void mo_prove_kills(mo_prove *p);
-/* Load of all crowds; NULL: it does not become warm, and that is blamed. */
+/* Load of all crowds; NULL: not every client got an answer in time, and the verdict says
+ * so. */
 mo_load *mo_prove_load_begin(mo_prove *p);
 void mo_prove_load_end(mo_prove *p, mo_load *l, const char *phase);
 

@@ -56,9 +56,9 @@ static void had_outcome(mo_client *c)
 #define SOON 500000  /* us */
 #define SOON_TURNS 3 /* an answer that was sent comes first, and a request behind it */
 
-/* It may have been inside the process that is killed: the connection was there before
- * that one was gone, and breaks not long after.  Not by the clock alone: where the
- * machine is so busy that our loop sleeps, it may see that late, but in its next turns. */
+/* Was the connection inside the process that is killed?  Then the connection is older than
+ * the kill and breaks soon after it.  The clock alone does not decide: where the machine is
+ * so busy that our loop sleeps, the loop sees the break late, but in its next turns. */
 static bool was_inside(const mo_client *c)
 {
 	int64_t began = atomic_load(&c->load->kill_began),

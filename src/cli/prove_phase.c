@@ -1,6 +1,6 @@
 /* The phases of a proof: load on every kind of connection, and under it nothing,
  * restarts, crashes after the switch, or kills.  Each adds its rows to what was
- * seen, and blames what must not be. */
+ * seen, and reasons for the verdict "fail" when something happened that must not. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

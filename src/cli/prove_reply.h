@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
-#include "http/chunk.h"
+#include "http/h1/chunk.h"
 
 enum mo_reply_state {
 	MO_REPLY_HEAD,

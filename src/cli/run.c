@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "supervisor/supervisor.h"
 
 /* By PATH when there is no slash in it. */
@@ -17,12 +17,12 @@ char *mo_cli_find_program(const char *name)
 	molt_str rest = mo_str(getenv("PATH"));
 
 	if (strchr(name, '/'))
-		return mo_start_resolve(name);
+		return mo_origin_resolve(name);
 	while (rest.ptr) {
 		molt_str dir = mo_str_split(&rest, ':');
 		char *part =
 			dir.len ? mo_fmt("%.*s/%s", (int)dir.len, dir.ptr, name) : mo_strdup(name);
-		char *path = mo_start_resolve(part);
+		char *path = mo_origin_resolve(part);
 
 		free(part);
 		if (access(path, X_OK) == 0)
@@ -47,8 +47,8 @@ int mo_cli_run(const mo_cli *c)
 		return 127;
 	}
 	if (c->socket && *c->socket)
-		socket = mo_start_resolve(c->socket);
-	mo_start_set_argv(c->rest);
+		socket = mo_origin_resolve(c->socket);
+	mo_origin_set_argv(c->rest);
 	status = mo_supervise(path, socket);
 	free(socket);
 	free(path);

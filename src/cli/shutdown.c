@@ -30,7 +30,8 @@ static void gather(mo_processes *p, const json_t *status, bool every)
 		mo_processes_add(p, json_object_get(old, "pid"));
 }
 
-/* Does somebody serve there now whom one of those has started?  Then status is his. */
+/* Does a generation serve now that one of those has started?  Then status is that
+ * generation's. */
 static bool is_followed(const mo_cli *c, const mo_processes *p, mo_answer *status)
 {
 	mo_answer_free(status);

@@ -46,8 +46,9 @@ static bool is_over(const json_t *status, const json_t *receipt)
 	       (!again && json_is_null(json_object_get(status, "draining_generation")));
 }
 
-/* A generation that ends takes a question along that it has accepted.  Another one serves
- * then or soon, and the question changes nothing, so it is put again for a while. */
+/* A generation that ends may leave a request unanswered that it has accepted.  Another one
+ * serves then or will soon, and the request changes nothing, so the request is sent again
+ * for a while. */
 static bool is_cut(int rc)
 {
 	return rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO;

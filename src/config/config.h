@@ -24,7 +24,7 @@ void mo_config_fill(const char *server, mo_settings *s);
  * The first call warns about MOLT_SERVER_ variables that no server can mean. */
 int mo_config_env(const char *server, mo_settings *s, char **why);
 /* Takes secrets out of the environment, once, so that children of handlers do not inherit
- * them; they count on for mo_config_env(), and a successor gets them (gen/os/start.h).  Before
+ * them; they count on for mo_config_env(), and a successor gets them (gen/os/origin.h).  Before
  * other threads are started. */
 void mo_config_env_hide(void);
 /* Sets up the process log from section "logger" and MOLT_LOGGER_<KEY>; leaves

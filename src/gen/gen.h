@@ -12,6 +12,7 @@
 #include "base/versions.h"
 #include "molt.h"
 #include "net/listener.h"
+#include "net/moving.h"
 
 /* A listener as it is offered to a successor. Borrowed from the host. */
 typedef struct mo_gen_listener {
@@ -47,17 +48,11 @@ struct mo_preflight;
 /* A connection that can move: pure data. */
 typedef struct mo_gen_conn {
 	const char *server; /* name; borrowed */
-	int fd;             /* of the giver: borrowed; of the taker: owned */
-	mo_addr peer;
-	molt_time left;       /* of its present deadline, ms; MOLT_FOREVER: none */
-	molt_str bytes;       /* read, but not yet a request; borrowed */
-	const char *protocol; /* what is spoken on it; borrowed */
-	molt_str state;       /* of a protocol other than HTTP/1; borrowed */
-	molt_str stream;      /* of TLS, with its keys; empty: plain; borrowed */
-	bool taken;           /* by the successor */
+	mo_moving moving;   /* the descriptor: of the giver borrowed, of the taker owned */
+	bool taken;         /* by the successor */
 	/* Of the taker. */
 	void *ready;              /* what prepare() made of state; owned by the host */
-	struct mo_event **missed; /* to be given to it; borrowed, see relay.h */
+	struct mo_event **missed; /* to be given to it; borrowed, see event_bus.h */
 	size_t nmissed;
 	bool deaf; /* some of what it missed is no longer known */
 } mo_gen_conn;
@@ -74,11 +69,11 @@ typedef struct mo_rate {
 	uint64_t answers, errors;
 } mo_rate;
 
-/* How many errors of a successor are too many; see budget.h. */
-typedef struct mo_budget {
+/* How many errors of a successor are too many; see error_budget.h. */
+typedef struct mo_error_budget {
 	int64_t share; /* per cent points; 0: there is no budget */
 	int64_t min;   /* answers */
-} mo_budget;
+} mo_error_budget;
 
 typedef struct mo_gen_host {
 	/* NULL when a restart is allowed, else why not. */
@@ -142,7 +137,7 @@ typedef struct mo_gen_host {
 	json_t *(*counted)(void);
 	int64_t (*max_generations)(void); /* alive at once */
 	mo_rate (*answered)(void);        /* by this process, in its life */
-	mo_budget (*budget)(void);        /* of a successor, in the bake */
+	mo_error_budget (*budget)(void);  /* of a successor, in the bake */
 	molt_time (*bake_time)(void);
 	molt_time (*bake_silence)(void); /* MOLT_FOREVER: none is too long */
 	molt_time (*drain_timeout)(void);

@@ -1,5 +1,5 @@
 /* The record stream: a TLS connection after its handshake, without OpenSSL's
- * connection; see stream.h and doc/tls-handover.md.  Made from a parcel of another
+ * connection; see stream.h and doc/tls-handover.md.  Made from a snapshot of another
  * process, or from one's own TLS stream (tlsShed).  Used by the loop that owns the
  * connection.
  *
@@ -29,7 +29,7 @@
 #include "base/mem.h"
 #include "net/secret.h"
 #include "net/tls_facts.h"
-#include "net/tls_parcel.h"
+#include "net/tls_snapshot.h"
 
 static struct record_stream *of(mo_stream *s)
 {
@@ -274,7 +274,7 @@ static bool record_settled(mo_stream *s)
 		return false;
 	return record_movable(s) && t->message_len == 0 &&
 	       (t->plain_end - t->plain_at) + (t->end - t->at) + (t->out_end - t->out_at) <=
-		       MO_PARCEL_BYTES &&
+		       MO_SNAPSHOT_BYTES &&
 	       (t->owed > 0) == (t->out_end > t->out_at);
 }
 
@@ -286,29 +286,29 @@ static molt_str piece(const uint8_t *p, size_t from, size_t to)
 static molt_str record_pack(mo_stream *s)
 {
 	struct record_stream *t = of(s);
-	mo_tls_parcel p = { .keys = t->keys,
-			    .ended = t->ended,
-			    .strange = t->strange,
-			    .owed = t->owed,
-			    .limit = t->limit,
-			    .facts = { t->facts, t->facts_len },
-			    .plain = piece(t->in, t->plain_at, t->plain_end),
-			    .raw = piece(t->in, t->at, t->end),
-			    .sent = piece(t->out, t->out_at, t->out_end) };
+	mo_tls_snapshot p = { .keys = t->keys,
+			      .ended = t->ended,
+			      .strange = t->strange,
+			      .owed = t->owed,
+			      .limit = t->limit,
+			      .facts = { t->facts, t->facts_len },
+			      .plain = piece(t->in, t->plain_at, t->plain_end),
+			      .raw = piece(t->in, t->at, t->end),
+			      .sent = piece(t->out, t->out_at, t->out_end) };
 
-	MO_CHECK(!t->parcel);
-	t->parcel_size = (uint32_t)mo_parcel_size(&p);
-	t->parcel = mo_secret_new(t->parcel_size);
-	mo_parcel_write(&p, t->parcel);
-	return (molt_str){ (char *)t->parcel, t->parcel_size };
+	MO_CHECK(!t->snapshot);
+	t->snapshot_size = (uint32_t)mo_tls_snapshot_size(&p);
+	t->snapshot = mo_secret_new(t->snapshot_size);
+	mo_tls_snapshot_write(&p, t->snapshot);
+	return (molt_str){ (char *)t->snapshot, t->snapshot_size };
 }
 
 static void record_unpacked(mo_stream *s)
 {
 	struct record_stream *t = of(s);
 
-	mo_secret_free(t->parcel, t->parcel_size);
-	t->parcel = NULL;
+	mo_secret_free(t->snapshot, t->snapshot_size);
+	t->snapshot = NULL;
 }
 
 static const char *record_fact(mo_stream *s, int fact)
@@ -368,7 +368,7 @@ static void put_output(struct record_stream *t, molt_str sealed)
 	memcpy(t->out, sealed.ptr, sealed.len);
 }
 
-mo_stream *mo_stream_record(int fd, const mo_tls_parcel *p, char *facts, uint64_t key_limit)
+mo_stream *mo_stream_record(int fd, const mo_tls_snapshot *p, char *facts, uint64_t key_limit)
 {
 	struct record_stream *t = mo_calloc(1, sizeof(*t));
 
@@ -389,12 +389,12 @@ mo_stream *mo_stream_record(int fd, const mo_tls_parcel *p, char *facts, uint64_
 
 mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit)
 {
-	mo_tls_parcel p;
+	mo_tls_snapshot p;
 	char *facts;
 
 	if (packed.len == 0)
 		return mo_stream_plain(fd);
-	if (!mo_parcel_read(packed, &p))
+	if (!mo_tls_snapshot_read(packed, &p))
 		return NULL;
 	facts = mo_malloc(p.facts.len);
 	memcpy(facts, p.facts.ptr, p.facts.len);
@@ -403,5 +403,5 @@ mo_stream *mo_stream_unpack(int fd, molt_str packed, uint64_t key_limit)
 
 bool mo_stream_can_unpack(molt_str packed)
 {
-	return packed.len == 0 || mo_parcel_ok(packed);
+	return packed.len == 0 || mo_tls_snapshot_ok(packed);
 }

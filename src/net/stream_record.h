@@ -4,8 +4,8 @@
 #define MO_NET_STREAM_RECORD_H
 
 #include "net/stream.h"
-#include "net/tls_parcel.h"
 #include "net/tls_record.h"
+#include "net/tls_snapshot.h"
 
 enum mo_record_state { MO_RECORD_OPEN, MO_RECORD_FINISHED, MO_RECORD_BROKEN };
 
@@ -29,9 +29,9 @@ struct record_stream {
 	uint8_t *out;
 	uint32_t out_at, out_end;
 	uint32_t owed; /* content of the record in out */
-	uint32_t facts_len, parcel_size;
+	uint32_t facts_len, snapshot_size;
 	char *facts;
-	uint8_t *parcel; /* of pack() */
+	uint8_t *snapshot; /* of pack() */
 };
 
 /* It is over: wipes the keys, drops what is buffered; returns err. */
@@ -44,8 +44,8 @@ int mo_record_warn(struct record_stream *t, int alert);
 ssize_t mo_record_read(mo_stream *s, void *buf, size_t n);
 bool mo_record_pending(const mo_stream *s);
 
-/* Goes on with what is in the parcel.  Owns fd, its keys and facts, which are those of
- * the parcel in memory of their own. */
-mo_stream *mo_stream_record(int fd, const mo_tls_parcel *p, char *facts, uint64_t key_limit);
+/* Goes on with what is in the snapshot.  Owns fd, its keys and facts, which are those of
+ * the snapshot in memory of their own. */
+mo_stream *mo_stream_record(int fd, const mo_tls_snapshot *p, char *facts, uint64_t key_limit);
 
 #endif

@@ -25,7 +25,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "net/secret.h"
-#include "net/stream_tls.h"
+#include "net/stream_tls_internal.h"
 #include "net/tls.h"
 #include "net/tls_facts.h"
 
@@ -90,14 +90,14 @@ void mo_tls_stream_drop(struct tls_stream *t)
 	ERR_clear_error();
 	t->ssl = NULL;
 	mo_tls_wire_free(&t->wire);
-	mo_tls_harvest_free(t->harvest);
-	t->harvest = NULL;
+	mo_tls_secrets_free(t->secrets);
+	t->secrets = NULL;
 	free(t->facts);
 	t->facts = NULL;
 	free(t->carry);
 	t->carry = NULL;
-	mo_secret_free(t->parcel, t->parcel_size);
-	t->parcel = NULL;
+	mo_secret_free(t->snapshot, t->snapshot_size);
+	t->snapshot = NULL;
 }
 
 static void become_plain(struct tls_stream *t)
@@ -270,8 +270,8 @@ static ssize_t tls_read(mo_stream *s, void *buf, size_t n)
 /* RFC 8446 section 5.5: no key is used for more records than is safe. */
 static void update_keys(struct tls_stream *t)
 {
-	if (t->harvest && SSL_version(t->ssl) == TLS1_3_VERSION &&
-	    t->harvest->keys->write.seq >= t->key_limit && SSL_is_init_finished(t->ssl))
+	if (t->secrets && SSL_version(t->ssl) == TLS1_3_VERSION &&
+	    t->secrets->keys->write.seq >= t->key_limit && SSL_is_init_finished(t->ssl))
 		(void)SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
 }
 
@@ -453,7 +453,7 @@ static void on_sent(void *arg, const uint8_t *p, size_t n)
 	struct tls_stream *t = arg;
 
 	if (SSL_version(t->ssl) == TLS1_2_VERSION)
-		mo_tls_harvest_sent(t->harvest, p, n);
+		mo_tls_secrets_sent(t->secrets, p, n);
 }
 
 mo_stream *mo_stream_tls(int fd, mo_tls *tls)
@@ -479,7 +479,7 @@ mo_stream *mo_stream_tls(int fd, mo_tls *tls)
 	t->key_limit = mo_tls_key_limit(tls);
 	t->versions = (uint8_t)mo_tls_versions(tls);
 	if (t->versions) {
-		t->harvest = mo_tls_harvest_new(ssl);
+		t->secrets = mo_tls_secrets_new(ssl);
 		t->wire.watch = on_sent;
 		t->wire.arg = t;
 	}

@@ -11,10 +11,10 @@
 #include "base/mem.h"
 #include "net/secret.h"
 #include "net/stream_record.h"
-#include "net/stream_tls.h"
+#include "net/stream_tls_internal.h"
 #include "net/tls.h"
-#include "net/tls_parcel.h"
 #include "net/tls_proof.h"
+#include "net/tls_snapshot.h"
 
 static struct tls_stream *of(mo_stream *s)
 {
@@ -30,9 +30,9 @@ bool mo_tls_stream_movable(const mo_stream *s)
 {
 	const struct tls_stream *t = (const struct tls_stream *)(const void *)s;
 
-	return t->harvest && t->state == MO_TLS_OPEN && !t->closing &&
+	return t->secrets && t->state == MO_TLS_OPEN && !t->closing &&
 	       SSL_is_init_finished(t->ssl) && proven(t) &&
-	       mo_tls_harvest_complete(t->harvest, t->ssl);
+	       mo_tls_secrets_complete(t->secrets, t->ssl);
 }
 
 /* Takes what is opened and not yet read out of OpenSSL: at most one record. */
@@ -60,7 +60,7 @@ bool mo_tls_stream_settled(mo_stream *s)
 	const mo_tls_wire *w = &t->wire;
 
 	if (!mo_tls_stream_movable(s) || SSL_get_shutdown(t->ssl) ||
-	    SSL_get_state(t->ssl) != TLS_ST_OK || mo_tls_harvest_in_message(t->harvest))
+	    SSL_get_state(t->ssl) != TLS_ST_OK || mo_tls_secrets_in_message(t->secrets))
 		return false;
 	if (t->owed == 0 && mo_tls_wire_unsent(w) > 0 && mo_tls_stream_flush(t) != 0)
 		return false;
@@ -71,7 +71,7 @@ bool mo_tls_stream_settled(mo_stream *s)
 	return !SSL_has_pending(t->ssl) && (t->carry ? t->carry_end - t->carry_at : 0) +
 							   mo_tls_wire_unread(w) +
 							   mo_tls_wire_unsent(w) <=
-						   MO_PARCEL_BYTES;
+						   MO_SNAPSHOT_BYTES;
 }
 
 static molt_str piece(const uint8_t *p, size_t from, size_t to)
@@ -90,12 +90,12 @@ size_t mo_tls_stream_limit(const struct tls_stream *t)
 }
 
 /* All that there is of it, borrowed. */
-static mo_tls_parcel parcel_of(struct tls_stream *t)
+static mo_tls_snapshot snapshot_of(struct tls_stream *t)
 {
 	const mo_tls_wire *w = &t->wire;
-	mo_tls_parcel p = { .keys = mo_tls_harvest_keys(t->harvest, t->ssl),
-			    .owed = t->owed,
-			    .limit = mo_tls_stream_limit(t) };
+	mo_tls_snapshot p = { .keys = mo_tls_secrets_keys(t->secrets, t->ssl),
+			      .owed = t->owed,
+			      .limit = mo_tls_stream_limit(t) };
 
 	p.facts.ptr = mo_tls_stream_fact(&t->base, 0);
 	p.facts.len = t->facts_len;
@@ -109,33 +109,33 @@ static mo_tls_parcel parcel_of(struct tls_stream *t)
 molt_str mo_tls_stream_pack(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
-	mo_tls_parcel p = parcel_of(t);
+	mo_tls_snapshot p = snapshot_of(t);
 
-	MO_CHECK(!t->parcel);
-	t->parcel_size = mo_parcel_size(&p);
-	t->parcel = mo_secret_new(t->parcel_size);
-	mo_parcel_write(&p, t->parcel);
-	return (molt_str){ (char *)t->parcel, t->parcel_size };
+	MO_CHECK(!t->snapshot);
+	t->snapshot_size = mo_tls_snapshot_size(&p);
+	t->snapshot = mo_secret_new(t->snapshot_size);
+	mo_tls_snapshot_write(&p, t->snapshot);
+	return (molt_str){ (char *)t->snapshot, t->snapshot_size };
 }
 
 void mo_tls_stream_unpacked(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
 
-	mo_secret_free(t->parcel, t->parcel_size);
-	t->parcel = NULL;
+	mo_secret_free(t->snapshot, t->snapshot_size);
+	t->snapshot = NULL;
 }
 
 mo_stream *mo_stream_tls_shed(mo_stream *s)
 {
 	struct tls_stream *t = of(s);
-	mo_tls_parcel p;
+	mo_tls_snapshot p;
 	mo_stream *r;
 
 	if (s->ops != &mo_stream_tls_ops || !mo_tls_stream_settled(s))
 		return s;
-	p = parcel_of(t);
-	t->harvest->keys = NULL;
+	p = snapshot_of(t);
+	t->secrets->keys = NULL;
 	r = mo_stream_record(s->fd, &p, t->facts, t->key_limit);
 	r->want = s->want;
 	t->facts = NULL;

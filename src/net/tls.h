@@ -17,7 +17,7 @@ struct evp_pkey_st;
  * through the log only), key does not fit.  -ENOENT, -EACCES, -EINVAL. */
 int mo_tls_new(const char *cert, const char *key, mo_tls **out, char **why);
 /* The same certificate, key and rules for another thread: the streams of one mo_tls
- * belong to one thread (see tls_harvest.h), and share nothing with those of another. */
+ * belong to one thread (see tls_secrets.h), and share nothing with those of another. */
 mo_tls *mo_tls_copy(const mo_tls *t);
 void mo_tls_free(mo_tls *t);                        /* NULL accepted; its streams go on */
 struct ssl_ctx_st *mo_tls_context(const mo_tls *t); /* for the streams; borrowed */

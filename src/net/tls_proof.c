@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "net/stream_tls.h"
+#include "net/stream_tls_internal.h"
 #include "net/tls.h"
 
 #define KEY_LIMIT UINT64_MAX
@@ -105,7 +105,7 @@ static bool change_keys(trial *t)
 /* The next numbers, as they were told. */
 static bool numbers_are(const trial *t, uint64_t read, uint64_t written)
 {
-	const mo_tls_keys *k = ((const struct tls_stream *)(const void *)t->s)->harvest->keys;
+	const mo_tls_keys *k = ((const struct tls_stream *)(const void *)t->s)->secrets->keys;
 
 	return k->read.seq == read && k->write.seq == written;
 }

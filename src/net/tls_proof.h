@@ -1,4 +1,4 @@
-/* Does this OpenSSL tell what tls_harvest.h takes it to tell?  That rests on the order of its
+/* Does this OpenSSL tell what tls_secrets.h takes it to tell?  That rests on the order of its
  * callbacks, which no manual promises, and after a record that was counted wrongly two records
  * would be sealed with one number.  So before the first connection of a process may move, the
  * process makes a connection of each TLS version in memory: OpenSSL's own client goes on with a

@@ -12,7 +12,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 #define TRIM_EVERY (2 * MOLT_SECOND)
 

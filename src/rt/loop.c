@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 #include "rt/overflow.h"
 #include "rt/sanitize.h"
 

@@ -3,7 +3,7 @@
  *
  * Always: what was posted runs in order; after stop_asked only answers come in;
  * after closed nothing does.  The lock is never held over a call of fn. */
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 #include "base/outlet.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 #define SIGNAL_STACK ((size_t)64 << 10)
 

@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 /* Takes the waiter out of the park it waits in. */
 static void leave(mo_co *co, int result)

@@ -32,8 +32,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "rt/co_private.h"
-#include "rt/loop_private.h"
+#include "rt/co_internal.h"
+#include "rt/loop_internal.h"
 
 #define THREAD_STACK (((size_t)1 << 20) * MO_STACK_SCALE)
 #define IDLE_SECONDS 10

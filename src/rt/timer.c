@@ -16,7 +16,7 @@
 #include "rt/timer.h"
 
 #include "base/check.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 #define TICK 16
 #define FOREVER (INT64_MAX / 4)

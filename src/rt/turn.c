@@ -13,7 +13,7 @@
  * for itself again, so that the loop never sleeps on them, whichever phase it is.  A run takes only
  * what was in the queue at its start: coroutines that wake each other do not
  * keep the loop from its descriptors. */
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 #include "base/check.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 
 #define BLOCK_HANDLES 16u
 

@@ -30,7 +30,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "rt/loop_private.h"
+#include "rt/loop_internal.h"
 #include "rt/small_file.h"
 
 #define LIMIT_DEFAULT 250

@@ -1,4 +1,4 @@
-/* What happens before main(), with what gen/os/start.c saves: the parts of gen that the
+/* What happens before main(), with what gen/os/origin.c saves: the parts of gen that the
  * environment concerns take theirs out of it, and a process that is to be a supervisor never
  * comes to main(). */
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "gen/new/parent.h"
 #include "gen/new/successor.h"
 #include "gen/os/activate.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/transfer/state.h"
 #include "molt.h"
 #include "supervisor/supervisor.h"
@@ -59,7 +59,7 @@ static void hide_service_manager(void)
  * with it.  The program runs below it. */
 static bool is_to_supervise(void)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 
 	return getpid() == 1 && start->exe && start->handover_fd < 0 && !&mo_supervises_itself &&
 	       !keeps(MOLT_KEEP_PID_1);
@@ -67,13 +67,13 @@ static bool is_to_supervise(void)
 
 void mo_begin(char **argv)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 	char *upgrade;
 
 	open_standard_streams();
 	mo_signals_keep_restarts();
 	mo_state_comes_by(mo_successor_begin);
-	mo_start_save_arguments(argv);
+	mo_origin_save_arguments(argv);
 	if (start->handover_fd >= 0) {
 		MO_FAULT_ROLE("successor");
 		mo_parent_set(getppid());
@@ -82,9 +82,9 @@ void mo_begin(char **argv)
 	take_service_manager();
 	upgrade = mo_strdup(secure_getenv(MO_UPGRADE_ENV));
 	unsetenv(MO_UPGRADE_ENV);
-	mo_start_save_environment();
+	mo_origin_save_environment();
 	hide_service_manager();
-	mo_start_save_place();
+	mo_origin_save_place();
 	if (upgrade)
 		mo_exit_now(mo_upgrade_begin(upgrade, start->handover_fd));
 	if (is_to_supervise())

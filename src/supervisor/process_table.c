@@ -206,7 +206,7 @@ char *mo_process_end(const mo_process *p)
 void mo_processes_kill_stopped(void)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!mo_stopped_for(&all[i].stopped, all[i].pid, MO_STOPPED_TIME))
+		if (!mo_sigstop_for(&all[i].stopped, all[i].pid, MO_SIGSTOP_TIME))
 			continue;
 		mo_error("supervisor: pid %d is stopped and serves nobody: it is killed",
 			 (int)all[i].pid);

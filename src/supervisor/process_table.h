@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "gen/os/stopped.h"
+#include "gen/os/sigstop.h"
 
 typedef struct mo_process {
 	pid_t pid;
@@ -18,7 +18,7 @@ typedef struct mo_process {
 	bool candidate; /* a successor that has not served yet */
 	bool doomed;    /* killed because it came too late */
 	bool asked;     /* to end, by mo_processes_signal() */
-	mo_stopped stopped;
+	mo_sigstop stopped;
 	int status; /* of waitpid(); -1: not known (yet), another process reaped it */
 } mo_process;
 
@@ -44,7 +44,7 @@ void mo_processes_status(pid_t pid, int status);
 int mo_processes_late_status(void);
 
 /* Kills those that a signal has stopped for too long: who waits for them waits for
- * nothing.  To be called at least every MO_STOPPED_LOOK_MAX. */
+ * nothing.  To be called at least every MO_SIGSTOP_LOOK_MAX. */
 void mo_processes_kill_stopped(void);
 void mo_processes_signal(int number);
 /* One of them; false: nobody, for it is not watched or has ended. */

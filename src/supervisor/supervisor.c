@@ -20,7 +20,7 @@
 #include "base/str.h"
 #include "gen/engine/signals.h"
 #include "gen/join/notify.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/receipt/receipt.h"
 #include "supervisor/listener_store.h"
 #include "supervisor/process_table.h"
@@ -213,7 +213,7 @@ static void take_signals(void)
 static int patience(void)
 {
 	molt_time next = mo_sup.retry_at, trial = mo_upgrade_deadline();
-	molt_time left = mo_processes_count() ? MO_STOPPED_LOOK_MAX : -1;
+	molt_time left = mo_processes_count() ? MO_SIGSTOP_LOOK_MAX : -1;
 
 	if (trial && (!next || trial < next))
 		next = trial;
@@ -272,7 +272,7 @@ static int begin(const char *path)
 /* Tells every generation whose it is, before there is an offer. */
 static void mark_environment(void)
 {
-	mo_start *start = mo_start_get();
+	mo_origin *start = mo_origin_get();
 	size_t n = 0;
 
 	while (start->envp[n])

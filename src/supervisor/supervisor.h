@@ -36,7 +36,7 @@
 extern const char mo_supervises_itself __attribute__((weak));
 
 /* Starts the program at path (absolute) with the arguments, environment and
- * directory of mo_start_get(), and returns the status to end with.  control_socket
+ * directory of mo_origin_get(), and returns the status to end with.  control_socket
  * may be NULL.  Only in a process without threads. */
 int mo_supervise(const char *path, const char *control_socket);
 

@@ -11,7 +11,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/receipt/receipt.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/wire/forms.h"

@@ -18,8 +18,8 @@
 #include "base/mem.h"
 #include "base/outlet.h"
 #include "base/str.h"
+#include "gen/os/origin.h"
 #include "gen/os/pidfd.h"
-#include "gen/os/start.h"
 #include "gen/wire/messages.h"
 #include "supervisor/listener_store.h"
 #include "supervisor/process_table.h"
@@ -43,7 +43,7 @@ static void answer(int asker, int code, const char *why)
 	mo_wire_send(asker,
 		     mo_message_new(code < 0 ? MO_MSG_REFUSED : MO_MSG_UPGRADED,
 				    "{s:i, s:s?, s:i, s:s}", "errno", code, "why", why, "pid",
-				    (int)getpid(), "build", mo_start_get()->build),
+				    (int)getpid(), "build", mo_origin_get()->build),
 		     NULL, 0);
 	close(asker);
 }
@@ -106,7 +106,7 @@ static int run(char *const *argv, char *const *envp)
  * command does anything for, and the handover of a predecessor that never offers. */
 static _Noreturn void trial(int theirs)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 	char *argv[] = { (start->own_argv ? start->own_argv : start->argv)[0],
 			 (char *)(uintptr_t) "--version", NULL };
 	char *handover = mo_fmt("%s=%d", MO_HANDOVER_ENV, theirs);
@@ -149,7 +149,7 @@ static int start_trial(void)
 /* A program that supervises itself is renewed with the program. */
 static const char *new_image(void)
 {
-	return &mo_supervises_itself ? mo_start_get()->exe : mo_sup.exe;
+	return &mo_supervises_itself ? mo_origin_get()->exe : mo_sup.exe;
 }
 
 void mo_upgrade_asked(mo_wire_msg *m)
@@ -199,7 +199,7 @@ molt_time mo_upgrade_deadline(void)
 
 static void go_on(void)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 	json_t *state = mo_upgrade_state(u.asker);
 	int rc = state ? mo_upgrade_write(state) : -EILSEQ, memfd = rc;
 	char *variable, **envp;
@@ -326,10 +326,10 @@ int mo_upgrade_begin(const char *text, int handover_fd)
 		return 126;
 	}
 	close((int)fd);
-	set_name(mo_start_get()->argv[0]);
+	set_name(mo_origin_get()->argv[0]);
 	asker = mo_upgrade_restore(state);
 	json_decref(state);
-	mo_info("supervisor: goes on as a new program (build %s)", mo_start_get()->build);
+	mo_info("supervisor: goes on as a new program (build %s)", mo_origin_get()->build);
 	answer(asker, 0, NULL);
 	return mo_supervise_on();
 }

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/os/memfd.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/receipt/receipt.h"
 #include "gen/wire/wire.h"
 #include "supervisor/listener_store.h"
@@ -64,14 +64,14 @@ static size_t length(char *const *v)
 }
 
 /* The program's arguments are the last ones of ours. */
-static int arguments_before(const mo_start *s)
+static int arguments_before(const mo_origin *s)
 {
 	return s->own_argv ? (int)(length(s->own_argv) - length(s->argv)) : 0;
 }
 
 json_t *mo_upgrade_state(int asker)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:i, "
@@ -225,13 +225,13 @@ static void restore_kept(const json_t *list)
 
 static void restore_start(const json_t *state)
 {
-	mo_start *start = mo_start_get();
+	mo_origin *start = mo_origin_get();
 	const char *cwd = json_string_value(json_object_get(state, "cwd"));
 	size_t before = (size_t)mo_json_int(state, "arguments_before");
 
-	mo_start_set_exe(mo_json_str(state, "own"));
+	mo_origin_set_exe(mo_json_str(state, "own"));
 	MO_CHECK(before <= length(start->argv));
-	mo_start_set_argv(start->argv + before);
+	mo_origin_set_argv(start->argv + before);
 	mo_strset(&start->cwd, cwd);
 }
 

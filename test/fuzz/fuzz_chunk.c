@@ -4,7 +4,7 @@
  *   - a body encoded in any chunks is decoded to itself. */
 #include "base/buf.h"
 #include "fuzz.h"
-#include "http/chunk.h"
+#include "http/h1/chunk.h"
 
 typedef struct outcome {
 	int r;

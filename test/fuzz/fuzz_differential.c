@@ -19,8 +19,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "http/chunk.h"
-#include "http/h1_parse.h"
+#include "http/h1/chunk.h"
+#include "http/h1/h1_parse.h"
 
 static const mo_head_limits usual = { 16384, 8192, MO_MAX_FIELDS };
 

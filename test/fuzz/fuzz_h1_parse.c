@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "http/h1_part.h"
+#include "http/h1/h1_parse_internal.h"
 
 static const mo_head_limits usual = { 16384, 8192, MO_MAX_FIELDS };
 

@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "http/multipart.h"
+#include "http/syntax/multipart.h"
 
 static void check_text(molt_str s)
 {

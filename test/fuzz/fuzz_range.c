@@ -5,7 +5,7 @@
  *   - a tag that is listed strongly is listed weakly. */
 #include "base/str.h"
 #include "fuzz.h"
-#include "http/range.h"
+#include "http/syntax/range.h"
 
 static void check_ranges(molt_str field, uint64_t size)
 {

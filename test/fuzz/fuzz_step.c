@@ -1,10 +1,10 @@
-/* The bytes of a request that waits (http/step_state.c, web/live/step_parts.c):
+/* The bytes of a request that waits (http/h1/step_state.c, web/live/step_parts.c):
  *   - what is accepted is in its range, and is the same when it is written again;
  *   - its head is one request and nothing else, as the parser sees it. */
 #include "base/blob.h"
 #include "fuzz.h"
-#include "http/step_state.h"
-#include "web/live/step.h"
+#include "http/h1/step_state.h"
+#include "web/live/web_step.h"
 
 static void check_fields(molt_str list)
 {

@@ -2,8 +2,8 @@
  *   - however the bytes are cut, and wherever between them the connection moves on to
  *     another process, the same plaintext comes, the same end, and the same bytes are
  *     written;
- *   - a parcel is refused, or makes a stream that packs to the same parcel.
- * The first byte chooses the suite and the limit of a record's content, or a parcel.  The rest is a row of orders:
+ *   - a snapshot is refused, or makes a stream that packs to the same snapshot.
+ * The first byte chooses the suite and the limit of a record's content, or a snapshot.  The rest is a row of orders:
  *   0 N bytes...        these bytes, as they are
  *   1 TYPE N bytes...   a record with this content (type 0: they end with the type and
  *                       padding)
@@ -115,9 +115,9 @@ static mo_buf run(unsigned suite, size_t limit, const mo_buf *wire, unsigned see
 	MO_CHECK(copy && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0);
 	memcpy(copy, facts, sizeof(facts));
 	s = mo_stream_record(fd[0],
-			     &(mo_tls_parcel){ .keys = keys_of(suite),
-					       .limit = limit,
-					       .facts = { copy, sizeof(facts) } },
+			     &(mo_tls_snapshot){ .keys = keys_of(suite),
+						 .limit = limit,
+						 .facts = { copy, sizeof(facts) } },
 			     copy, LIMIT);
 	for (size_t at = 0; at < wire->len && end == 0;) {
 		size_t left = wire->len - at, len = pieces ? 1 + next_number(&seed, 400) : left;
@@ -142,7 +142,7 @@ static mo_buf run(unsigned suite, size_t limit, const mo_buf *wire, unsigned see
 	return all;
 }
 
-static void check_parcel(const uint8_t *data, size_t size)
+static void check_snapshot(const uint8_t *data, size_t size)
 {
 	char *copy = exact_copy(data, size);
 	molt_str in = { copy, size }, out;
@@ -169,7 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	what = data[0] % (MO_COUNTOF(suites) + 1);
 	limit = data[0] < 128 ? MO_TLS_PLAIN : MO_TLS_LIMIT_LEAST;
 	if (what == MO_COUNTOF(suites)) {
-		check_parcel(data + 1, size - 1);
+		check_snapshot(data + 1, size - 1);
 		return 0;
 	}
 	wire = make_wire(what, data + 1, size - 1);

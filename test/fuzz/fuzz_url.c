@@ -5,7 +5,7 @@
  *   - lists stay within their limit, and every string ends with a NUL. */
 #include "base/str.h"
 #include "fuzz.h"
-#include "http/url.h"
+#include "http/syntax/url.h"
 
 static void check_clean(molt_str path)
 {

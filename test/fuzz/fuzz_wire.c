@@ -11,10 +11,10 @@
 #include "fuzz.h"
 #include "gen/new/previous.h"
 #include "gen/receipt/receipt_wire.h"
+#include "gen/transfer/counter_ledger.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/move.h"
-#include "gen/transfer/relay.h"
 #include "gen/transfer/state.h"
-#include "gen/transfer/totals.h"
 #include "gen/wire/messages.h"
 #include "gen/wire/offer.h"
 #include "gen/wire/series.h"
@@ -29,16 +29,17 @@ static bool takes(const char *server, bool tls)
 static void prepare(mo_gen_conn *c, size_t n, bool *keep)
 {
 	for (size_t i = 0; i < n; i++) {
-		MO_CHECK(c[i].bytes.len + c[i].state.len + c[i].stream.len <= MO_WIRE_MAX);
-		MO_CHECK(c[i].left >= -1 && c[i].left <= MO_WIRE_NUMBER);
-		keep[i] = keep[i] && c[i].protocol[0] != '-';
+		MO_CHECK(c[i].moving.bytes.len + c[i].moving.state.len + c[i].moving.stream.len <=
+			 MO_WIRE_MAX);
+		MO_CHECK(c[i].moving.left >= -1 && c[i].moving.left <= MO_WIRE_NUMBER);
+		keep[i] = keep[i] && c[i].moving.protocol[0] != '-';
 	}
 }
 
 static void take(const mo_gen_conn *c)
 {
-	MO_CHECK(fcntl(c->fd, F_GETFL) & O_NONBLOCK);
-	close(c->fd);
+	MO_CHECK(fcntl(c->moving.fd, F_GETFL) & O_NONBLOCK);
+	close(c->moving.fd);
 }
 
 static void discard(const mo_gen_conn *c)
@@ -66,15 +67,15 @@ static int on_totals(void *why, mo_wire_msg *m)
 	json_t *sum = json_object(), *offer;
 
 	if (mo_message_is(m, MO_MSG_TOTALS))
-		mo_totals_hear(NULL, m);
+		mo_ledger_hear(NULL, m);
 	else
-		mo_totals_hear_counts(NULL, m);
-	mo_totals_add("web", sum);
+		mo_ledger_hear_counts(NULL, m);
+	mo_ledger_add("web", sum);
 	MO_CHECK(json_object_size(sum) <= MO_SERIES_NAMES);
 	json_decref(sum);
-	mo_totals_end(mo_json_str(m->body, "name"));
-	offer = mo_totals_offer(&host);
-	MO_CHECK(json_object_size(json_object_get(offer, "live")) <= MO_TOTALS_PROCESSES + 1);
+	mo_ledger_end(mo_json_str(m->body, "name"));
+	offer = mo_ledger_offer(&host);
+	MO_CHECK(json_object_size(json_object_get(offer, "live")) <= MO_LEDGER_PROCESSES + 1);
 	json_decref(offer);
 	return 0;
 }
@@ -84,12 +85,12 @@ static void take_or_refuse(mo_wire_msg *m, bool readable)
 	int ours, theirs;
 
 	MO_CHECK(mo_wire_pair(&ours, &theirs) == 0);
-	mo_relay_up_open(ours);
+	mo_event_bus_up_open(ours);
 	if (readable)
 		(void)mo_move_take(&host, ours, m);
 	else
 		mo_move_refuse(ours, m);
-	mo_relay_up_close(ours);
+	mo_event_bus_up_close(ours);
 	close(ours);
 	close(theirs);
 }

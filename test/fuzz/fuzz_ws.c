@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "http/ws_deflate.h"
-#include "http/ws_internal.h"
+#include "http/live/ws_deflate.h"
+#include "http/live/ws_internal.h"
 
 #define LIMIT 40000u
 
@@ -23,7 +23,7 @@ void mo_conns_buf_put(mo_conns *home, mo_buf *b)
 	mo_buf_free(b);
 }
 
-void mo_conn_later(mo_conn *c)
+void mo_conn_next_turn(mo_conn *c)
 {
 }
 
@@ -46,8 +46,11 @@ static void take(mo_ws *w, mo_buf *all)
 static mo_buf run(const uint8_t *data, size_t size, bool deflate, unsigned seed, bool pieces)
 {
 	mo_conns home = { 0 };
-	mo_ws w = { .magic = MO_WS_MAGIC, .home = &home, .deflate = deflate,
-		    .max_message = LIMIT, .max_queue = 1 << 30 };
+	mo_ws w = { .magic = MO_WS_MAGIC,
+		    .home = &home,
+		    .deflate = deflate,
+		    .max_message = LIMIT,
+		    .max_queue = 1 << 30 };
 	mo_buf all = { 0 };
 	molt_str out;
 

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "http/h1_parse.h"
+#include "http/h1/h1_parse.h"
 
 /* Bytes with their number, for literals that hold NULs. */
 #define BYTES(lit) (lit), sizeof(lit) - 1

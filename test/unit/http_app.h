@@ -34,7 +34,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/conn.h"
+#include "http/conn/conn.h"
 #include "rt/co.h"
 #include "rt/park.h"
 

@@ -10,10 +10,10 @@
 #include <uv.h>
 
 #include "net/stream_record.h"
-#include "net/stream_tls.h"
+#include "net/stream_tls_internal.h"
 #include "net/tls.h"
 #include "net/tls_facts.h"
-#include "net/tls_parcel.h"
+#include "net/tls_snapshot.h"
 
 #define LIMIT ((uint64_t)1 << 23)
 
@@ -112,7 +112,7 @@ static inline void begin_forge(void)
 	} else {
 		struct tls_stream *t = (struct tls_stream *)(void *)s;
 
-		*forged_keys = *mo_tls_harvest_keys(t->harvest, t->ssl);
+		*forged_keys = *mo_tls_secrets_keys(t->secrets, t->ssl);
 	}
 	forged_keys->write = forged_keys->read;
 	mo_tls_record_init(&forge, forged_keys);

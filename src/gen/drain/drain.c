@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/outlet.h"
 #include "gen/control.h"
-#include "gen/drain/elders.h"
+#include "gen/drain/older_generations.h"
 #include "gen/self.h"
 
 #define TICK 20
@@ -27,7 +27,7 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 		enum mo_drain_say say;
 		mo_gen_load load;
 
-		mo_elders_listen();
+		mo_older_listen();
 		say = each(arg);
 		load = h->load();
 
@@ -39,7 +39,7 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 			return ALONE;
 		if (mo_self_shutdowns() > asked)
 			return ASKED;
-		if (mo_left(deadline) == 0 || mo_left(mo_elders_end_by()) == 0)
+		if (mo_left(deadline) == 0 || mo_left(mo_older_end_by()) == 0)
 			return DEADLINE;
 		mo_control_nap(TICK);
 	}
@@ -62,13 +62,13 @@ static enum waited stand_by(unsigned asked, each_fn *each, void *arg)
 	for (;;) {
 		enum mo_drain_say say;
 
-		mo_elders_listen();
+		mo_older_listen();
 		say = each(arg);
 		if (say == MO_DRAIN_BACK)
 			return BACK;
 		if (say == MO_DRAIN_ALONE)
 			return ALONE;
-		if (say != MO_DRAIN_STAY || mo_left(mo_elders_end_by()) == 0)
+		if (say != MO_DRAIN_STAY || mo_left(mo_older_end_by()) == 0)
 			return GONE;
 		if (mo_self_shutdowns() > asked)
 			return ASKED;

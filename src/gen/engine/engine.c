@@ -1,6 +1,6 @@
 /* The life of the control thread; see engine.h. */
-#include "gen/budget.h"
 #include "gen/engine/engine.h"
+#include "gen/error_budget.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,14 +11,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/control.h"
-#include "gen/drain/elders.h"
-#include "gen/drain/undrop.h"
-#include "gen/engine/request.h"
-#include "gen/engine/shutdown.h"
+#include "gen/drain/older_generations.h"
+#include "gen/drain/reopen_dropped.h"
+#include "gen/engine/generation_end.h"
+#include "gen/engine/restart_request.h"
 #include "gen/engine/signals.h"
 #include "gen/join/notify.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/join/takeover.h"
-#include "gen/join/uplink.h"
 #include "gen/new/parent.h"
 #include "gen/new/successor.h"
 #include "gen/new/withdraw.h"
@@ -58,10 +58,10 @@ static void close_all(void *unused)
 	(void)unused;
 	mo_request_end();
 	mo_notify_end();
-	mo_elders_close();
-	mo_budget_close();
-	mo_undrop_close();
-	mo_uplink_close();
+	mo_older_close();
+	mo_error_budget_close();
+	mo_reopen_dropped_close();
+	mo_supervisor_client_close();
 	mo_parent_unwatch();
 	mo_signals_drop();
 }
@@ -148,7 +148,7 @@ static bool begin_serving(void)
 	if (mo_self_state() != MO_GEN_NEW)
 		return false;
 	mo_self_set_state(MO_GEN_SERVING);
-	mo_budget_watch(mo_self_host()->answered);
+	mo_error_budget_watch(mo_self_host()->answered);
 	mo_self_fire(MOLT_ON_READY);
 	mo_request_begun();
 	return true;
@@ -163,7 +163,7 @@ static void on_serving(void *unused)
 		mo_takeover_open();
 		mo_notify_ready(mo_self_generation(), false);
 	} else if (mo_self_state() == MO_GEN_SERVING) {
-		mo_uplink_listeners(mo_self_host());
+		mo_supervisor_client_listeners(mo_self_host());
 	}
 }
 

@@ -2,7 +2,7 @@
  * waiting for the end, shutting down.  It stands above all of this folder, and nothing of
  * the folder includes it: what those below need of it they are given here.
  *
- * The states are in self.h; who may ask for a restart, and hears what, in request.h.
+ * The states are in self.h; who may ask for a restart, and hears what, in restart_request.h.
  *
  * Always: one restart at a time. */
 #ifndef MO_GEN_ENGINE_ENGINE_H

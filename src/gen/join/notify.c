@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "gen/control.h"
-#include "gen/join/uplink.h"
+#include "gen/join/supervisor_client.h"
 #include "rt/timer.h"
 
 #define LONGEST_WATCHDOG_USEC ((uint64_t)86400 * 1000 * 1000)
@@ -158,7 +158,7 @@ void mo_notify_ready(unsigned generation, bool claim_main)
 {
 	mo_buf b = { 0 }, status = { 0 };
 
-	if (claim_main && !mo_uplink_is())
+	if (claim_main && !mo_supervisor_client_is())
 		mo_buf_fmt(&b, "MAINPID=%d\n", (int)getpid());
 	mo_buf_puts(&b, "READY=1\n");
 	mo_buf_fmt(&status, "Generation %u serves", generation);
@@ -195,7 +195,7 @@ void mo_notify_main(pid_t successor)
 	mo_buf b = { 0 };
 
 	mo_notify_end();
-	if (mo_uplink_is())
+	if (mo_supervisor_client_is())
 		return;
 	mo_buf_fmt(&b, "MAINPID=%d\n", (int)successor);
 	send_status(mo_buf_cstr(&b), "Switched to a new generation");

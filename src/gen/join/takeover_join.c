@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "gen/join/takeover_internal.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
 #include "net/listener.h"
@@ -151,7 +151,7 @@ bool mo_takeover_admits(int fd, pid_t *pid)
 
 static int say_hello(int fd, char **why)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 	json_t *body;
 	pid_t pid;
 	int rc;

@@ -9,18 +9,18 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/drain/elders.h"
+#include "gen/drain/older_generations.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/join/takeover.h"
-#include "gen/join/uplink.h"
 #include "gen/new/parent.h"
 #include "gen/new/previous.h"
 #include "gen/new/successor_internal.h"
 #include "gen/os/activate.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/self.h"
+#include "gen/transfer/counter_ledger.h"
 #include "gen/transfer/state.h"
-#include "gen/transfer/totals.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
 #include "gen/wire/offer.h"
@@ -60,9 +60,9 @@ static void take_offer_fds(mo_wire_msg *m)
 		m->fds[0] = m->fds[1] = -1;
 	}
 	if (m->nfds > link) {
-		mo_uplink_take(m->fds[link], (int)mo_json_int(m->body, "supervisor"));
+		mo_supervisor_client_take(m->fds[link], (int)mo_json_int(m->body, "supervisor"));
 		m->fds[link] = -1;
-		mo_uplink_starting((int)mo_json_int(m->body, "pid"));
+		mo_supervisor_client_starting((int)mo_json_int(m->body, "pid"));
 	}
 }
 
@@ -85,8 +85,8 @@ static int on_offer(void *arg, mo_wire_msg *m)
 	self->offered = json_incref(m->body);
 	self->supervised = json_is_true(json_object_get(m->body, "supervised"));
 	if (!self->by_path) {
-		mo_start_set_exe(mo_json_str(m->body, "exe"));
-		mo_start_get()->control_socket =
+		mo_origin_set_exe(mo_json_str(m->body, "exe"));
+		mo_origin_get()->control_socket =
 			mo_strdup(json_string_value(json_object_get(m->body, "control_socket")));
 	}
 	mo_self_set_identity((unsigned)mo_json_int(m->body, "generation"),
@@ -148,7 +148,7 @@ static int on_refused(void *arg, mo_wire_msg *m)
 
 	*why = mo_fmt("the program that runs (pid %lld) refuses the takeover: %s",
 		      mo_json_int(m->body, "pid"), mo_json_str(m->body, "why"));
-	mo_uplink_refused(*why);
+	mo_supervisor_client_refused(*why);
 	return -EBUSY;
 }
 
@@ -192,7 +192,7 @@ static int on_state(void *arg, mo_wire_msg *m)
 static int on_elders(void *arg, mo_wire_msg *m)
 {
 	(void)arg;
-	return mo_elders_arrive(m);
+	return mo_older_arrive(m);
 }
 
 static int on_offered(void *arg, mo_wire_msg *m)
@@ -222,7 +222,7 @@ static int on_unreadable(void *arg, mo_wire_msg *m, const char *reason)
 static const mo_hears hears[] = {
 	{ MO_MSG_OFFER, on_offer },           { MO_MSG_REFUSED, on_refused },
 	{ MO_MSG_CANCEL, on_cancel },         { MO_MSG_TICKETS, on_tickets },
-	{ MO_MSG_ELDERS, on_elders },         { MO_MSG_TOTALS, mo_totals_hear },
+	{ MO_MSG_ELDERS, on_elders },         { MO_MSG_TOTALS, mo_ledger_hear },
 	{ MO_MSG_STATE, on_state },           { MO_MSG_PREVIOUS, on_previous },
 	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_LISTENERS, on_listeners },
 	{ MO_MSG_OFFERED, on_offered },
@@ -255,7 +255,7 @@ static int read_offer(int fd, char **why)
 			rc = mo_message_hand(&role, why, &m);
 			mo_wire_free(&m);
 		} else if (rc == 0 &&
-			   (self->by_path ? self->supervised : mo_start_get()->supervised)) {
+			   (self->by_path ? self->supervised : mo_origin_get()->supervised)) {
 			/* The listeners are the supervisor's to give. */
 			*why = mo_strdup("the predecessor is gone before its offer was complete");
 			return -EPIPE;
@@ -292,7 +292,7 @@ static int take_over(char **why)
 
 int mo_successor_begin(char **why)
 {
-	int fd = mo_start_get()->handover_fd;
+	int fd = mo_origin_get()->handover_fd;
 
 	if (!self->begun && fd >= 0) {
 		self->offer = read_offer(fd, &self->offer_why);
@@ -303,7 +303,7 @@ int mo_successor_begin(char **why)
 		self->offer = take_over(&self->offer_why);
 	if (self->offer == 0 && self->by_supervisor && !self->opening) {
 		self->opening = true;
-		mo_uplink_opening();
+		mo_supervisor_client_opening();
 	}
 	if (self->offer < 0)
 		*why = mo_strdup(self->offer_why ? self->offer_why : strerror(-self->offer));

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "gen/control.h"
 #include "gen/os/pidfd.h"
-#include "gen/os/stopped.h"
+#include "gen/os/sigstop.h"
 #include "rt/park.h"
 #include "rt/timer.h"
 
@@ -17,7 +17,7 @@ static struct {
 	pid_t pid;
 	int pidfd; /* -1: the kernel has none */
 	bool gone; /* it had ended before we looked, or is not watched any more */
-	mo_stopped stopped;
+	mo_sigstop stopped;
 	molt_time limit;
 	mo_timer timer;
 } parent = { .pidfd = -1 };
@@ -59,13 +59,13 @@ bool mo_parent_ended(molt_time timeout)
 
 static void look(mo_timer *t)
 {
-	if (mo_stopped_for(&parent.stopped, parent.pid, parent.limit) && !is_gone()) {
+	if (mo_sigstop_for(&parent.stopped, parent.pid, parent.limit) && !is_gone()) {
 		mo_error("the predecessor (pid %d) is stopped and keeps others waiting: it is "
 			 "killed",
 			 (int)parent.pid);
 		mo_parent_kill();
 	}
-	mo_timer_start(mo_control_loop(), t, MO_STOPPED_LOOK);
+	mo_timer_start(mo_control_loop(), t, MO_SIGSTOP_LOOK);
 }
 
 void mo_parent_watch(molt_time limit)
@@ -73,7 +73,7 @@ void mo_parent_watch(molt_time limit)
 	parent.limit = limit;
 	if (!parent.timer.fn)
 		mo_timer_init(&parent.timer, look);
-	mo_timer_start(mo_control_loop(), &parent.timer, MO_STOPPED_LOOK);
+	mo_timer_start(mo_control_loop(), &parent.timer, MO_SIGSTOP_LOOK);
 }
 
 void mo_parent_unwatch(void)

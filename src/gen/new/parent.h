@@ -3,7 +3,7 @@
  *
  * A channel that is closed does not say that the process is gone, and two that serve
  * are worse than one: only its end makes a successor take its place.  And a
- * predecessor that is stopped for MO_STOPPED_TIME is killed, because until the commit
+ * predecessor that is stopped for MO_SIGSTOP_TIME is killed, because until the commit
  * nobody else serves; after it there is more time, for it keeps only what has not moved. */
 #ifndef MO_GEN_NEW_PARENT_H
 #define MO_GEN_NEW_PARENT_H

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "gen/self.h"
 #include "gen/wire/messages.h"
 
@@ -31,7 +31,7 @@ static bool started_by_script(void)
 {
 	mo_program p;
 	char *why = NULL;
-	bool script = mo_program_open(mo_start_get()->exe, &p, &why) == 0 && p.script;
+	bool script = mo_program_open(mo_origin_get()->exe, &p, &why) == 0 && p.script;
 
 	mo_program_close(&p);
 	free(why);
@@ -40,7 +40,7 @@ static bool started_by_script(void)
 
 int mo_previous_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 	int fd = start->exe_fd, n = fd >= 0 && start->exe && !started_by_script() ? 1 : 0;
 
 	return send(arg,

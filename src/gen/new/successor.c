@@ -10,28 +10,28 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/outlet.h"
-#include "gen/budget.h"
 #include "gen/control.h"
-#include "gen/drain/elders.h"
+#include "gen/drain/older_generations.h"
+#include "gen/error_budget.h"
 #include "gen/join/notify.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/join/takeover.h"
-#include "gen/join/uplink.h"
 #include "gen/new/parent.h"
 #include "gen/new/previous.h"
 #include "gen/new/successor_internal.h"
 #include "gen/new/withdraw.h"
-#include "gen/os/start.h"
-#include "gen/os/stopped.h"
+#include "gen/os/origin.h"
+#include "gen/os/sigstop.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/self.h"
+#include "gen/transfer/counter_ledger.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/move.h"
-#include "gen/transfer/relay.h"
 #include "gen/transfer/reopen.h"
 #include "gen/transfer/state.h"
-#include "gen/transfer/totals.h"
 #include "gen/wire/messages.h"
 #include "gen/wire/offer.h"
-#include "net/tls_parcel.h"
+#include "net/tls_snapshot.h"
 #include "rt/park.h"
 #include "rt/watchdog.h"
 
@@ -45,14 +45,14 @@ static mo_successor *const self = &mo_successor_self;
 
 bool mo_successor_is(void)
 {
-	return self->begun || mo_start_get()->handover_fd >= 0;
+	return self->begun || mo_origin_get()->handover_fd >= 0;
 }
 
 /* ---- reporting ----------------------------------------------------------- */
 
 static void report(enum mo_msg what, const char *key, const char *text)
 {
-	int fd = self->begun ? atomic_load(&self->channel) : mo_start_get()->handover_fd;
+	int fd = self->begun ? atomic_load(&self->channel) : mo_origin_get()->handover_fd;
 
 	if (fd >= 0)
 		mo_wire_send(fd, mo_message_new(what, "{s:o}", key, mo_json_text(text)), NULL, 0);
@@ -101,8 +101,8 @@ void mo_successor_tell_counts(void)
 
 	if (!self->begun || self->by_supervisor || self->orphan || fd < 0 || now < self->counts_due)
 		return;
-	self->counts_due = now + MO_TOTALS_EVERY;
-	mo_wire_send(fd, mo_totals_news(mo_self_host(), true), NULL, 0);
+	self->counts_due = now + MO_LEDGER_EVERY;
+	mo_wire_send(fd, mo_ledger_news(mo_self_host(), true), NULL, 0);
 }
 
 void mo_successor_broken(const char *why)
@@ -148,7 +148,7 @@ void mo_successor_forget(void)
 	free(self->offer_why);
 	json_decref(self->offered);
 	*self = (mo_successor){ .channel = -1, .stderr_fd = -1, .tail_fd = -1 };
-	mo_start_get()->handover_fd = -1;
+	mo_origin_get()->handover_fd = -1;
 }
 
 void mo_successor_count_bound(void)
@@ -173,11 +173,11 @@ static json_t *server_names(const mo_gen_host *host)
 static json_t *ready_message(const mo_gen_host *host)
 {
 	int left = mo_offered_left();
-	json_t *ready = mo_message_new(MO_MSG_READY, "{s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}",
-				       "health", 1, "servers", server_names(host), "state",
-				       mo_state_report(), "dropped", mo_offered_names(),
-				       "listeners", "adopted", self->adopted - left, "bound",
-				       self->bound, "closed", left, "build", mo_start_get()->build);
+	json_t *ready = mo_message_new(
+		MO_MSG_READY, "{s:b, s:o, s:o, s:o, s:{s:i, s:i, s:i}, s:s}", "health", 1,
+		"servers", server_names(host), "state", mo_state_report(), "dropped",
+		mo_offered_names(), "listeners", "adopted", self->adopted - left, "bound",
+		self->bound, "closed", left, "build", mo_origin_get()->build);
 
 	mo_forms_name(ready, host);
 	return ready;
@@ -228,12 +228,12 @@ static int on_commit(void *arg, mo_wire_msg *m)
 {
 	(void)arg;
 	if (json_is_true(json_object_get(m->body, "reopen")))
-		mo_reopen_begin(0, 0, mo_elders_say);
+		mo_reopen_begin(0, 0, mo_older_say);
 	return COMMIT;
 }
 
 static const mo_hears before_commit[] = {
-	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_TOTALS, mo_totals_hear },
+	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_TOTALS, mo_ledger_hear },
 	{ MO_MSG_CANCEL, on_cancel },         { MO_MSG_PROBE, on_probe },
 	{ MO_MSG_COMMIT, on_commit },
 };
@@ -276,7 +276,7 @@ static void restore_stderr(void)
 	dup2(self->stderr_fd, STDERR_FILENO);
 	close(self->stderr_fd);
 	self->stderr_fd = -1;
-	self->tail = mo_tail_new(mo_control_loop(), self->tail_fd, mo_outlet_stderr());
+	self->tail = mo_stderr_tail_new(mo_control_loop(), self->tail_fd, mo_outlet_stderr());
 	self->tail_fd = -1;
 }
 
@@ -292,7 +292,7 @@ static void take_its_place(void)
 		leave("the channel to the predecessor is closed, but it lives");
 	self->orphan = true;
 	/* A supervisor that has started another program kills us within this. */
-	if (mo_uplink_is() && !self->by_supervisor)
+	if (mo_supervisor_client_is() && !self->by_supervisor)
 		mo_co_sleep(OBJECTION_TIME);
 	mo_warn("the %s is gone; this generation serves in its place", who);
 }
@@ -303,7 +303,7 @@ int mo_successor_ready(const mo_gen_host *host)
 
 	self->co = mo_co_self();
 	if (!self->by_supervisor)
-		mo_parent_watch(MO_STOPPED_TIME);
+		mo_parent_watch(MO_SIGSTOP_TIME);
 	rc = mo_wire_send(fd, ready_message(host), NULL, 0);
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		leave("the predecessor cannot be told that it is ready");
@@ -320,7 +320,7 @@ int mo_successor_ready(const mo_gen_host *host)
 	mo_log_set_observer(NULL);
 	restore_stderr();
 	if (!self->orphan)
-		mo_relay_up_open(fd);
+		mo_event_bus_up_open(fd);
 	self->before = host->answered();
 	mo_takeover_open();
 	self->committed = true;
@@ -328,9 +328,9 @@ int mo_successor_ready(const mo_gen_host *host)
 		mo_parent_watch(STANDBY_TIME);
 	host->accept(true);
 	(void)MO_FAULT("step", "accept", fd);
-	mo_elders_watch(true);
+	mo_older_watch(true);
 	mo_offered_drop();
-	mo_uplink_serving(host);
+	mo_supervisor_client_serving(host);
 	mo_wire_send(fd, mo_message_new(MO_MSG_SERVING, NULL), NULL, 0);
 	host->log_listening(self->by_supervisor && mo_self_generation() == 1 ? "started"
 									     : "restarted");
@@ -375,15 +375,15 @@ static int on_conns(void *arg, mo_wire_msg *m)
 static int on_event(void *arg, mo_wire_msg *m)
 {
 	if (mo_withdraw_gives())
-		mo_relay_from_below(m);
+		mo_event_bus_from_below(m);
 	else
-		mo_relay_from_above(*(int *)arg, m);
+		mo_event_bus_from_above(*(int *)arg, m);
 	return 0;
 }
 
 static int on_seen(void *arg, mo_wire_msg *m)
 {
-	mo_relay_seen(*(int *)arg, (uint64_t)mo_json_int(m->body, "seen"));
+	mo_event_bus_seen(*(int *)arg, (uint64_t)mo_json_int(m->body, "seen"));
 	return 0;
 }
 
@@ -412,7 +412,7 @@ static const mo_hears after_commit[] = {
 	{ MO_MSG_CANCEL, on_cancel },      { MO_MSG_MAIN, on_main },
 	{ MO_MSG_CONNS, on_conns },        { MO_MSG_EVENT, on_event },
 	{ MO_MSG_SEEN, on_seen },          { MO_MSG_RECEIPT, mo_receipts_hear },
-	{ MO_MSG_TOTALS, mo_totals_hear }, { MO_MSG_WITHDRAW, on_withdraw },
+	{ MO_MSG_TOTALS, mo_ledger_hear }, { MO_MSG_WITHDRAW, on_withdraw },
 	{ MO_MSG_BACK, on_back },          { MO_MSG_STOPPING, on_let_go },
 	{ MO_MSG_REPLACED, on_let_go },
 };
@@ -495,7 +495,7 @@ void mo_successor_alone(void)
 
 	mo_parent_unwatch();
 	become_main(self->by_supervisor);
-	mo_relay_up_close(fd);
+	mo_event_bus_up_close(fd);
 	mo_previous_stands_by(-1);
 	predecessor_ended();
 	self->co = NULL;
@@ -508,7 +508,7 @@ static void close_on_loop(void *unused)
 	(void)unused;
 	if (self->co)
 		mo_co_cancel(self->co, -ECANCELED);
-	mo_tail_free(self->tail);
+	mo_stderr_tail_free(self->tail);
 	self->tail = NULL;
 }
 

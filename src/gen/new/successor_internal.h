@@ -8,7 +8,7 @@
 
 #include "gen/gen.h"
 #include "gen/new/successor.h"
-#include "gen/os/tail.h"
+#include "gen/os/stderr_tail.h"
 #include "gen/wire/wire.h"
 #include "rt/co.h"
 
@@ -42,7 +42,7 @@ typedef struct mo_successor {
 	mo_rate before; /* answered before the switch: probes */
 	int stderr_fd;  /* the real standard error; -1 */
 	int tail_fd;    /* reading end of the pipe that is our standard error; -1 */
-	mo_tail *tail;
+	mo_stderr_tail *tail;
 	molt_time counts_due; /* to the predecessor */
 	mo_co *co;            /* the coroutine of ready and listen, while it lives */
 } mo_successor;

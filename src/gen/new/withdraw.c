@@ -9,18 +9,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/drain/drain.h"
-#include "gen/drain/elders.h"
-#include "gen/drain/undrop.h"
+#include "gen/drain/older_generations.h"
+#include "gen/drain/reopen_dropped.h"
 #include "gen/join/call.h"
 #include "gen/join/notify.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/join/takeover.h"
-#include "gen/join/uplink.h"
 #include "gen/new/parent.h"
 #include "gen/new/successor.h"
 #include "gen/self.h"
+#include "gen/transfer/counter_ledger.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/move.h"
-#include "gen/transfer/relay.h"
-#include "gen/transfer/totals.h"
 #include "gen/wire/messages.h"
 #include "rt/park.h"
 
@@ -81,7 +81,7 @@ void mo_withdraw_asked(int channel)
 	w.state = WITHDRAWN;
 	w.deadline = mo_deadline(MO_BACK_TIMEOUT);
 	mo_successor_say(MO_MSG_WITHDRAWING);
-	mo_elders_watch(false);
+	mo_older_watch(false);
 	host->accept(false);
 	host->leave();
 	/* We are the main process, so the manager may believe nobody else. */
@@ -101,8 +101,8 @@ void mo_withdraw_go_back(int channel, size_t missing)
 	if (w.state != WITHDRAWN)
 		return;
 	w.state = GIVES;
-	mo_relay_turn_down(channel);
-	mo_elders_offer_back(send_elder, &channel);
+	mo_event_bus_turn_down(channel);
+	mo_older_offer_back(send_elder, &channel);
 	mo_self_host()->close_own();
 	mo_rollbacks_end(missing ? -EADDRINUSE : 0);
 	mo_info("generation %u (pid %d) serves again; generation %u gives its connections back",
@@ -134,16 +134,16 @@ static void serve_again(void)
 	const mo_gen_host *host = mo_self_host();
 
 	w.state = SERVES;
-	mo_elders_withdraw();
-	mo_elders_watch(true);
+	mo_older_withdraw();
+	mo_older_watch(true);
 	host->come_back();
 	mo_self_set_state(MO_GEN_SERVING);
-	mo_uplink_serving(host);
+	mo_supervisor_client_serving(host);
 	mo_notify_ready(mo_self_generation(), true);
 	mo_takeover_open();
 	host->accept(true);
 	host->announce_close(MO_GEN_CLOSE_NONE);
-	mo_undrop(host);
+	mo_reopen_dropped(host);
 	mo_error("the predecessor is gone; generation %u serves on", mo_self_generation());
 }
 
@@ -231,19 +231,19 @@ static void give(int channel)
 	if (w.failed || mo_move_give(host, &link) >= 0)
 		return;
 	w.failed = true;
-	mo_relay_down_close();
+	mo_event_bus_down_close();
 	host->announce_close(MO_GEN_CLOSE_ALL);
 }
 
-/* What we still count belongs to the totals of the predecessor, as an elder's does. */
+/* What we still count belongs to the totals of the predecessor, as an older generation's does. */
 static void tell_counts(bool at_once)
 {
 	static molt_time due; /* of the control thread */
 
 	if (!at_once && mo_now() < due)
 		return;
-	due = mo_now() + MO_TOTALS_EVERY;
-	mo_elders_say(mo_totals_news(mo_self_host(), false));
+	due = mo_now() + MO_LEDGER_EVERY;
+	mo_older_say(mo_ledger_news(mo_self_host(), false));
 }
 
 /* Below a supervisor the good program is started again instead. */
@@ -253,11 +253,11 @@ static enum mo_drain_say each(void *arg)
 
 	give(channel);
 	rc = mo_successor_hear_all();
-	mo_relay_tell_seen();
+	mo_event_bus_tell_seen();
 	tell_counts(false);
 	if (rc != 0)
 		return MO_DRAIN_ON;
-	if (w.let_go || mo_uplink_is() || !predecessor_ended())
+	if (w.let_go || mo_supervisor_client_is() || !predecessor_ended())
 		return MO_DRAIN_ALONE;
 	return MO_DRAIN_BACK;
 }
@@ -270,10 +270,10 @@ bool mo_withdraw_drain(int channel)
 	host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	d = mo_drain_after_restart(host, each, &channel);
 	if (!d.back) {
-		mo_relay_settle();
+		mo_event_bus_settle();
 		tell_counts(true);
 	}
-	mo_relay_down_close();
+	mo_event_bus_down_close();
 	if (d.back)
 		serve_again();
 	return !d.back;

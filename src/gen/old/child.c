@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/join/uplink.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/os/pidfd.h"
 #include "gen/wire/messages.h"
 
@@ -47,7 +47,7 @@ void mo_child_fini(mo_child *c)
 		close(c->pidfd);
 	if (c->speaker.pidfd >= 0)
 		close(c->speaker.pidfd);
-	mo_tail_free(c->tail);
+	mo_stderr_tail_free(c->tail);
 	free(c->why);
 	free(c->said);
 	free(c->asks_back);
@@ -87,7 +87,7 @@ static int open_tail(mo_child *c, int *writing)
 		close(fds[0]);
 		return rc;
 	}
-	c->tail = mo_tail_new(mo_control_loop(), fds[0], mo_outlet_stderr());
+	c->tail = mo_stderr_tail_new(mo_control_loop(), fds[0], mo_outlet_stderr());
 	return 0;
 }
 
@@ -151,7 +151,7 @@ bool mo_child_reap(mo_child *c)
 	/* ECHILD: somebody else (SIGCHLD ignored) took the status. */
 	c->status_known = rc > 0;
 	if (c->status_known)
-		mo_uplink_ended(c->pid, c->status);
+		mo_supervisor_client_ended(c->pid, c->status);
 	c->pid = 0;
 	return true;
 }
@@ -259,12 +259,12 @@ void mo_child_kill_for(mo_child *c, char *why)
 
 void mo_child_kill_stopped(mo_child *c)
 {
-	if (!mo_stopped_for(&c->stopped, c->pid, MO_STOPPED_TIME))
+	if (!mo_sigstop_for(&c->stopped, c->pid, MO_SIGSTOP_TIME))
 		return;
 	mo_error("the successor (pid %d) is stopped and keeps others waiting: it is killed",
 		 (int)c->pid);
 	mo_child_kill_for(c,
-			  mo_fmt("it was killed, for it was stopped for %d ms", MO_STOPPED_TIME));
+			  mo_fmt("it was killed, for it was stopped for %d ms", MO_SIGSTOP_TIME));
 }
 
 char *mo_child_end(const mo_child *c, const char *when)

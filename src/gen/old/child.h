@@ -18,10 +18,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "gen/budget.h"
+#include "gen/error_budget.h"
+#include "gen/os/sigstop.h"
 #include "gen/os/spawn.h"
-#include "gen/os/stopped.h"
-#include "gen/os/tail.h"
+#include "gen/os/stderr_tail.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
 
@@ -45,7 +45,7 @@ typedef struct mo_child {
 	const char *when; /* "while ...", for the sentence about its end; or NULL */
 	int channel;      /* to it; -1 */
 	int tail_fd;      /* reading end of its standard error, for the offer; -1 */
-	mo_tail *tail;
+	mo_stderr_tail *tail;
 	char *why;       /* the failure as a sentence */
 	char *said;      /* the same by the successor itself, which knows better */
 	bool broken;     /* ... and that was: it does not understand us */
@@ -60,7 +60,7 @@ typedef struct mo_child {
 	molt_time stuck; /* so long a loop of it had been blocked then */
 	/* Its answers to "withdraw". */
 	bool busy, withdrawing, withdrawn;
-	mo_stopped stopped;
+	mo_sigstop stopped;
 	mo_wire_turn turn; /* of reading its channel */
 } mo_child;
 

@@ -12,8 +12,8 @@
 #include "gen/old/child.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/self.h"
-#include "gen/transfer/relay.h"
-#include "gen/transfer/totals.h"
+#include "gen/transfer/counter_ledger.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/wire/messages.h"
 #include "rt/park.h"
 
@@ -47,7 +47,7 @@ static int on_log(void *arg, mo_wire_msg *m)
 	const char *line = mo_json_str(m->body, "line");
 
 	if (c->tail)
-		mo_tail_add(c->tail, line, strlen(line));
+		mo_stderr_tail_add(c->tail, line, strlen(line));
 	return 0;
 }
 
@@ -79,7 +79,7 @@ KEEPS(on_withdrawn, withdrawn)
 static int on_event(void *arg, mo_wire_msg *m)
 {
 	(void)arg;
-	mo_relay_from_below(m);
+	mo_event_bus_from_below(m);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ static const mo_hears hears[] = {
 	{ MO_MSG_STOPPING, on_stopping },
 	{ MO_MSG_REPLACED, on_replaced },
 	{ MO_MSG_EVENT, on_event },
-	{ MO_MSG_COUNTS, mo_totals_hear_counts },
+	{ MO_MSG_COUNTS, mo_ledger_hear_counts },
 	{ MO_MSG_RECEIPT, mo_receipts_hear },
 	{ MO_MSG_ROLLBACK, on_rollback },
 	{ MO_MSG_BUSY, on_busy },

@@ -9,21 +9,21 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/drain/elders.h"
-#include "gen/drain/undrop.h"
+#include "gen/drain/older_generations.h"
+#include "gen/drain/reopen_dropped.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/join/takeover.h"
-#include "gen/join/uplink.h"
 #include "gen/new/previous.h"
 #include "gen/new/successor.h"
 #include "gen/old/predecessor_internal.h"
 #include "gen/old/probe.h"
+#include "gen/os/origin.h"
 #include "gen/os/preflight.h"
-#include "gen/os/start.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/self.h"
-#include "gen/transfer/relay.h"
+#include "gen/transfer/counter_ledger.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/state.h"
-#include "gen/transfer/totals.h"
 #include "gen/wire/messages.h"
 #include "gen/wire/offer.h"
 #include "net/ticket.h"
@@ -46,7 +46,7 @@ static unsigned next_number(unsigned own)
 /* The name that it is called by is ours as long as the path is. */
 static void set_paths(mo_predecessor *p, const char *target)
 {
-	const char *own = mo_start_get()->exe;
+	const char *own = mo_origin_get()->exe;
 
 	if (p->taker) {
 		p->path = mo_strdup(p->taker->exe);
@@ -72,7 +72,7 @@ mo_predecessor *mo_predecessor_new(const mo_gen_host *host, const char *target, 
 	mo_self_info(&info);
 	p->host = host;
 	p->generation = next_number(info.generation);
-	p->reopens = mo_elders_reopens();
+	p->reopens = mo_older_reopens();
 	p->taker = taker;
 	p->back_by = mo_strdup(back_by);
 	set_paths(p, target);
@@ -115,7 +115,7 @@ static int look_at_machine(mo_predecessor *p, char **why)
 	rc = mo_preflight_run(&checks, &p->program, found, why);
 	json_object_set_new(p->receipt->body, "preflight", found);
 	if (rc == 0)
-		rc = mo_elders_make_room(p->host->max_generations(), p->receipt->body, why);
+		rc = mo_older_make_room(p->host->max_generations(), p->receipt->body, why);
 	return rc;
 }
 
@@ -145,7 +145,7 @@ static int make_room(mo_predecessor *p)
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_PREFLIGHT);
-	rc = mo_elders_make_room(p->host->max_generations(), p->receipt->body, &why);
+	rc = mo_older_make_room(p->host->max_generations(), p->receipt->body, &why);
 	return rc < 0 ? mo_child_fail(&p->child, rc, why) : 0;
 }
 
@@ -202,23 +202,23 @@ static int offer(mo_predecessor *p)
 {
 	static mo_gen_listener all[MO_OFFER_MAX]; /* one restart at a time */
 	size_t n = mo_offer_collect(p->host, all, MO_OFFER_MAX);
-	int fds[3] = { STDERR_FILENO, p->child.tail_fd, mo_uplink_fd() };
-	json_t *body =
-		mo_message_new(MO_MSG_OFFER, "{s:i, s:i, s:s, s:s?, s:i, s:b}", "generation",
-			       (int)p->generation, "pid", (int)getpid(), "exe", p->path,
-			       "control_socket", mo_start_get()->control_socket, "supervisor",
-			       mo_uplink_supervisor(), "supervised", mo_uplink_is());
+	int fds[3] = { STDERR_FILENO, p->child.tail_fd, mo_supervisor_client_fd() };
+	json_t *body = mo_message_new(MO_MSG_OFFER, "{s:i, s:i, s:s, s:s?, s:i, s:b}", "generation",
+				      (int)p->generation, "pid", (int)getpid(), "exe", p->path,
+				      "control_socket", mo_origin_get()->control_socket,
+				      "supervisor", mo_supervisor_client_supervisor(), "supervised",
+				      mo_supervisor_client_is());
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_OFFER);
 	mo_forms_name(body, p->host);
-	rc = mo_child_send(&p->child, body, fds, p->taker ? 0 : mo_uplink_is() ? 3 : 2);
+	rc = mo_child_send(&p->child, body, fds, p->taker ? 0 : mo_supervisor_client_is() ? 3 : 2);
 	if (rc == 0)
 		rc = send_ticket_keys(p);
 	if (rc == 0)
-		rc = mo_elders_offer(send_part, p);
+		rc = mo_older_offer(send_part, p);
 	if (rc == 0)
-		rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
+		rc = mo_child_send(&p->child, mo_ledger_offer(p->host), NULL, 0);
 	if (rc == 0)
 		rc = send_state(p);
 	if (rc == 0)
@@ -320,7 +320,7 @@ static int await_ready(mo_predecessor *p)
 static json_t *commit_message(const mo_predecessor *p)
 {
 	return mo_message_new(MO_MSG_COMMIT, "{s:b}", "reopen",
-			      (int)(mo_elders_reopens() != p->reopens));
+			      (int)(mo_older_reopens() != p->reopens));
 }
 
 static int switch_over(mo_predecessor *p)
@@ -331,18 +331,18 @@ static int switch_over(mo_predecessor *p)
 	mo_receipt_phase(p->receipt, MO_PHASE_SWITCH);
 	/* Before there can be a third one: our own predecessor must not come back. */
 	mo_successor_say(MO_MSG_REPLACED);
-	mo_elders_watch(false);
+	mo_older_watch(false);
 	mo_predecessor_say(MO_MSG_REPLACED);
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
 	(void)MO_FAULT("step", "switch", p->child.channel);
-	/* What has been counted since the offer; from here on we tell it as an elder. */
-	rc = mo_child_send(&p->child, mo_totals_offer(p->host), NULL, 0);
+	/* What has been counted since the offer; from here on we tell it as an older generation. */
+	rc = mo_child_send(&p->child, mo_ledger_offer(p->host), NULL, 0);
 	if (rc == 0)
 		rc = mo_child_send(&p->child, commit_message(p), NULL, 0);
 	if (rc == 0 && p->taker)
-		mo_uplink_taken();
-	mo_relay_down_open(p->child.channel);
+		mo_supervisor_client_taken();
+	mo_event_bus_down_open(p->child.channel);
 	if (rc == 0)
 		rc = mo_child_await(&p->child, MO_MSG_SERVING, mo_deadline(SERVING_TIMEOUT), &m);
 	if (rc == -ETIMEDOUT)
@@ -365,8 +365,8 @@ static void tell_last_lines(mo_predecessor *p)
 
 	if (!p->child.tail)
 		return;
-	mo_tail_read_now(p->child.tail);
-	lines = mo_tail_lines(p->child.tail);
+	mo_stderr_tail_read_now(p->child.tail);
+	lines = mo_stderr_tail_lines(p->child.tail);
 	json_array_foreach (lines, i, line)
 		mo_error("  its last lines: %s", json_string_value(line));
 	if (p->quiet)
@@ -379,13 +379,13 @@ static void give_up(mo_predecessor *p, int code)
 {
 	const char *why;
 
-	mo_relay_down_close();
+	mo_event_bus_down_close();
 	mo_receipts_follow(-1);
 	mo_child_kill(&p->child);
 	mo_child_last_words(&p->child);
 	mo_child_kill_speaker(&p->child);
-	mo_elders_withdraw();
-	mo_elders_watch(true);
+	mo_older_withdraw();
+	mo_older_watch(true);
 	if (p->left)
 		p->host->come_back();
 	if (p->stopped_accepting) {
@@ -394,7 +394,7 @@ static void give_up(mo_predecessor *p, int code)
 	}
 	if (p->left) {
 		p->host->announce_close(MO_GEN_CLOSE_NONE);
-		mo_undrop(p->host);
+		mo_reopen_dropped(p->host);
 	}
 	mo_child_record_end(&p->child, p->receipt->body);
 	why = mo_child_why(&p->child, code);
@@ -448,7 +448,7 @@ int mo_predecessor_run(mo_predecessor *p)
 		(int)p->child.pid, (long long)mo_json_int(p->receipt->body, "ms"),
 		mo_self_generation());
 	/* From here the successor reads its own standard error. */
-	mo_tail_free(p->child.tail);
+	mo_stderr_tail_free(p->child.tail);
 	p->child.tail = NULL;
 	return 0;
 }

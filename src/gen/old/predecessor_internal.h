@@ -25,7 +25,7 @@ struct mo_predecessor {
 	bool left;       /* the successor has served */
 	double switched; /* when it began to serve; ms, fine clock */
 	molt_time bake_end;
-	mo_budget budget;
+	mo_error_budget budget;
 	mo_rate own;          /* what we answered before the switch */
 	mo_rate judged;       /* of the successor's answers: those that were within budget */
 	molt_time counts_due; /* to whoever serves */

@@ -21,15 +21,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/drain/elders.h"
-#include "gen/drain/undrop.h"
+#include "gen/drain/older_generations.h"
+#include "gen/drain/reopen_dropped.h"
 #include "gen/join/call.h"
 #include "gen/join/takeover.h"
 #include "gen/old/predecessor_internal.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/self.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/move.h"
-#include "gen/transfer/relay.h"
 #include "gen/wire/messages.h"
 #include "rt/park.h"
 
@@ -50,7 +50,7 @@ static char *errors(mo_predecessor *p)
 {
 	mo_rate lately = mo_rate_since(p->child.answered, p->judged);
 
-	if (mo_budget_spent(&p->budget, p->own, lately))
+	if (mo_error_budget_spent(&p->budget, p->own, lately))
 		return mo_fmt("%.1f %% of its last %llu answers were errors (5xx), of generation "
 			      "%u's %.1f %%",
 			      mo_rate_share(lately), (unsigned long long)lately.answers,
@@ -179,18 +179,18 @@ static void record(mo_predecessor *p, double accepting)
 	mo_receipts_put(body);
 }
 
-/* From this message on our events are numbered for it; see relay.h. */
+/* From this message on our events are numbered for it; see event_bus.h. */
 static void tell_back(mo_predecessor *p)
 {
 	if (p->back.lives &&
 	    mo_child_send(&p->child,
 			  mo_message_new(MO_MSG_BACK, "{s:i}", "missing", (int)p->back.missing),
 			  NULL, 0) == 0) {
-		mo_relay_turn_up(p->child.channel);
+		mo_event_bus_turn_up(p->child.channel);
 		return;
 	}
 	p->back.lives = false;
-	mo_relay_down_close();
+	mo_event_bus_down_close();
 }
 
 static void tell_log(const mo_predecessor *p)
@@ -219,8 +219,8 @@ void mo_rollback_take_back(mo_predecessor *p)
 		p->back.why = mo_strdup(p->child.why);
 	}
 	mo_receipts_follow(-1);
-	mo_elders_withdraw();
-	mo_elders_watch(true);
+	mo_older_withdraw();
+	mo_older_watch(true);
 	p->host->come_back();
 	/* Before the first connection that may ask for the next restart. */
 	mo_self_set_successor(0);
@@ -228,7 +228,7 @@ void mo_rollback_take_back(mo_predecessor *p)
 	mo_standby_serve_again(p);
 	p->host->accept(true);
 	accepting = mo_fine_now();
-	p->back.missing = mo_undrop(p->host);
+	p->back.missing = mo_reopen_dropped(p->host);
 	tell_back(p);
 	tell_log(p);
 	record(p, accepting);
@@ -265,22 +265,22 @@ static int on_conns(void *arg, mo_wire_msg *m)
 
 static int on_event(void *arg, mo_wire_msg *m)
 {
-	mo_relay_from_above(((mo_predecessor *)arg)->child.channel, m);
+	mo_event_bus_from_above(((mo_predecessor *)arg)->child.channel, m);
 	return 0;
 }
 
 static int on_seen(void *arg, mo_wire_msg *m)
 {
-	mo_relay_seen(((mo_predecessor *)arg)->child.channel,
-		      (uint64_t)mo_json_int(m->body, "seen"));
+	mo_event_bus_seen(((mo_predecessor *)arg)->child.channel,
+			  (uint64_t)mo_json_int(m->body, "seen"));
 	return 0;
 }
 
 static int on_elders(void *arg, mo_wire_msg *m)
 {
 	(void)arg;
-	if (mo_elders_arrive(m) == 0)
-		mo_elders_watch(true);
+	if (mo_older_arrive(m) == 0)
+		mo_older_watch(true);
 	return 0;
 }
 
@@ -369,7 +369,7 @@ void mo_predecessor_receive(mo_predecessor *p)
 	p->back.co = mo_co_self();
 	receiving = p;
 	take_all(p);
-	mo_relay_up_close(p->child.channel);
+	mo_event_bus_up_close(p->child.channel);
 	reap(p);
 	forget(p);
 	json_object_set_new(back, "given_back", json_integer(p->back.given));

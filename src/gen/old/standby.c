@@ -10,16 +10,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/drain/drain.h"
-#include "gen/drain/elders.h"
+#include "gen/drain/older_generations.h"
 #include "gen/join/call.h"
 #include "gen/join/notify.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/join/takeover.h"
-#include "gen/join/uplink.h"
 #include "gen/old/predecessor_internal.h"
 #include "gen/self.h"
+#include "gen/transfer/counter_ledger.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/move.h"
-#include "gen/transfer/relay.h"
-#include "gen/transfer/totals.h"
 #include "gen/wire/messages.h"
 
 #define RESTORE_TIME (5 * MOLT_SECOND)
@@ -71,7 +71,7 @@ static void move_connections(mo_predecessor *p)
 		p->moved += n;
 		return;
 	}
-	mo_relay_down_close();
+	mo_event_bus_down_close();
 	p->move_failed = true;
 	if (mo_child_reap(&p->child) && !p->child.replaced)
 		return; /* they are served here, or end with the service */
@@ -122,7 +122,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 	p->left = true;
 	p->switched = mo_fine_now();
 	p->budget = p->host->budget();
-	p->own = mo_budget_own(&p->budget);
+	p->own = mo_error_budget_own(&p->budget);
 	p->host->leave();
 	if (p->taker)
 		mo_notify_taken(p->path);
@@ -148,7 +148,7 @@ int mo_standby_hand_over(mo_predecessor *p)
 
 void mo_standby_serve_again(const mo_predecessor *p)
 {
-	mo_uplink_serving(p->host);
+	mo_supervisor_client_serving(p->host);
 	mo_takeover_open();
 	if (p->left)
 		mo_notify_ready(mo_self_generation(), true);
@@ -173,8 +173,8 @@ static void tell_counts(mo_predecessor *p, bool at_once)
 {
 	if (!at_once && mo_now() < p->counts_due)
 		return;
-	p->counts_due = mo_now() + MO_TOTALS_EVERY;
-	mo_elders_say(mo_totals_news(p->host, false));
+	p->counts_due = mo_now() + MO_LEDGER_EVERY;
+	mo_older_say(mo_ledger_news(p->host, false));
 }
 
 /* BAKE and DRAIN: connections follow as they become movable; while the successor
@@ -190,7 +190,7 @@ static enum mo_drain_say while_draining(void *arg)
 	mo_child_kill_stopped(&p->child);
 	move_connections(p);
 	mo_child_listen(&p->child);
-	mo_relay_tell_seen();
+	mo_event_bus_tell_seen();
 	tell_counts(p, false);
 	if (mo_child_reap(&p->child)) {
 		enum mo_drain_say say = successor_ended(p);
@@ -217,8 +217,8 @@ static void end_counts(const mo_predecessor *p)
 {
 	char name[32];
 
-	mo_totals_name(name, p->generation, (int)mo_json_int(p->receipt->body, "successor_pid"));
-	mo_totals_end(name);
+	mo_ledger_name(name, p->generation, (int)mo_json_int(p->receipt->body, "successor_pid"));
+	mo_ledger_end(name);
 }
 
 bool mo_predecessor_drain(mo_predecessor *p)
@@ -235,15 +235,15 @@ bool mo_predecessor_drain(mo_predecessor *p)
 		mo_rollback_take_back(p);
 		return false;
 	}
-	mo_relay_settle();
-	mo_relay_down_close();
+	mo_event_bus_settle();
+	mo_event_bus_down_close();
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));
 	mo_receipt_phase(p->receipt, MO_PHASE_END);
 	json_object_set_new(p->receipt->body, "drained",
 			    json_pack("{s:I, s:I, s:i, s:I}", "connections",
 				      (json_int_t)d.connections, "requests", (json_int_t)d.requests,
 				      "cut", (int)d.cut, "ms", (json_int_t)d.ms));
-	if (mo_elders_end_by() != INT64_MAX)
+	if (mo_older_end_by() != INT64_MAX)
 		json_object_set_new(json_object_get(p->receipt->body, "drained"), "ended_by",
 				    json_string("maxGenerations"));
 	mo_receipts_put(p->receipt->body);
@@ -253,6 +253,6 @@ bool mo_predecessor_drain(mo_predecessor *p)
 	tell_counts(p, true);
 	/* Whose successor has died tells it to whoever serves. */
 	if (!p->child.pid)
-		mo_elders_say(mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", p->receipt->body));
+		mo_older_say(mo_message_new(MO_MSG_RECEIPT, "{s:O}", "receipt", p->receipt->body));
 	return true;
 }

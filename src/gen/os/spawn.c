@@ -15,8 +15,8 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "gen/os/origin.h"
 #include "gen/os/script.h"
-#include "gen/os/start.h"
 
 #define SPAWN_STACK ((size_t)256 << 10)
 
@@ -254,7 +254,7 @@ static int read_report(int fd, pid_t pid)
 
 static char **env_with_handover(int fd)
 {
-	char **from = mo_start_get()->envp, **v;
+	char **from = mo_origin_get()->envp, **v;
 	size_t n = 0;
 
 	while (from[n])
@@ -267,7 +267,7 @@ static char **env_with_handover(int fd)
 
 static char **argv_with_first(const char *argv0)
 {
-	char **from = mo_start_get()->argv, **v;
+	char **from = mo_origin_get()->argv, **v;
 	size_t n = 0;
 
 	while (from[n])
@@ -284,8 +284,8 @@ int mo_spawn(const mo_program *p, const char *argv0, int err_fd, int handover_fd
 	child_plan c = { .program = p,
 			 .argv = argv_with_first(argv0),
 			 .envp = env_with_handover(handover_fd),
-			 .cwd = mo_start_get()->cwd,
-			 .cwd_fd = mo_start_get()->cwd_fd,
+			 .cwd = mo_origin_get()->cwd,
+			 .cwd_fd = mo_origin_get()->cwd_fd,
 			 .err_fd = err_fd,
 			 .handover_fd = handover_fd };
 	int report[2], rc = 0;

@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "gen/transfer/relay.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
 #include "rt/park.h"
@@ -24,8 +24,8 @@ _Static_assert(MO_GEN_BATCH <= MO_WIRE_FDS, "a batch fits one message");
 
 static bool is_understood(const mo_forms *f, const mo_gen_conn *c)
 {
-	return (c->stream.len == 0 || mo_forms_version(f, MO_FORM_TLS)) &&
-	       (c->state.len == 0 || mo_forms_version(f, c->protocol));
+	return (c->moving.stream.len == 0 || mo_forms_version(f, MO_FORM_TLS)) &&
+	       (c->moving.state.len == 0 || mo_forms_version(f, c->moving.protocol));
 }
 
 /* Which of the batch the other side understands; how many. */
@@ -49,18 +49,19 @@ static json_t *describe(mo_gen_conn *const *all, size_t n, uint64_t seen, int *f
 		char peer[MO_ADDR_TEXT];
 
 		/* The path of a client's own socket is whatever the client likes. */
-		if (c->peer.u.sa.sa_family == AF_UNIX)
+		if (c->moving.peer.u.sa.sa_family == AF_UNIX)
 			strcpy(peer, "unix");
 		else
-			mo_addr_format(&c->peer, peer);
-		json_array_append_new(list, json_pack("[s, s, I, I, s, I, I]", c->server, peer,
-						      (json_int_t)c->left, (json_int_t)c->bytes.len,
-						      c->protocol, (json_int_t)c->state.len,
-						      (json_int_t)c->stream.len));
-		fds[i] = c->fd;
-		pieces[MO_MOVE_PIECES * i] = c->bytes;
-		pieces[MO_MOVE_PIECES * i + 1] = c->state;
-		pieces[MO_MOVE_PIECES * i + 2] = c->stream;
+			mo_addr_format(&c->moving.peer, peer);
+		json_array_append_new(
+			list, json_pack("[s, s, I, I, s, I, I]", c->server, peer,
+					(json_int_t)c->moving.left, (json_int_t)c->moving.bytes.len,
+					c->moving.protocol, (json_int_t)c->moving.state.len,
+					(json_int_t)c->moving.stream.len));
+		fds[i] = c->moving.fd;
+		pieces[MO_MOVE_PIECES * i] = c->moving.bytes;
+		pieces[MO_MOVE_PIECES * i + 1] = c->moving.state;
+		pieces[MO_MOVE_PIECES * i + 2] = c->moving.stream;
 	}
 	return mo_message_new(MO_MSG_CONNS, "{s:o, s:I}", "list", list, "seen", (json_int_t)seen);
 }
@@ -118,12 +119,12 @@ static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 /* Those that can move at one moment.  *any: there were some. */
 static long give_once(const mo_gen_host *h, const mo_move_link *link, bool *any)
 {
-	uint64_t seen = mo_relay_hold();
+	uint64_t seen = mo_event_bus_hold();
 	mo_gen_batch *b = h->give(link->alive, link->arg);
 	long sum = 0, failed = 0;
 
 	*any = b != NULL;
-	mo_relay_settle();
+	mo_event_bus_settle();
 	while (b) {
 		mo_gen_batch *next = b->next;
 		long n = failed < 0 ? failed : give_batch(link, b, seen);
@@ -135,7 +136,7 @@ static long give_once(const mo_gen_host *h, const mo_move_link *link, bool *any)
 		h->gave(b);
 		b = next;
 	}
-	mo_relay_release();
+	mo_event_bus_release();
 	return failed < 0 ? failed : sum;
 }
 
@@ -183,16 +184,17 @@ static bool read_entry(json_t *entry, molt_str *blob, mo_gen_conn *out)
 			&state, &stream) < 0)
 		return false;
 	left = left < 0 ? MOLT_FOREVER : left > LEFT_MAX ? LEFT_MAX : left;
-	*out = (mo_gen_conn){ .fd = -1, .server = server, .left = left, .protocol = protocol };
-	if (!cut_off(blob, len, &out->bytes) || !cut_off(blob, state, &out->state) ||
-	    !cut_off(blob, stream, &out->stream))
+	*out = (mo_gen_conn){ .server = server,
+			      .moving = { .fd = -1, .left = left, .protocol = protocol } };
+	if (!cut_off(blob, len, &out->moving.bytes) || !cut_off(blob, state, &out->moving.state) ||
+	    !cut_off(blob, stream, &out->moving.stream))
 		return false;
 	if (strcmp(peer, "unix") == 0 || strncmp(peer, "unix:", 5) == 0) {
-		out->peer.u.sa.sa_family = AF_UNIX;
-		out->peer.len = sizeof(sa_family_t);
+		out->moving.peer.u.sa.sa_family = AF_UNIX;
+		out->moving.peer.len = sizeof(sa_family_t);
 		return true;
 	}
-	return mo_addr_parse(peer, &out->peer) == 0;
+	return mo_addr_parse(peer, &out->moving.peer) == 0;
 }
 
 /* Only a connected stream socket is served; it must not block a loop, whatever it was
@@ -224,7 +226,7 @@ static bool read_list(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, 
 		if (!read_entry(json_array_get(list, (size_t)i), &blob, &conns[i]))
 			return false;
 		keep[i] = is_connection(m->fds[i]) &&
-			  h->takes(conns[i].server, conns[i].stream.len > 0);
+			  h->takes(conns[i].server, conns[i].moving.stream.len > 0);
 	}
 	h->prepare(conns, (size_t)m->nfds, keep);
 	return true;
@@ -238,7 +240,7 @@ static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, cons
 	for (int i = 0; i < m->nfds; i++) {
 		if (!keep[i])
 			continue;
-		conns[i].fd = m->fds[i];
+		conns[i].moving.fd = m->fds[i];
 		conns[i].missed = missed;
 		conns[i].nmissed = nmissed;
 		conns[i].deaf = deaf;
@@ -260,12 +262,12 @@ static int answer(int channel, json_t *refused)
 		rc = mo_wire_send(channel, json_incref(body), NULL, 0);
 		if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET)
 			break;
-		mo_relay_give_way(channel);
+		mo_event_bus_give_way(channel);
 		rc = mo_co_sleep(1);
 		if (rc < 0)
 			break;
 	}
-	mo_relay_go_on(channel);
+	mo_event_bus_go_on(channel);
 	json_decref(body);
 	return rc;
 }
@@ -298,7 +300,8 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	int rc;
 
 	/* Nobody is taken whose events are no longer known; from here on they stay known. */
-	ours = mo_relay_missed(channel, seen, &missed, &nmissed) == 0 && mo_relay_pin(channel);
+	ours = mo_event_bus_missed(channel, seen, &missed, &nmissed) == 0 &&
+	       mo_event_bus_pin(channel);
 	free_missed(missed, nmissed);
 	ours = ours && read_list(h, m, conns, keep);
 	for (int i = 0; i < m->nfds; i++)
@@ -310,14 +313,14 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	/* While they were prepared, more may have been published.  All of it is there, for it
 	 * is pinned; who misses nothing would be served all the same. */
 	if (ours && rc != -ECANCELED) {
-		bool deaf = mo_relay_missed(channel, seen, &missed, &nmissed) != 0;
+		bool deaf = mo_event_bus_missed(channel, seen, &missed, &nmissed) != 0;
 
 		n = serve(h, m, conns, keep, missed, nmissed, deaf);
 		free_missed(missed, nmissed);
 	} else if (ours) {
 		discard(h, conns, m->nfds);
 	}
-	mo_relay_unpin(channel);
-	mo_relay_seen(channel, seen);
+	mo_event_bus_unpin(channel);
+	mo_event_bus_seen(channel, seen);
 	return rc < 0 ? rc : n;
 }

@@ -265,36 +265,36 @@ static json_t *pack(item *const *all, size_t n, int *fds, int *nfds)
 }
 
 /* Each message with its descriptors. */
-typedef struct parcel {
+typedef struct batch {
 	json_t *body;
 	int fds[MO_WIRE_FDS], nfds;
-} parcel;
+} batch;
 
 /* malloc'd; how many. */
-static size_t pack_all(parcel **out, size_t *n, size_t *bytes)
+static size_t pack_all(batch **out, size_t *n, size_t *bytes)
 {
-	size_t parcels = 0;
+	size_t batches = 0;
 	item **all;
 
 	lock();
 	*n = collect(NULL);
 	all = mo_calloc(*n + 1, sizeof(item *));
-	*out = mo_calloc(*n / BATCH + 1, sizeof(parcel));
+	*out = mo_calloc(*n / BATCH + 1, sizeof(batch));
 	collect(all);
 	for (size_t k = 0; k < *n; k++)
 		*bytes += all[k]->len;
 	for (size_t at = 0; at < *n; at += BATCH) {
 		size_t part = *n - at < BATCH ? *n - at : BATCH;
-		parcel *p = &(*out)[parcels++];
+		batch *p = &(*out)[batches++];
 
 		p->body = pack(all + at, part, p->fds, &p->nfds);
 	}
 	unlock();
 	free(all);
-	return parcels;
+	return batches;
 }
 
-static int send_parcel(parcel *p, int (*send)(void *, json_t *, const int *, int), void *arg)
+static int send_batch(batch *p, int (*send)(void *, json_t *, const int *, int), void *arg)
 {
 	for (int i = 0; i < p->nfds; i++)
 		if (p->fds[i] < 0) {
@@ -307,15 +307,15 @@ static int send_parcel(parcel *p, int (*send)(void *, json_t *, const int *, int
 int mo_state_offer(int (*send)(void *arg, json_t *body, const int *fds, int n), void *arg,
 		   json_t **told)
 {
-	parcel *all;
-	size_t n, bytes = 0, parcels = pack_all(&all, &n, &bytes);
+	batch *all;
+	size_t n, bytes = 0, batches = pack_all(&all, &n, &bytes);
 	int rc = 0;
 
 	*told = n ? json_pack("{s:I, s:I}", "offered", (json_int_t)n, "bytes", (json_int_t)bytes)
 		  : NULL;
-	for (size_t k = 0; k < parcels; k++) {
+	for (size_t k = 0; k < batches; k++) {
 		if (rc == 0)
-			rc = send_parcel(&all[k], send, arg);
+			rc = send_batch(&all[k], send, arg);
 		else
 			json_decref(all[k].body);
 		for (int i = 0; i < all[k].nfds; i++)

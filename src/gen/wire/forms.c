@@ -6,7 +6,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "gen/wire/wire.h"
-#include "net/tls_parcel.h"
+#include "net/tls_snapshot.h"
 
 /* ---- what this program speaks ------------------------------------------------ */
 
@@ -37,7 +37,8 @@ static size_t own_forms(const mo_gen_host *host, const mo_gen_form **out)
 	if (n > 0)
 		return n;
 	if (MO_FAULT("step", "tls", -1) == 0)
-		own[n++] = (mo_gen_form){ MO_FORM_TLS, { MO_PARCEL_VERSION, MO_PARCEL_VERSION } };
+		own[n++] =
+			(mo_gen_form){ MO_FORM_TLS, { MO_SNAPSHOT_VERSION, MO_SNAPSHOT_VERSION } };
 	n += host->forms(own + n, MO_GEN_FORMS - n);
 	if (MO_FAULT("step", "forms", -1) < 0)
 		for (size_t i = 0; i < n; i++)

@@ -37,10 +37,10 @@ static const mo_message messages[MO_MSGS] = {
 		  MAY("supervised", MO_BOOL), MAY("from_supervisor", MO_BOOL), FORMS } },
 	/* predecessor; behind the object: the keys of TLS session tickets */
 	[MO_MSG_TICKETS] = { "tickets", 1, MO_FDS_FREE, { { 0 } } },
-	/* predecessor, and back: generations that still live, the last its own (elders.h) */
+	/* predecessor, and back: generations that still live, the last its own (older_generations.h) */
 	[MO_MSG_ELDERS] = { "elders", 1, MO_FDS_EACH,
 		{ NEEDS("generations", MO_LIST), MAY("names", MO_LIST) } },
-	/* predecessor, in the offer and again before the commit (totals.h) */
+	/* predecessor, in the offer and again before the commit (counter_ledger.h) */
 	[MO_MSG_TOTALS] = { "totals", 1, MO_FDS_FREE,
 		{ NEEDS("base", MO_OBJECT), NEEDS("live", MO_OBJECT),
 		  MAY("base_series", MO_OBJECT), MAY("live_series", MO_OBJECT) } },
@@ -86,7 +86,7 @@ static const mo_message messages[MO_MSGS] = {
 		{ NEEDS("list", MO_LIST), NEEDS("seen", MO_NUMBER) } },
 	/* taker to "conns": numbers in the list */
 	[MO_MSG_TOOK] = { "took", 1, MO_FDS_FREE, { NEEDS("refused", MO_LIST) } },
-	/* successor to predecessor, elder to serving generation (totals.h) */
+	/* successor to predecessor, older to serving generation (counter_ledger.h) */
 	[MO_MSG_COUNTS] = { "counts", 1, MO_FDS_FREE,
 		{ NEEDS("live", MO_OBJECT), MAY("live_series", MO_OBJECT) } },
 	/* successor, every 100 ms: answers and errors (5xx) since it serves; stuck: ms that a
@@ -95,7 +95,7 @@ static const mo_message messages[MO_MSGS] = {
 		{ NEEDS("answers", MO_NUMBER), NEEDS("errors", MO_NUMBER),
 		  MAY("stuck", MO_NUMBER) } },
 	/* both.  parts: lengths of topic, name and id, which follow the object with the data.
-	 * One that cannot be read counts all the same (relay.h) */
+	 * One that cannot be read counts all the same (event_bus.h) */
 	[MO_MSG_EVENT] = { "event", 1, MO_FDS_FREE, { MAY("parts", MO_ANY) } },
 	/* predecessor, or who is given back: how many of the other side's events have come */
 	[MO_MSG_SEEN] = { "seen", 1, MO_FDS_FREE, { NEEDS("seen", MO_NUMBER) } },
@@ -103,7 +103,7 @@ static const mo_message messages[MO_MSGS] = {
 	[MO_MSG_STOPPING] = { "stopping", 1, MO_FDS_FREE, { { 0 } } },
 	/* both: it is about to commit to a successor of its own */
 	[MO_MSG_REPLACED] = { "replaced", 1, MO_FDS_FREE, { { 0 } } },
-	/* both, elder, serving generation to supervisor: a receipt was put (receipt.h) */
+	/* both, older, serving generation to supervisor: a receipt was put (receipt.h) */
 	[MO_MSG_RECEIPT] = { "receipt", 1, MO_FDS_FREE, { NEEDS("receipt", MO_OBJECT) } },
 
 	/* ---- the way back ---- */
@@ -122,16 +122,16 @@ static const mo_message messages[MO_MSGS] = {
 	 * "conns", "took" and "seen" change sides from here on */
 	[MO_MSG_BACK] = { "back", 1, MO_FDS_FREE, { MAY("missing", MO_NUMBER) } },
 
-	/* ---- between the serving generation and an elder (elders.h) ---- */
+	/* ---- between the serving generation and an older one (older_generations.h) ---- */
 
 	[MO_MSG_END] = { "end", 1, MO_FDS_FREE, { { 0 } } },
 	[MO_MSG_REOPEN] = { "reopen", 1, MO_FDS_FREE,
 		{ NEEDS("by", MO_NUMBER), NEEDS("n", MO_NUMBER) } },
-	/* the elder; errno: 0, or why not */
+	/* the older one; errno: 0, or why not */
 	[MO_MSG_REOPENED] = { "reopened", 1, MO_FDS_FREE,
 		{ NEEDS("by", MO_NUMBER), NEEDS("n", MO_NUMBER), MAY("errno", MO_NUMBER) } },
 
-	/* ---- to the supervisor (uplink.h), and its upgrade (upgrade.h) ---- */
+	/* ---- to the supervisor (supervisor_client.h), and its upgrade (upgrade.h) ---- */
 
 	/* successor: it has read the offer of the process with that pid */
 	[MO_MSG_STARTING] = { "starting", 1, MO_FDS_FREE, { NEEDS("predecessor", MO_NUMBER) } },

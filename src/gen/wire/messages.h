@@ -3,7 +3,7 @@
  * members with their kind, the descriptors that come with it, and who sends it to whom.
  * doc/sequence.md tells when.
  *
- * A role (the successor before its commit, the supervisor, an elder ...) has a table of the
+ * A role (the successor before its commit, the supervisor, an older generation ...) has a table of the
  * messages that it hears and their handlers.  What comes is looked at in this order:
  *
  *   the role does not hear it             ignored: a newer version may send it
@@ -32,7 +32,7 @@ enum mo_msg {
 	/* the way back */
 	MO_MSG_ROLLBACK, MO_MSG_WITHDRAW, MO_MSG_BUSY, MO_MSG_WITHDRAWING, MO_MSG_WITHDRAWN,
 	MO_MSG_BACK,
-	/* between the serving generation and an elder */
+	/* between the serving generation and an older one */
 	MO_MSG_END, MO_MSG_REOPEN, MO_MSG_REOPENED,
 	/* to the supervisor, and its upgrade */
 	MO_MSG_STARTING, MO_MSG_OPENING, MO_MSG_TAKEN, MO_MSG_ENDED, MO_MSG_UPGRADE, MO_MSG_TRY,

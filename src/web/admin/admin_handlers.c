@@ -22,8 +22,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "gen/engine/request.h"
-#include "gen/join/uplink.h"
+#include "gen/engine/restart_request.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/new/previous.h"
 #include "gen/self.h"
 #include "web/admin/admin.h"
@@ -515,7 +515,7 @@ void mo_admin_on_upgrade(molt_req *r)
 		return;
 	}
 	mo_info("admin: upgrade of the supervisor asked by %s", molt_req_client_ip(r));
-	err = mo_uplink_upgrade(&answer, &why);
+	err = mo_supervisor_client_upgrade(&answer, &why);
 	if (err) {
 		mo_admin_refuse_error(r, err, why ? why : molt_strerror(err), NULL);
 	} else {

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "gen/os/start.h"
+#include "gen/os/origin.h"
 #include "net/peer.h"
 #include "web/admin/admin.h"
 #include "web/admin/control_server.h"
@@ -78,7 +78,7 @@ static void tell_ignored(const molt_server *asker, const char *given)
 int mo_control_server_start(molt_server *asker)
 {
 	/* What molt run was told on its command line wins. */
-	const char *given = mo_start_get()->control_socket;
+	const char *given = mo_origin_get()->control_socket;
 	const char *own = given ? NULL : asker->set.control_socket;
 	const char *path = given ? given : own;
 	molt_server *s = asker->internal || !path ? NULL : find();

@@ -20,8 +20,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gen/os/origin.h"
 #include "gen/os/script.h"
-#include "gen/os/start.h"
 
 static int refuse(int err, char **why, char *sentence)
 {
@@ -67,7 +67,7 @@ static bool is_own(const char *path)
 {
 	char own[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	const char *started = mo_start_get()->exe;
+	const char *started = mo_origin_get()->exe;
 	char *now = started ? realpath(started, NULL) : NULL;
 	bool is = (now && !strcmp(now, path)) || (started && !strcmp(started, path));
 
@@ -94,7 +94,7 @@ static char *allowed_dir(const char *path, const char *dirs)
 		if (!one.len)
 			continue;
 		text = mo_strndup(one.ptr, one.len);
-		full = mo_start_resolve(text);
+		full = mo_origin_resolve(text);
 		found = keep_if_below(path, realpath(full, NULL));
 		free(full);
 		free(text);
@@ -285,7 +285,7 @@ int mo_exe_allowed(const char *path, const char *dirs, char **resolved, char **w
 	*resolved = NULL;
 	if (bad)
 		return refuse(-EINVAL, why, mo_strdup(bad));
-	full = mo_start_resolve(path);
+	full = mo_origin_resolve(path);
 	real = realpath(full, NULL);
 	if (real)
 		err = check_resolved(real, full, dirs, why);

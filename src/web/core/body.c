@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/sized.h"
 #include "base/str.h"
-#include "http/memory.h"
+#include "http/conn/memory.h"
 #include "rt/park.h"
 #include "rt/pool.h"
 

@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/conn.h"
+#include "http/conn/conn.h"
 #include "rt/park.h"
 #include "rt/watchdog.h"
 

@@ -7,7 +7,7 @@
 #define MO_WEB_CORE_REQUEST_H
 
 #include "base/check.h"
-#include "http/url.h"
+#include "http/syntax/url.h"
 #include "web/core/group.h"
 #include "web/core/header.h"
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "config/settings.h"
-#include "http/conn.h"
+#include "http/conn/conn.h"
 #include "web/route/router.h"
 
 #define MO_SERVER_MAGIC 0x73727621u

@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "http/exchange.h"
+#include "http/conn/exchange.h"
 
 /* How to open a file that a client may name: what is put there after the look at its
  * kind must not block the loop. */

@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "base/buf.h"
-#include "http/range.h"
+#include "http/syntax/range.h"
 
 #define MO_ETAG_MAX 72u
 

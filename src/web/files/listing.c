@@ -16,8 +16,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/range.h"
-#include "http/url.h"
+#include "http/syntax/range.h"
+#include "http/syntax/url.h"
 #include "web/files/beneath.h"
 #include "web/out/html.h"
 

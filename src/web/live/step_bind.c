@@ -3,7 +3,7 @@
 
 #include "base/sized.h"
 #include "base/str.h"
-#include "web/live/step.h"
+#include "web/live/web_step.h"
 
 const mo_bound_step *mo_step_find(const molt_server *s, molt_str name)
 {

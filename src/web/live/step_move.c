@@ -1,4 +1,4 @@
-/* A request between two of its parts, in one generation or two; see step.h. */
+/* A request between two of its parts, in one generation or two; see web_step.h. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/live/step.h"
+#include "web/live/web_step.h"
 
 /* ---- its events ---- */
 

@@ -1,8 +1,8 @@
-/* What the web layer adds to a request that waits, as bytes; see step.h.  They
+/* What the web layer adds to a request that waits, as bytes; see web_step.h.  They
  * may come from another process, so reading trusts no length, number or name. */
 #include "base/blob.h"
 #include "base/str.h"
-#include "web/live/step.h"
+#include "web/live/web_step.h"
 
 enum { HAS_BODY = 1, ERROR_PAGE = 2 };
 

@@ -243,7 +243,7 @@ int molt_publish(const char *topic, const char *event, const char *id, const voi
 	if (n > MO_EVENT_MAX || t.len + name.len + number.len + n > MO_EVENT_MAX)
 		return -EMSGSIZE;
 	e = mo_event_new(t, name, number, data);
-	if (!mo_relay_publish(e))
+	if (!mo_event_bus_publish(e))
 		mo_event_unref(e);
 	return 0;
 }

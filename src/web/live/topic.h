@@ -1,13 +1,13 @@
 /* Topics: who wants which events, by name.  Each loop has its own table, so that
  * an event is given out without a lock; publishing goes through the control
- * thread (gen/transfer/relay.h), which also reaches the neighbouring generations. */
+ * thread (gen/transfer/event_bus.h), which also reaches the neighbouring generations. */
 #ifndef MO_WEB_LIVE_TOPIC_H
 #define MO_WEB_LIVE_TOPIC_H
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/str.h"
-#include "gen/transfer/relay.h"
+#include "gen/transfer/event_bus.h"
 #include "rt/loop.h"
 
 #define MO_TOPIC_MAX 128u  /* bytes of a name */

@@ -7,7 +7,7 @@
 #include "base/sized.h"
 #include "rt/pool.h"
 #include "web/core/request.h"
-#include "web/live/ws.h"
+#include "web/live/ws_handle.h"
 
 molt_ws *molt_ws_accept(molt_req *r, const char *subprotocol)
 {

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "web/live/ws.h"
+#include "web/live/ws_handle.h"
 
 static void forget(molt_ws *w)
 {

@@ -3,7 +3,7 @@
 #define MO_WEB_LOG_ACCESS_LINE_H
 
 #include "base/buf.h"
-#include "http/exchange.h"
+#include "http/conn/exchange.h"
 
 /* What lines that are made together have in common. */
 typedef struct mo_line_frame {

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/url.h"
+#include "http/syntax/url.h"
 #include "web/route/methods.h"
 
 /* One pattern while it is read. */

@@ -25,8 +25,8 @@
 #include "base/str.h"
 #include "rt/co.h"
 #include "rt/pool.h"
-#include "web/live/sse.h"
-#include "web/live/step.h"
+#include "web/live/event_stream.h"
+#include "web/live/web_step.h"
 #include "web/log/access_log.h"
 #include "web/run/dispatch.h"
 

@@ -2,7 +2,7 @@
 #ifndef MO_WEB_RUN_DISPATCH_H
 #define MO_WEB_RUN_DISPATCH_H
 
-#include "http/exchange.h"
+#include "http/conn/exchange.h"
 
 extern const mo_http_app mo_web_app;
 

@@ -9,14 +9,12 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/transfer/relay.h"
-#include "http/protocol.h"
+#include "gen/transfer/event_bus.h"
+#include "http/conn/protocol.h"
 #include "rt/park.h"
 #include "web/core/loops.h"
 #include "web/core/server.h"
-#include "web/live/sse.h"
-#include "web/live/step.h"
-#include "web/live/ws.h"
+#include "web/live/restorer.h"
 #include "web/run/process.h"
 
 _Static_assert(MO_GEN_BATCH == MO_PACK_MAX, "one pack is one batch");
@@ -49,14 +47,7 @@ static mo_gen_batch *batch_of(mo_pack *p)
 		const mo_packed *it = &p->items[i];
 		const molt_server *s = it->server->owner;
 
-		b->conns[i] = (mo_gen_conn){ .server = s->name,
-					     .fd = it->fd,
-					     .peer = it->peer,
-					     .left = it->left,
-					     .bytes = it->bytes,
-					     .protocol = it->protocol,
-					     .state = it->state,
-					     .stream = it->stream };
+		b->conns[i] = (mo_gen_conn){ .server = s->name, .moving = it->moving };
 	}
 	return b;
 }
@@ -155,14 +146,12 @@ size_t mo_process_coming(void)
 }
 
 /* Where a connection goes to, found before anything parks: its server may have begun to
- * end when the giver has the answer.  Of another protocol than HTTP/1: what it became. */
+ * end when the giver has the answer. */
 typedef struct made {
 	mo_loop *loop;
 	molt_server *server;
-	const mo_protocol *proto;
-	molt_ws *ws;
-	mo_web_sse *sse;
-	mo_web_step *step;
+	const mo_restorer *by; /* NULL: of HTTP/1 */
+	void *restored;        /* by it; NULL: not yet */
 } made;
 
 enum outcome { PENDING, MADE, ABANDONED };
@@ -197,12 +186,8 @@ static void batch_drop(batch *b)
 
 static void discard(made *m)
 {
-	if (m->ws)
-		mo_web_ws_abandon(m->ws);
-	if (m->sse)
-		mo_web_sse_free(m->sse);
-	if (m->step)
-		mo_web_step_free(m->step);
+	if (m->restored)
+		m->by->discard(m->restored);
 	free(m);
 }
 
@@ -224,7 +209,7 @@ static void discard_on_loop(void *m)
 static void forgo(made *m)
 {
 	atomic_fetch_sub(&coming, 1);
-	if (!m->ws && !m->sse && !m->step)
+	if (!m->restored)
 		free(m);
 	else
 		MO_CHECK(mo_loop_post(m->loop, discard_on_loop, m));
@@ -239,12 +224,7 @@ static void make(void *arg)
 	int pending = PENDING;
 	made *m = i->m;
 
-	if (m->proto == &mo_protocol_ws)
-		m->ws = mo_web_ws_restore(m->loop, m->server, state);
-	else if (m->proto == &mo_protocol_step)
-		m->step = mo_web_step_restore(m->loop, m->server, state);
-	else
-		m->sse = mo_web_sse_restore(m->loop, &m->server->http.lim, state);
+	m->restored = m->by->restore(m->loop, m->server, state);
 	if (!atomic_compare_exchange_strong(&i->outcome, &pending, MADE))
 		mo_loop_post(m->loop, discard_on_loop, m); /* it came too late */
 	atomic_fetch_sub(&coming, 1);
@@ -254,16 +234,10 @@ static void make(void *arg)
 		batch_drop(b);
 }
 
-/* Is the connection more than bytes, something that is made before it is taken? */
-static bool has_state(const mo_protocol *proto)
-{
-	return proto->state != NULL;
-}
-
-/* HTTP/1 gives at most what its buffer holds (movable() in http/h1.c). */
+/* HTTP/1 gives at most what its buffer holds (movable() in http/h1/h1.c). */
 static bool fits(const mo_gen_conn *c, const mo_protocol *proto)
 {
-	return has_state(proto) || c->bytes.len <= MO_LOOP_BUFFER;
+	return mo_restorer_of(proto) || c->moving.bytes.len <= MO_LOOP_BUFFER;
 }
 
 size_t mo_process_forms(mo_gen_form *out, size_t room)
@@ -290,7 +264,7 @@ static made *made_new(const mo_gen_conn *c, const mo_protocol *proto)
 
 	m->loop = next_loop();
 	m->server = find(c->server);
-	m->proto = proto;
+	m->by = mo_restorer_of(proto);
 	atomic_fetch_add(&coming, 1);
 	return m;
 }
@@ -299,10 +273,11 @@ static void add_making(batch *b, const mo_gen_conn *c)
 {
 	making *i = &b->items[b->n++];
 
-	*i = (making){
-		.batch = b, .m = c->ready, .state = mo_malloc(c->state.len + 1), .len = c->state.len
-	};
-	memcpy(i->state, c->state.ptr, c->state.len);
+	*i = (making){ .batch = b,
+		       .m = c->ready,
+		       .state = mo_malloc(c->moving.state.len + 1),
+		       .len = c->moving.state.len };
+	memcpy(i->state, c->moving.state.ptr, i->len);
 }
 
 static void wait_made(batch *b)
@@ -337,7 +312,7 @@ static bool was_made(making *k)
 		atomic_fetch_sub(&coming, 1);
 		return false;
 	}
-	if (m->ws || m->sse || m->step)
+	if (m->restored)
 		return true;
 	forgo(m);
 	return false;
@@ -349,21 +324,21 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 	size_t at = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const mo_protocol *proto = mo_protocol_named(c[i].protocol);
+		const mo_protocol *proto = mo_protocol_named(c[i].moving.protocol);
 
-		keep[i] =
-			keep[i] && proto && fits(&c[i], proto) && mo_stream_can_unpack(c[i].stream);
+		keep[i] = keep[i] && proto && fits(&c[i], proto) &&
+			  mo_stream_can_unpack(c[i].moving.stream);
 		if (!keep[i])
 			continue;
 		c[i].ready = made_new(&c[i], proto);
-		if (has_state(proto))
+		if (mo_restorer_of(proto))
 			add_making(b, &c[i]);
 	}
 	wait_made(b);
 	for (size_t i = 0; i < n; i++) {
 		made *m = c[i].ready;
 
-		if (m && has_state(m->proto))
+		if (m && m->by)
 			keep[i] = was_made(&b->items[at++]);
 		/* Meanwhile its server may have begun to end. */
 		if (keep[i] && !may_take(m->server)) {
@@ -386,42 +361,19 @@ typedef struct arrival {
 	char bytes[];
 } arrival;
 
-static void adopt_made(arrival *a, molt_str bytes)
-{
-	made *m = a->ready;
-	void *data;
-
-	/* What it missed goes behind the output and the events that it brought along. */
-	if (m->ws) {
-		data = m->ws->s;
-		mo_web_ws_taken(m->ws, a->missed, a->nmissed);
-	} else if (m->step) {
-		data = m->step->wait;
-		mo_web_step_taken(m->step, a->missed, a->nmissed);
-	} else {
-		data = mo_web_sse_stream(m->sse);
-		mo_web_sse_taken(m->sse, a->missed, a->nmissed);
-	}
-	if (mo_conn_adopt(m->loop, &m->server->http, a->stream, &a->peer, a->left, bytes, m->proto,
-			  data))
-		free(m);
-	else
-		discard(m);
-}
-
 static void adopt(void *arg)
 {
 	arrival *a = arg;
 	made *m = a->ready;
 	molt_str bytes = { a->bytes, a->len };
 
-	if (has_state(m->proto)) {
-		adopt_made(a, bytes);
-	} else {
-		mo_conn_adopt(m->loop, &m->server->http, a->stream, &a->peer, a->left, bytes, NULL,
-			      NULL);
+	if (m->by)
+		m->by->taken(m->restored, a->missed, a->nmissed);
+	if (mo_conn_adopt(m->loop, &m->server->http, a->stream, &a->peer, a->left, bytes,
+			  m->by ? m->by->proto : NULL, m->by ? m->by->data(m->restored) : NULL))
 		free(m);
-	}
+	else
+		discard(m);
 	atomic_fetch_sub(&coming, 1);
 	for (size_t i = 0; i < a->nmissed; i++)
 		mo_event_unref(a->missed[i]);
@@ -437,13 +389,14 @@ static bool can_serve(const mo_gen_conn *c)
 	const made *m = c->ready;
 
 	return (m->server->state == MO_SERVER_STARTED || m->server->state == MO_SERVER_DRAINING) &&
-	       (!c->deaf || !has_state(m->proto));
+	       (!c->deaf || !m->by);
 }
 
 void mo_process_take(const mo_gen_conn *c)
 {
 	made *m = c->ready;
-	mo_stream *stream = mo_stream_unpack(c->fd, c->stream, m->server->http.lim.tls_key_limit);
+	mo_stream *stream =
+		mo_stream_unpack(c->moving.fd, c->moving.stream, m->server->http.lim.tls_key_limit);
 	arrival *a;
 
 	MO_CHECK(stream != NULL); /* prepare() has looked */
@@ -452,15 +405,15 @@ void mo_process_take(const mo_gen_conn *c)
 		forgo(m);
 		return;
 	}
-	a = mo_malloc(sizeof(*a) + c->bytes.len);
+	a = mo_malloc(sizeof(*a) + c->moving.bytes.len);
 	*a = (arrival){ .ready = m,
 			.stream = stream,
-			.peer = c->peer,
-			.left = c->left,
-			.nmissed = has_state(m->proto) ? c->nmissed : 0,
-			.len = c->bytes.len };
+			.peer = c->moving.peer,
+			.left = c->moving.left,
+			.nmissed = m->by ? c->nmissed : 0,
+			.len = c->moving.bytes.len };
 	if (a->len)
-		memcpy(a->bytes, c->bytes.ptr, a->len);
+		memcpy(a->bytes, c->moving.bytes.ptr, a->len);
 	a->missed = mo_calloc(a->nmissed + 1, sizeof(mo_event *));
 	for (size_t i = 0; i < a->nmissed; i++)
 		a->missed[i] = mo_event_ref(c->missed[i]);

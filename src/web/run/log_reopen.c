@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "gen/control.h"
-#include "gen/drain/elders.h"
+#include "gen/drain/older_generations.h"
 #include "web/run/process.h"
 
 struct asking {
@@ -19,7 +19,7 @@ static void send_on_control(void *arg)
 {
 	struct asking *a = arg;
 
-	a->n = mo_elders_reopen();
+	a->n = mo_older_reopen();
 	sem_post(&a->sent);
 }
 
@@ -61,7 +61,7 @@ int mo_log_reopen_everywhere(int *others, char **why)
 	err = mo_process_host()->reopen();
 	if (err)
 		own_why = mo_strdup("a log file cannot be opened; the one before is kept");
-	rc = mo_elders_reopened(n, MO_REOPEN_TIME, &their_why);
+	rc = mo_older_reopened(n, MO_REOPEN_TIME, &their_why);
 	*others = rc;
 	if (rc < 0)
 		their_why = join(their_why, mo_strdup("this process has been replaced meanwhile; "

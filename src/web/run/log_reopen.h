@@ -2,7 +2,7 @@
  *
  *   generation              is told by
  *   serving                 the call
- *   drains, stands by       "reopen" on its line to whoever serves (gen/drain/elders.h)
+ *   drains, stands by       "reopen" on its line to whoever serves (gen/drain/older_generations.h)
  *   gives back              the same, when it has offered its line
  *   was started, waits      "commit", when it was asked for after its start
  *

@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/conn.h"
+#include "http/conn/conn.h"
 #include "web/core/loops.h"
 #include "web/core/server.h"
 #include "web/run/process.h"

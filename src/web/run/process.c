@@ -13,16 +13,16 @@
 #include "base/sized.h"
 #include "config/config_keys.h"
 #include "gen/control.h"
-#include "gen/drain/elders.h"
+#include "gen/drain/older_generations.h"
 #include "gen/engine/engine.h"
-#include "gen/engine/request.h"
-#include "gen/join/uplink.h"
+#include "gen/engine/restart_request.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/new/previous.h"
 #include "gen/new/successor.h"
 #include "gen/os/preflight.h"
 #include "gen/receipt/receipt.h"
 #include "gen/self.h"
-#include "gen/transfer/totals.h"
+#include "gen/transfer/counter_ledger.h"
 #include "rt/park.h"
 #include "rt/pool.h"
 #include "web/core/loops.h"
@@ -270,9 +270,9 @@ static mo_rate answered(void)
 }
 
 /* The most careful of all servers. */
-static mo_budget budget(void)
+static mo_error_budget budget(void)
 {
-	mo_budget b = { 0 };
+	mo_error_budget b = { 0 };
 
 	MO_EACH_SERVER (s) {
 		if (!speaks(s) || s->set.bake_error_share == 0)
@@ -446,7 +446,7 @@ static void stop_server(void *arg)
 	}
 	mo_loops_run(cut_on, &s->http, MOLT_SECOND);
 	s->state = MO_SERVER_STOPPED;
-	mo_uplink_listeners(&host);
+	mo_supervisor_client_listeners(&host);
 	mo_info("server %s shutdown", s->name);
 	MO_EACH_SERVER (other)
 		if (!other->internal &&

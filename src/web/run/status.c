@@ -5,16 +5,16 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "gen/drain/elders.h"
-#include "gen/join/uplink.h"
+#include "gen/drain/older_generations.h"
+#include "gen/join/supervisor_client.h"
 #include "gen/new/previous.h"
+#include "gen/os/origin.h"
 #include "gen/os/pidfd.h"
-#include "gen/os/start.h"
 #include "gen/receipt/receipt.h"
 #include "gen/self.h"
-#include "gen/transfer/totals.h"
+#include "gen/transfer/counter_ledger.h"
 #include "gen/wire/series.h"
-#include "http/memory.h"
+#include "http/conn/memory.h"
 #include "rt/pool.h"
 #include "web/core/loops.h"
 #include "web/core/server.h"
@@ -61,7 +61,7 @@ static json_t *server_status(const molt_server *s)
 	static const char *const states[] = { "new", "started", "draining", "stopped" };
 	json_t *list = json_array(), *answers = json_object(), *all = series_of(s), *status;
 
-	mo_totals_add(s->name, all);
+	mo_ledger_add(s->name, all);
 	for (size_t i = 0; i < s->nendpoints; i++) {
 		const mo_endpoint *e = &s->endpoints[i];
 
@@ -98,7 +98,7 @@ static json_t *pool_status(void)
 
 json_t *mo_process_status(void)
 {
-	const mo_start *start = mo_start_get();
+	const mo_origin *start = mo_origin_get();
 	json_t *servers = json_array(), *draining = json_null(), *status;
 	mo_memory_sum memory = mo_memory_now();
 	mo_gen_info info;
@@ -115,12 +115,13 @@ json_t *mo_process_status(void)
 	status = json_pack(
 		"{s:i, s:i, s:i, s:i, s:i, s:o, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:i, s:o, s:o}",
 		"pid", (int)getpid(), "generation", (int)info.generation, "supervisor_pid",
-		mo_uplink_supervisor(), "predecessor_pid", info.predecessor_pid, "successor_pid",
-		info.successor_pid, "exe", mo_json_text(start->exe), "build", start->build,
-		"version", MO_VERSION, "uptime_ms", (json_int_t)(mo_now() - info.since), "state",
-		mo_gen_state_name(info.state), "draining_generation", draining, "older_generations",
-		mo_elders_list(), "servers", servers, "loops", mo_loops_count(), "receipts",
-		mo_receipts_all(), "rollback", mo_previous_status());
+		mo_supervisor_client_supervisor(), "predecessor_pid", info.predecessor_pid,
+		"successor_pid", info.successor_pid, "exe", mo_json_text(start->exe), "build",
+		start->build, "version", MO_VERSION, "uptime_ms",
+		(json_int_t)(mo_now() - info.since), "state", mo_gen_state_name(info.state),
+		"draining_generation", draining, "older_generations", mo_older_list(), "servers",
+		servers, "loops", mo_loops_count(), "receipts", mo_receipts_all(), "rollback",
+		mo_previous_status());
 	json_object_set_new(status, "pid_namespace", json_integer((json_int_t)mo_pid_namespace()));
 	json_object_set_new(status, "restart", mo_receipt_running());
 	json_object_set_new(status, "memory",
