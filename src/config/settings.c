@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/config_keys.h"
@@ -149,33 +150,56 @@ static int check_log_name(const char *key, const char *pattern, char **why)
 	return -EINVAL;
 }
 
-int mo_settings_check(const mo_settings *s, char **why)
+static int check_all_addresses(const mo_settings *s, char **why)
 {
-	int err = check_keys(s, why);
+	int err = s->address ? check_addresses("address", s->address, why) : 0;
 
-	if (!err && s->address)
-		err = check_addresses("address", s->address, why);
-	if (!err && s->https_addr)
-		err = check_addresses("httpsAddr", s->https_addr, why);
-	if (!err)
-		err = check_https(s, why);
-	if (!err && s->admin_token)
-		err = check_token(s->admin_token, why);
-	if (!err && s->takeover && s->control_socket && !strcmp(s->takeover, s->control_socket)) {
-		*why = mo_strdup("takeover and controlSocket must be different paths");
-		err = -EINVAL;
-	}
-	if (!err && s->admin_pattern && s->admin_pattern[0] != '/') {
-		*why = mo_strdup("adminPattern must begin with '/'");
-		err = -EINVAL;
-	}
-	if (!err && s->probe)
-		err = check_probes(s->probe, why);
-	if (!err && s->index_files)
-		err = check_index_files(s->index_files, why);
-	if (!err && s->log_path && s->access_log)
+	return err || !s->https_addr ? err : check_addresses("httpsAddr", s->https_addr, why);
+}
+
+static int check_admin(const mo_settings *s, char **why)
+{
+	if (!s->admin_pattern || s->admin_pattern[0] == '/')
+		return s->admin_token ? check_token(s->admin_token, why) : 0;
+	*why = mo_strdup("adminPattern must begin with '/'");
+	return -EINVAL;
+}
+
+static int check_takeover(const mo_settings *s, char **why)
+{
+	if (!s->takeover || !s->control_socket || strcmp(s->takeover, s->control_socket) != 0)
+		return 0;
+	*why = mo_strdup("takeover and controlSocket must be different paths");
+	return -EINVAL;
+}
+
+static int check_lists(const mo_settings *s, char **why)
+{
+	int err = s->probe ? check_probes(s->probe, why) : 0;
+
+	return err || !s->index_files ? err : check_index_files(s->index_files, why);
+}
+
+static int check_log_names(const mo_settings *s, char **why)
+{
+	int err = 0;
+
+	if (s->log_path && s->access_log)
 		err = check_log_name("accessLogPattern", s->access_log_file, why);
 	if (!err && s->log_path && s->error_log)
 		err = check_log_name("errorLogPattern", s->error_log_file, why);
+	return err;
+}
+
+int mo_settings_check(const mo_settings *s, char **why)
+{
+	static int (*const checks[])(const mo_settings *, char **) = {
+		check_keys,     check_all_addresses, check_https,     check_admin,
+		check_takeover, check_lists,         check_log_names,
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < MO_COUNTOF(checks) && !err; i++)
+		err = checks[i](s, why);
 	return err;
 }

@@ -69,8 +69,9 @@ static int size_byte(mo_chunked *c, char b)
 }
 
 /* The state behind a byte of
- *   chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) */
-static int extension_byte(int state, char b)
+ *   chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
+ * before the value. */
+static int extension_name_byte(int state, char b)
 {
 	bool is_space = b == ' ' || b == '\t', is_token = mo_h1_is(b, MO_C_TOKEN);
 
@@ -83,10 +84,19 @@ static int extension_byte(int state, char b)
 		if (is_token)
 			return EXT_NAME;
 		return is_space ? EXT_EQUALS_BWS : b == '=' ? EXT_VALUE_BWS : behind_item(b);
-	case EXT_EQUALS_BWS:
+	default: /* EXT_EQUALS_BWS */
 		if (b == '=')
 			return EXT_VALUE_BWS;
 		return is_space ? EXT_EQUALS_BWS : b == ';' ? EXT_NAME_BWS : -EBADMSG;
+	}
+}
+
+/* The same, from the white space before the value on. */
+static int extension_value_byte(int state, char b)
+{
+	bool is_space = b == ' ' || b == '\t', is_token = mo_h1_is(b, MO_C_TOKEN);
+
+	switch (state) {
 	case EXT_VALUE_BWS:
 		if (b == '"')
 			return EXT_QUOTED;
@@ -111,21 +121,10 @@ static bool is_extension(int state)
 	return state >= EXT_BWS && state <= EXT_QUOTED_END;
 }
 
-/* The state behind a byte that is not data, or a negative errno. */
-static int framing_byte(mo_chunked *c, char b)
+/* The state behind a byte of the trailers or of the empty line behind them. */
+static int trailer_byte(int state, char b)
 {
-	if (is_extension(c->state))
-		return extension_byte(c->state, b);
-	switch (c->state) {
-	case SIZE:
-		return size_byte(c, b);
-	case SIZE_LF:
-		c->sub = 0;
-		return b != '\n' ? -EBADMSG : c->left ? DATA : TRAILER;
-	case DATA_CR:
-		return b == '\r' ? DATA_LF : -EBADMSG;
-	case DATA_LF:
-		return b == '\n' ? SIZE : -EBADMSG;
+	switch (state) {
 	case TRAILER:
 		if (b == '\r')
 			return END_LF;
@@ -140,8 +139,30 @@ static int framing_byte(mo_chunked *c, char b)
 		return mo_h1_is(b, MO_C_VALUE) ? TRAILER_VALUE : -EBADMSG;
 	case TRAILER_LF:
 		return b == '\n' ? TRAILER : -EBADMSG;
-	case END_LF:
+	default: /* END_LF */
 		return b == '\n' ? DONE : -EBADMSG;
+	}
+}
+
+/* The state behind a byte that is not data, or a negative errno. */
+static int framing_byte(mo_chunked *c, char b)
+{
+	if (c->state >= EXT_BWS && c->state <= EXT_EQUALS_BWS)
+		return extension_name_byte(c->state, b);
+	if (is_extension(c->state))
+		return extension_value_byte(c->state, b);
+	if (c->state >= TRAILER && c->state <= END_LF)
+		return trailer_byte(c->state, b);
+	switch (c->state) {
+	case SIZE:
+		return size_byte(c, b);
+	case SIZE_LF:
+		c->sub = 0;
+		return b != '\n' ? -EBADMSG : c->left ? DATA : TRAILER;
+	case DATA_CR:
+		return b == '\r' ? DATA_LF : -EBADMSG;
+	case DATA_LF:
+		return b == '\n' ? SIZE : -EBADMSG;
 	default:
 		return -EBADMSG;
 	}

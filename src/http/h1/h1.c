@@ -210,6 +210,22 @@ static bool may_wait(const mo_conn *c)
 	       mo_h1_gathered(h) > 0;
 }
 
+/* Answers whole requests one after another.  false: the answers so far do not leave. */
+static bool answer_whole(mo_conn *c, enum next *next, int *count)
+{
+	mo_h1 *h = mo_h1_of(c);
+
+	while (*next == NEXT_DONE && mo_h1_unread(h) > 0 && !h->closing && !h->dead &&
+	       !h->upgraded) {
+		if (mo_h1_gathered(h) > MO_H1_GATHER && !send_gathered(c))
+			return false;
+		if ((*count)++ == REQUESTS_PER_TURN)
+			break;
+		*next = next_request(c);
+	}
+	return true;
+}
+
 /* Runs the requests that are buffered, then sends their answers together. */
 static void drive(mo_conn *c)
 {
@@ -219,14 +235,8 @@ static void drive(mo_conn *c)
 
 	if (h->blocked && !send_gathered(c))
 		return;
-	while (next == NEXT_DONE && mo_h1_unread(h) > 0 && !h->closing && !h->dead &&
-	       !h->upgraded) {
-		if (mo_h1_gathered(h) > MO_H1_GATHER && !send_gathered(c))
-			return;
-		if (count++ == REQUESTS_PER_TURN)
-			break;
-		next = next_request(c);
-	}
+	if (!answer_whole(c, &next, &count))
+		return;
 	if (h->upgraded) {
 		if (!h->req)
 			free(h);

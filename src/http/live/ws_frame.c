@@ -179,41 +179,58 @@ bool mo_ws_hungry(const mo_ws *w)
 	       !(w->hold && mo_ws_at_boundary(w));
 }
 
+/* Is that the beginning of no frame that a client may send (RFC 6455 section 5.2)?  n: the
+ * seven bits of its length. */
+static bool is_bad_head(const mo_ws *w, const uint8_t *p, unsigned n)
+{
+	if (!(p[1] & 0x80))
+		return true; /* not masked */
+	if (!w->frame_data && (n > 125 || !w->frame_last))
+		return true;
+	return (p[0] & 0x0f) == WSLAY_CONNECTION_CLOSE && n == 1;
+}
+
+/* The length in the bytes behind the first two; UINT64_MAX: it could be said in fewer, or is
+ * out of range. */
+static uint64_t extended_length(const uint8_t *p, size_t bytes)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		n = n << 8 | p[i];
+	return n < (bytes == 2 ? 126 : 65536) || n > INT64_MAX ? UINT64_MAX : n;
+}
+
 /* The size of the frame at the head of the input, header included; 0: not yet
  * known, or its header breaks a rule or the limit: *code, and it is not worth
  * waiting for.  Fills in what follows from the header. */
 static uint64_t frame_size(mo_ws *w, int *code)
 {
-	size_t have = unread(w), head = 2 + 4;
+	size_t have = unread(w), more;
 	const uint8_t *p;
 	uint64_t n;
 
+	*code = 0;
 	if (have < 2)
 		return 0;
 	p = (const uint8_t *)w->in.data + w->in_at;
 	n = p[1] & 0x7f;
 	w->frame_last = p[0] & 0x80;
 	w->frame_data = !(p[0] & 0x08);
-	*code = WSLAY_CODE_PROTOCOL_ERROR;
-	if (!(p[1] & 0x80) || (!w->frame_data && (n > 125 || !w->frame_last)) ||
-	    ((p[0] & 0x0f) == WSLAY_CONNECTION_CLOSE && n == 1))
+	more = n == 126 ? 2 : n == 127 ? 8 : 0;
+	if (is_bad_head(w, p, (unsigned)n)) {
+		*code = WSLAY_CODE_PROTOCOL_ERROR;
 		return 0;
-	*code = 0;
-	head += n == 126 ? 2 : n == 127 ? 8 : 0;
-	if (have < head)
-		return 0;
-	if (n >= 126) {
-		size_t bytes = n == 126 ? 2 : 8;
-
-		n = 0;
-		for (size_t i = 0; i < bytes; i++)
-			n = n << 8 | p[2 + i];
-		if (n < (bytes == 2 ? 126 : 65536) || n > INT64_MAX)
-			*code = WSLAY_CODE_PROTOCOL_ERROR;
 	}
-	if (n > w->max_message && w->frame_data && *code == 0)
+	if (have < 2 + 4 + more)
+		return 0;
+	if (more)
+		n = extended_length(p + 2, more);
+	if (n == UINT64_MAX)
+		*code = WSLAY_CODE_PROTOCOL_ERROR;
+	else if (n > w->max_message && w->frame_data)
 		*code = WSLAY_CODE_MESSAGE_TOO_BIG;
-	return *code ? 0 : head + n;
+	return *code ? 0 : 2 + 4 + more + n;
 }
 
 /* How many bytes wslay may have now; 0: wait for more. */
