@@ -1,6 +1,8 @@
 /* JSON from outside; see json.h. */
 #include "base/json.h"
 
+#include <time.h>
+
 #include "base/log.h"
 #include "base/str.h"
 
@@ -43,4 +45,15 @@ json_t *mo_json_text(const char *text)
 	out = json_stringn(b.data, b.len);
 	mo_buf_free(&b);
 	return out;
+}
+
+json_t *mo_json_moment(molt_time wall)
+{
+	time_t s = (time_t)(wall / 1000);
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&s, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
 }

@@ -9,6 +9,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "molt.h"
+
 /* Molt's own messages and answers have 8 levels at most.  What a neighbour process says
  * may go into an answer, a few levels down. */
 #define MO_JSON_DEPTH 32
@@ -23,5 +25,8 @@ json_t *mo_json_load(const char *text, size_t n, int depth, size_t flags);
  * no UTF-8, and json_string() would give NULL, which takes the whole message along: such a
  * text is escaped as in a log, \xNN.  NULL: JSON's null. */
 json_t *mo_json_text(const char *text);
+/* A moment of the wall clock (ms) as ISO 8601 writes it, in UTC and to the second; a new
+ * reference. */
+json_t *mo_json_moment(molt_time wall);
 
 #endif

@@ -52,18 +52,6 @@ static void catch_signals(void)
 
 /* ---- processes --------------------------------------------------------------------- */
 
-/* State and process group of a process.  false: there is none. */
-static bool look_at(const char *pid, char *state, int *pgrp)
-{
-	char path[64], text[512];
-	const char *end;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
-	(void)mo_read_small(path, text, sizeof(text));
-	end = strrchr(text, ')');
-	return end && sscanf(end + 1, " %c %*d %d", state, pgrp) == 2;
-}
-
 /* Somebody of the group lives. */
 static bool group_lives(pid_t pgrp)
 {
@@ -72,10 +60,10 @@ static bool group_lives(pid_t pgrp)
 	struct dirent *e;
 
 	while (d && !lives && (e = readdir(d)) != NULL) {
+		pid_t of, pid = (pid_t)strtol(e->d_name, NULL, 10);
 		char state;
-		int of;
 
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && look_at(e->d_name, &state, &of))
+		if (pid > 0 && mo_process_state(pid, &state, &of))
 			lives = of == pgrp && state != 'Z' && state != 'X';
 	}
 	if (d)
@@ -99,8 +87,7 @@ void mo_program_reap(mo_program *g)
 static void wait_gone(pid_t pid)
 {
 	struct pollfd w = { .fd = -1, .events = POLLIN };
-	char text[24], state = 'Z';
-	int pgrp;
+	char state = 'Z';
 
 #ifdef SYS_pidfd_open
 	w.fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -110,8 +97,7 @@ static void wait_gone(pid_t pid)
 		close(w.fd);
 		return;
 	}
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	for (int i = 0; i < 5000 && look_at(text, &state, &pgrp) && state != 'Z'; i++)
+	for (int i = 0; i < 5000 && mo_process_state(pid, &state, NULL) && state != 'Z'; i++)
 		usleep(1000);
 }
 

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "cli/prove_client.h"
+#include "http/live/ws_feed.h"
 
 #define KEY "bW9sdCBwcm92ZXMgaXQhIQ=="
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -26,12 +27,11 @@
 
 struct mo_wsc {
 	wslay_event_context_ptr frames;
-	const char *feed; /* read, not yet given to wslay */
-	size_t feed_len;
-	bool open;   /* the handshake is done */
-	bool closed; /* a close frame has come */
-	bool heard;  /* what was waited for has come */
-	bool wrong;  /* something else has */
+	mo_ws_feed feed; /* read, not yet given to wslay */
+	bool open;       /* the handshake is done */
+	bool closed;     /* a close frame has come */
+	bool heard;      /* what was waited for has come */
+	bool wrong;      /* something else has */
 };
 
 static bool talks(const mo_client *c)
@@ -43,17 +43,7 @@ static bool talks(const mo_client *c)
 
 static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t n, int flags, void *arg)
 {
-	struct mo_wsc *w = ((mo_client *)arg)->ws;
-
-	n = n < w->feed_len ? n : w->feed_len;
-	if (n == 0) {
-		wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-		return -1;
-	}
-	memcpy(buf, w->feed, n);
-	w->feed += n;
-	w->feed_len -= n;
-	return (ssize_t)n;
+	return mo_ws_feed_read(&((mo_client *)arg)->ws->feed, ctx, buf, n);
 }
 
 static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t n, int flags,
@@ -211,8 +201,7 @@ static bool take(mo_client *c, char *in, size_t n)
 		if (rc == 0)
 			return true;
 	}
-	w->feed = in + used;
-	w->feed_len = n - used;
+	w->feed = (mo_ws_feed){ in + used, n - used };
 	if (wslay_event_recv(w->frames) != 0 || w->wrong ||
 	    (!w->closed && !wslay_event_get_read_enabled(w->frames))) {
 		mo_client_fail(c, w->wrong ? MO_FAULT_MIXED_UP : MO_FAULT_BROKEN);

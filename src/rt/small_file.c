@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -49,4 +51,20 @@ bool mo_read_small_in(const char *dir, const char *name, char *text, size_t size
 
 	free(path);
 	return n > 0;
+}
+
+bool mo_process_state(pid_t pid, char *state, pid_t *pgrp)
+{
+	char path[32], text[512];
+	const char *end;
+	int of;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	(void)mo_read_small(path, text, sizeof(text));
+	end = strrchr(text, ')'); /* of its name, which may hold anything */
+	if (!end || sscanf(end + 1, " %c %*d %d", state, &of) != 2)
+		return false;
+	if (pgrp)
+		*pgrp = of;
+	return true;
 }

@@ -13,4 +13,8 @@ ssize_t mo_read_small(const char *path, char *text, size_t size);
 /* The same of a file in a directory; true: there is something in it. */
 bool mo_read_small_in(const char *dir, const char *name, char *text, size_t size);
 
+/* What /proc says of a process: its state (R, S, T ...), and its process group unless pgrp is
+ * NULL.  false: there is none. */
+bool mo_process_state(pid_t pid, char *state, pid_t *pgrp);
+
 #endif

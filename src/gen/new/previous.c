@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gen/os/origin.h"
@@ -112,17 +113,6 @@ int mo_previous_program(mo_program *out, char **why)
 
 /* ---- status ------------------------------------------------------------------------- */
 
-static json_t *iso(molt_time wall)
-{
-	time_t s = (time_t)(wall / 1000);
-	struct tm tm;
-	char text[32];
-
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_string(text);
-}
-
 json_t *mo_previous_status(void)
 {
 	json_t *out = json_null();
@@ -133,7 +123,7 @@ json_t *mo_previous_status(void)
 		json_object_set_new(out, "how",
 				    json_string(prev.stands_by ? "predecessor" : "program"));
 		if (prev.stands_by)
-			json_object_set_new(out, "until", iso(prev.until));
+			json_object_set_new(out, "until", mo_json_moment(prev.until));
 		else
 			json_object_del(out, "pid");
 	}

@@ -1,21 +1,15 @@
 /* Processes that a SIGSTOP has stopped; see sigstop.h. */
 #include "gen/os/sigstop.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "rt/small_file.h"
 
 /* 'T'; one that is traced has 't'. */
 static bool is_stopped(pid_t pid)
 {
-	char path[32], text[128], *end;
+	char state;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	(void)mo_read_small(path, text, sizeof(text));
-	end = strrchr(text, ')'); /* of its name, which may hold anything */
-	return end && end[1] == ' ' && end[2] == 'T';
+	return mo_process_state(pid, &state, NULL) && state == 'T';
 }
 
 bool mo_sigstop_for(mo_sigstop *s, pid_t pid, molt_time limit)

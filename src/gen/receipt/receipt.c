@@ -38,17 +38,6 @@ json_t *mo_receipt_ms(double ms)
 	return json_real((double)(long long)(ms * 1000) / 1000);
 }
 
-static json_t *iso_now(void)
-{
-	time_t s = (time_t)(mo_wall() / 1000);
-	struct tm tm;
-	char text[32];
-
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_string(text);
-}
-
 /* Of the restart under way; -1: none.  Told to other threads. */
 static _Atomic int running = -1;
 static _Atomic molt_time running_since;
@@ -76,7 +65,7 @@ mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 	r->body =
 		json_pack("{s:s, s:i, s:s?, s:s, s:o, s:I, s:i, s:[]}", "id", id, "generation",
 			  (int)generation, "target", target, "outcome", "running", "started",
-			  iso_now(), "begun", (json_int_t)r->begun, "pid", (int)getpid(), "phases");
+			  mo_json_moment(mo_wall()), "begun", (json_int_t)r->begun, "pid", (int)getpid(), "phases");
 	free(id);
 	return r;
 }

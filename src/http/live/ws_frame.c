@@ -25,17 +25,7 @@
 
 static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t n, int flags, void *arg)
 {
-	mo_ws *w = arg;
-
-	n = n < w->feed_len ? n : w->feed_len;
-	if (n == 0) {
-		wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-		return -1;
-	}
-	memcpy(buf, w->feed, n);
-	w->feed += n;
-	w->feed_len -= n;
-	return (ssize_t)n;
+	return mo_ws_feed_read(&((mo_ws *)arg)->feed, ctx, buf, n);
 }
 
 static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t n, int flags,
@@ -292,8 +282,7 @@ void mo_ws_decode(mo_ws *w)
 		size_t n = portion(w);
 
 		if (n > 0) {
-			w->feed = w->in.data + w->in_at;
-			w->feed_len = n;
+			w->feed = (mo_ws_feed){ w->in.data + w->in_at, n };
 			if (wslay_event_recv(w->frames) != 0)
 				mo_ws_fail(w, WSLAY_CODE_PROTOCOL_ERROR);
 			after_portion(w, n);

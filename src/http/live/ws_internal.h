@@ -7,6 +7,7 @@
 
 #include "http/conn/push.h"
 #include "http/live/ws.h"
+#include "http/live/ws_feed.h"
 
 #define MO_WS_MAGIC 0x77736b21u
 #define MO_WS_PER_TURN 32 /* messages before others have their turn */
@@ -21,8 +22,7 @@ struct mo_ws {
 	mo_push out;
 	mo_buf in; /* read and not yet given to wslay, from in_at on */
 	size_t in_at;
-	const char *feed; /* what wslay may take now */
-	size_t feed_len;
+	mo_ws_feed feed; /* what wslay may take now */
 	uint64_t frame_left; /* of the frame that wslay is in the middle of */
 	bool frame_last;     /* ... it ends its message */
 	bool frame_data;     /* ... it is no control frame */
