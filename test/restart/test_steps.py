@@ -381,6 +381,8 @@ class Events(StepCase):
         srv = self.app()
         listeners = [self.begin(srv, "/step/tail?topic=t") for _ in range(2)]
         kept = [self.connect(srv, timeout=60 * SLOW) for _ in range(200)]
+        for conn in kept:  # before its first request a connection has headerTimeout
+            self.assertEqual(conn.request("GET", "/pid").status, 200)
         bursts, names = (15 if SHORT else 200), (b"a", b"b")
         seen, told, failed = [[] for _ in listeners], [0] * len(listeners), []
 

@@ -162,8 +162,9 @@ class Paths(Sockets):
 
     def test_a_path_whose_server_was_killed_is_bound_again(self):
         srv = self.started()
-        os.kill(srv.pid, 9)
-        self.assertTrue(procs.wait_gone(srv.pid, 5))
+        pid = srv.pid
+        os.kill(pid, 9)
+        self.assertTrue(procs.wait_gone(pid, 5))
         again = self.app(self.path("c.yaml"), address=None)
         self.assertEqual(self.pid(), again.pid)
 

@@ -74,6 +74,14 @@ static void a_text_that_is_no_utf8_is_a_string_too(void **state)
 	json_decref(bad);
 }
 
+static void a_moment_is_told_in_utc_to_the_second(void **state)
+{
+	json_t *one = mo_json_moment(951782399999); /* a leap year's end of February */
+
+	assert_string_equal(json_string_value(one), "2000-02-28T23:59:59Z");
+	json_decref(one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -81,6 +89,7 @@ int main(void)
 		cmocka_unit_test(brackets_beside_each_other_and_in_texts_do_not_count),
 		cmocka_unit_test(a_text_that_seems_to_end_hides_no_depth),
 		cmocka_unit_test(a_text_that_is_no_utf8_is_a_string_too),
+		cmocka_unit_test(a_moment_is_told_in_utc_to_the_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "rt/small_file.h"
 
@@ -107,6 +111,28 @@ static void pieces_and_signals_between_them_make_no_difference(void **state)
 	assert_true(interrupted);
 }
 
+/* The name of a process may hold what looks like the rest of the line. */
+static void the_state_of_a_process_is_behind_its_name(void **state)
+{
+	pid_t child, pgrp = 0;
+	char found = 0;
+	int status;
+
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_NAME, ") R 1 (");
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_true(mo_process_state(child, &found, &pgrp));
+	assert_int_equal(found, 'T');
+	assert_int_equal(pgrp, getpgrp());
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	assert_false(mo_process_state(child, &found, NULL));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -115,6 +141,7 @@ int main(void)
 		T(of_a_long_one_the_beginning_is_read),
 		T(one_that_is_missing_or_empty_gives_an_empty_text),
 		T(pieces_and_signals_between_them_make_no_difference),
+		cmocka_unit_test(the_state_of_a_process_is_behind_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
