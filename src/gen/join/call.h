@@ -1,6 +1,6 @@
 /* Those who asked for a restart, a takeover or a rollback in this process, and wait for its
- * outcome: a thread, a coroutine, or nobody (a signal).  restart_request.c decides what becomes of
- * them; whoever gives the service back, or takes it back, answers the rollbacks.
+ * outcome: a thread, a coroutine, or nobody (a signal).  restart_request.c decides what
+ * becomes of them; whoever gives the service back, or takes it back, answers the rollbacks.
  *
  * Always: each hears once how it ended, after it has ended.  On the control thread, except
  * where marked. */

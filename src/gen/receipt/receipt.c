@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -62,10 +61,10 @@ mo_receipt *mo_receipt_new(unsigned generation, const char *target)
 	atomic_store(&running_since, r->begun);
 	atomic_store(&running, MO_PHASE_REQUEST);
 	r->phase_begun = mo_fine_now();
-	r->body =
-		json_pack("{s:s, s:i, s:s?, s:s, s:o, s:I, s:i, s:[]}", "id", id, "generation",
-			  (int)generation, "target", target, "outcome", "running", "started",
-			  mo_json_moment(mo_wall()), "begun", (json_int_t)r->begun, "pid", (int)getpid(), "phases");
+	r->body = json_pack("{s:s, s:i, s:s?, s:s, s:o, s:I, s:i, s:[]}", "id", id, "generation",
+			    (int)generation, "target", target, "outcome", "running", "started",
+			    mo_json_moment(mo_wall()), "begun", (json_int_t)r->begun, "pid",
+			    (int)getpid(), "phases");
 	free(id);
 	return r;
 }

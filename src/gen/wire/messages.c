@@ -37,7 +37,8 @@ static const mo_message messages[MO_MSGS] = {
 		  MAY("supervised", MO_BOOL), MAY("from_supervisor", MO_BOOL), FORMS } },
 	/* predecessor; behind the object: the keys of TLS session tickets */
 	[MO_MSG_TICKETS] = { "tickets", 1, MO_FDS_FREE, { { 0 } } },
-	/* predecessor, and back: generations that still live, the last its own (older_generations.h) */
+	/* predecessor, and back: generations that still live, the last its own
+	 * (older_generations.h) */
 	[MO_MSG_ELDERS] = { "elders", 1, MO_FDS_EACH,
 		{ NEEDS("generations", MO_LIST), MAY("names", MO_LIST) } },
 	/* predecessor, in the offer and again before the commit (counter_ledger.h) */

@@ -3,8 +3,9 @@
  * members with their kind, the descriptors that come with it, and who sends it to whom.
  * doc/sequence.md tells when.
  *
- * A role (the successor before its commit, the supervisor, an older generation ...) has a table of the
- * messages that it hears and their handlers.  What comes is looked at in this order:
+ * A role (the successor before its commit, the supervisor, an older generation ...) has a
+ * table of the messages that it hears and their handlers.  What comes is looked at in this
+ * order:
  *
  *   the role does not hear it             ignored: a newer version may send it
  *   a member is missing or of a wrong     refused: as if it had not come, and a warning; a

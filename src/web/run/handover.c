@@ -325,13 +325,15 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 
 	for (size_t i = 0; i < n; i++) {
 		const mo_protocol *proto = mo_protocol_named(c[i].moving.protocol);
+		made *m;
 
 		keep[i] = keep[i] && proto && fits(&c[i], proto) &&
 			  mo_stream_can_unpack(c[i].moving.stream);
 		if (!keep[i])
 			continue;
-		c[i].ready = made_new(&c[i], proto);
-		if (mo_restorer_of(proto))
+		m = made_new(&c[i], proto);
+		c[i].ready = m;
+		if (m->by)
 			add_making(b, &c[i]);
 	}
 	wait_made(b);

@@ -385,8 +385,10 @@ int molt_wait(void)
 	}
 	rc = mo_engine_wait();
 	mo_engine_stop();
+	mo_servers_lock(); /* of a thread that opens log files anew */
 	MO_EACH_SERVER (s)
 		mo_access_log_close(s);
+	mo_servers_unlock();
 	mo_servers_free();
 	return rc;
 }
