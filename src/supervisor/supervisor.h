@@ -11,17 +11,23 @@
  *   STARTING  the same, by a signal, when it had begun    -> WAITING
  *             to open its listeners ("opening")
  *   STARTING  it ended                                    -> WAITING
+ *   STARTING  "claim", before "ready"                     -> SERVING, by that one
  *   SERVING   another process says "serving"              -> SERVING, that one
  *   SERVING   it ended after "stopping", or with status 0 -> STOPPING
  *   SERVING   it ended when others had taken over         -> STOPPING
  *   SERVING   it ended in another way                     -> WAITING
  *   WAITING   100 ms; doubled each time, at most 10 s     -> STARTING
+ *   WAITING   a generation that lives says "claim"        -> SERVING, by that one: "granted"
  *   WAITING   a generation that lives says "serving"      -> SERVING
  *   WAITING   a successor has said "starting": it is      -> SERVING, or STARTING
  *             given 60 s, then killed
  *   any       TERM, INT, QUIT, HUP                        -> STOPPING, passed on
  *   STOPPING  the same again                              -> everybody is killed
  *   STOPPING  the last generation ended                   -> ENDED
+ *
+ * A generation whose successor has died asks before it serves again ("claim"), because here
+ * another program may have been started: it is refused while another one serves or has been
+ * told to.
  *
  * USR1 and USR2 go to the serving generation, whose business a restart is; while there
  * is none they wait for the next.

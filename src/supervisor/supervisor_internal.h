@@ -24,6 +24,7 @@ typedef struct mo_supervisor {
 
 	bool served, stopping, killing;
 	bool opened;        /* what starts has begun to open its listeners: clients may wait */
+	bool committed;     /* ... and was told to serve */
 	bool taken;         /* what served was taken over by others: its end is wanted */
 	int restart;        /* SIGUSR1 or SIGUSR2 that waits for one that serves; or 0 */
 	char *refused;      /* why the program that starts may not take over; or NULL */

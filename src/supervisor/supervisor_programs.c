@@ -12,10 +12,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/os/origin.h"
+#include "gen/os/pidfd.h"
 #include "gen/receipt/receipt.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/wire/forms.h"
 #include "gen/wire/messages.h"
+#include "gen/wire/question.h"
 #include "supervisor/listener_store.h"
 #include "supervisor/process_table.h"
 #include "supervisor/supervisor_internal.h"
@@ -82,7 +84,7 @@ int mo_sup_spawn(void)
 		mo_sup.generation = mo_receipts_newest();
 	mo_sup.generation++;
 	mo_sup.starting = pid;
-	mo_sup.opened = false;
+	mo_sup.opened = mo_sup.committed = false;
 	mo_processes_watch(pid);
 	if (offer() < 0)
 		mo_processes_signal_one(pid, SIGKILL); /* it has ended, or reads nothing */
@@ -157,6 +159,8 @@ static int on_serving(void *unused, mo_wire_msg *m)
 		return 0;
 	if (mo_sup.starting && mo_sup.starting != m->pid && p)
 		call_off_start();
+	if (mo_sup.starting == m->pid)
+		mo_sup_close_channel(); /* its word there may have been lost */
 	if (mo_sup.retry_at && p && !p->candidate)
 		mo_warn("supervisor: pid %d serves again: nothing is started", (int)m->pid);
 	mo_sup.starting = 0;
@@ -179,6 +183,45 @@ static int on_serving(void *unused, mo_wire_msg *m)
 	return 0;
 }
 
+/* Who serves besides pid, or is about to; 0: nobody.  One that has ended does not, also when
+ * its end has not been judged yet. */
+static pid_t other_owner(pid_t pid)
+{
+	pid_t it = mo_sup.starting && mo_sup.committed ? mo_sup.starting : mo_sup.serving;
+	const mo_process *p = it == pid ? NULL : mo_processes_find(it);
+
+	return p && !p->gone && !mo_pidfd_ended(p->pidfd, p->pid) ? it : 0;
+}
+
+static void grant(pid_t pid)
+{
+	if (mo_sup.starting)
+		call_off_start();
+	mo_processes_doom_candidates(); /* of the one that has died */
+	mo_sup.starting = 0;
+	mo_sup.retry_at = 0;
+	mo_sup.serving = pid;
+}
+
+/* An older generation whose successor has died.  It may be late, for it was slow or stopped:
+ * what is decided here is so, for nobody else starts a program or lets one serve. */
+static int on_claim(void *unused, mo_wire_msg *m)
+{
+	const mo_process *p = mo_processes_find(m->pid);
+	pid_t other = other_owner(m->pid);
+	char *why = mo_fmt("pid %d serves in its place", (int)other);
+
+	(void)unused;
+	if (p && !p->doomed && !other)
+		grant(m->pid);
+	mo_question_answer(m, mo_sup.serving == m->pid
+				      ? mo_message_new(MO_MSG_GRANTED, NULL)
+				      : mo_message_new(MO_MSG_REFUSED, "{s:i, s:s}", "errno",
+						       -EBUSY, "why", why));
+	free(why);
+	return 0;
+}
+
 /* A successor has read its offer.  One whose predecessor is dead comes too late
  * when another program was started in the meantime. */
 static int on_starting(void *unused, mo_wire_msg *m)
@@ -191,6 +234,8 @@ static int on_starting(void *unused, mo_wire_msg *m)
 		return 0;
 	p = mo_processes_watch(m->pid);
 	p->candidate = true;
+	if (mo_sup.stopping) /* it was not watched when the others were asked to end */
+		mo_processes_signal_one(m->pid, SIGTERM);
 	if (mo_processes_find(predecessor))
 		return 0;
 	if (mo_sup.serving || mo_sup.starting) {
@@ -272,8 +317,8 @@ static const mo_hears of_generations[] = {
 	{ MO_MSG_SERVING, on_serving },       { MO_MSG_STARTING, on_starting },
 	{ MO_MSG_RECEIPT, mo_receipts_hear }, { MO_MSG_TAKEN, on_taken },
 	{ MO_MSG_OPENING, on_opening },       { MO_MSG_REFUSED, on_refused },
-	{ MO_MSG_ENDED, on_ended },           { MO_MSG_UPGRADE, on_upgrade },
-	{ MO_MSG_STOPPING, on_stopping },
+	{ MO_MSG_ENDED, on_ended },           { MO_MSG_CLAIM, on_claim },
+	{ MO_MSG_UPGRADE, on_upgrade },       { MO_MSG_STOPPING, on_stopping },
 };
 static const mo_role supervisor = MO_ROLE(of_generations, NULL);
 
@@ -309,6 +354,7 @@ static int on_ready(void *unused, mo_wire_msg *m)
 	(void)unused;
 	if (mo_wire_send(mo_sup.channel, mo_message_new(MO_MSG_COMMIT, NULL), NULL, 0) < 0)
 		mo_processes_signal_one(m->pid, SIGKILL); /* it would wait for ever */
+	mo_sup.committed = true;
 	return 0;
 }
 

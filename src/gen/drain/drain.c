@@ -33,10 +33,11 @@ static enum waited wait_gone(const mo_gen_host *h, molt_time deadline, unsigned 
 
 		if (say == MO_DRAIN_BACK)
 			return BACK;
-		if (load.requests == 0 && load.connections == 0 && say != MO_DRAIN_STAY)
-			return GONE;
+		/* Also without a connection: one may be given to us until we refuse them. */
 		if (say == MO_DRAIN_ALONE)
 			return ALONE;
+		if (load.requests == 0 && load.connections == 0 && say != MO_DRAIN_STAY)
+			return GONE;
 		if (mo_self_shutdowns() > asked)
 			return ASKED;
 		if (mo_left(deadline) == 0 || mo_left(mo_older_end_by()) == 0)

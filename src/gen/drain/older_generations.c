@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gen/control.h"
+#include "gen/drain/claim.h"
 #include "gen/os/pidfd.h"
 #include "gen/receipt/receipt_wire.h"
 #include "gen/self.h"
@@ -310,6 +311,19 @@ int mo_older_make_room(int64_t most, json_t *receipt, char **why)
 	return rc;
 }
 
+/* ---- the service ----------------------------------------------------------------------- */
+
+bool mo_older_claim(void)
+{
+	for (size_t i = e.n; i > 0; i--)
+		if (!mo_claim_ask(e.all[i - 1].line, e.all[i - 1].generation, e.all[i - 1].pid)) {
+			mo_warn("generation %u (pid %d) serves again", e.all[i - 1].generation,
+				(int)e.all[i - 1].pid);
+			return false;
+		}
+	return true;
+}
+
 /* ---- log files ------------------------------------------------------------------------------ */
 
 long mo_older_reopen(void)
@@ -481,6 +495,7 @@ static int on_reopen(void *unused, mo_wire_msg *m)
 static const mo_hears of_who_serves[] = {
 	{ MO_MSG_END, on_end },
 	{ MO_MSG_REOPEN, on_reopen },
+	{ MO_MSG_CLAIM, mo_claim_hear },
 };
 static const mo_role as_elder = MO_ROLE(of_who_serves, NULL);
 

@@ -11,6 +11,8 @@
  *   counts        older     what it has counted, each second and at its end
  *   end           serving   finish within a second; then what runs is cut
  *   reopen        serving   open the log files anew; by: its generation; n: counts up
+ *   claim        serving   its predecessor has died before the commit; may it serve?  With
+ *                          a socket for the answer (claim.h)
  *   reopened      older     all up to n is done; by, n: of "reopen"; errno: 0 or why not.
  *                           An older Molt says nothing
  *
@@ -34,6 +36,9 @@ void mo_older_close(void); /* the loop is about to end */
 /* Ends the oldest until one more process makes at most most.  What was ended is put
  * into the receipt.  -EBUSY: one does not end; -ECANCELED: we are to end. */
 int mo_older_make_room(int64_t most, json_t *receipt, char **why);
+/* Of a successor whose predecessor died before the commit: false when an older generation
+ * serves again.  [parks] */
+bool mo_older_claim(void);
 /* They shall open their log files anew: the number of this time, or -EBUSY: we are to
  * serve no longer, or do not for the moment.  One that becomes an older one later is told
  * then. */

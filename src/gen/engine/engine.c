@@ -86,6 +86,7 @@ static void survive_closed_pipes(void)
 static void connect_parts(void)
 {
 	mo_takeover_on_taker(mo_request_takeover);
+	mo_successor_on_shutdown(shutdown_now);
 }
 
 int mo_engine_start(const mo_gen_host *host)

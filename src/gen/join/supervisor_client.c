@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -18,10 +18,11 @@
 #include "gen/self.h"
 #include "gen/wire/messages.h"
 #include "gen/wire/offer.h"
-#include "rt/park.h"
+#include "gen/wire/question.h"
 #include "rt/timer.h"
 
 #define UPGRADE_TIME (20 * MOLT_SECOND)
+#define CLAIM_TIME MOLT_SECOND
 #define RETRY (50 * MOLT_MS)
 
 static struct {
@@ -165,31 +166,16 @@ void mo_supervisor_client_ended(int pid, int status)
 		     NULL, 0);
 }
 
-/* ---- its upgrade ---------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------ */
 
-static int await_answer(int fd, mo_wire_msg *m)
-{
-	molt_time deadline = mo_deadline(UPGRADE_TIME);
-	int rc;
-
-	while ((rc = mo_wire_recv(fd, m)) == -EAGAIN) {
-		if (mo_left(deadline) == 0)
-			return -ETIMEDOUT;
-		rc = mo_co_wait_fd(fd, UV_READABLE, mo_left(deadline));
-		if (rc < 0 && rc != -ETIMEDOUT)
-			return rc;
-	}
-	return rc == 1 ? 0 : rc == 0 ? -EPIPE : rc;
-}
-
-typedef struct upgrade_answer {
+typedef struct heard {
 	json_t *told;
 	char *why;
-} upgrade_answer;
+} heard;
 
-static int on_upgraded(void *arg, mo_wire_msg *m)
+static int on_told(void *arg, mo_wire_msg *m)
 {
-	((upgrade_answer *)arg)->told = json_incref(m->body);
+	((heard *)arg)->told = json_incref(m->body);
 	return 0;
 }
 
@@ -197,19 +183,20 @@ static int on_refused(void *arg, mo_wire_msg *m)
 {
 	int rc = (int)mo_json_int(m->body, "errno");
 
-	((upgrade_answer *)arg)->why = mo_strdup(mo_json_str(m->body, "why"));
+	((heard *)arg)->why = mo_strdup(mo_json_str(m->body, "why"));
 	return rc < 0 ? rc : -EPROTO;
 }
 
 static const mo_hears of_the_supervisor[] = {
-	{ MO_MSG_UPGRADED, on_upgraded },
+	{ MO_MSG_UPGRADED, on_told },
+	{ MO_MSG_GRANTED, on_told },
 	{ MO_MSG_REFUSED, on_refused },
 };
 static const mo_role asker = MO_ROLE(of_the_supervisor, NULL);
 
 static int take_answer(mo_wire_msg *m, json_t **told, char **why)
 {
-	upgrade_answer a = { 0 };
+	heard a = { 0 };
 	int rc = mo_message_hand(&asker, &a, m);
 
 	mo_wire_free(m);
@@ -224,21 +211,35 @@ static int take_answer(mo_wire_msg *m, json_t **told, char **why)
 
 int mo_supervisor_client_upgrade(json_t **answer, char **why)
 {
-	int ours = -1, theirs,
-	    rc = mo_supervisor_client_is() ? mo_wire_pair(&ours, &theirs) : -ENOTSUP;
 	mo_wire_msg m;
+	int rc;
 
-	if (rc == -ENOTSUP)
+	if (!mo_supervisor_client_is()) {
 		*why = mo_strdup("there is no supervisor; start the program with molt run");
-	if (rc < 0)
-		return rc;
-	rc = tell(NULL, mo_message_new(MO_MSG_UPGRADE, NULL), &theirs, 1);
-	close(theirs);
-	if (rc == 0)
-		rc = await_answer(ours, &m);
-	close(ours);
+		return -ENOTSUP;
+	}
+	rc = mo_question_ask(up.fd, MO_MSG_UPGRADE, UPGRADE_TIME, &m);
 	if (rc == 0)
 		return take_answer(&m, answer, why);
 	*why = mo_fmt("the supervisor (pid %d) gave no answer: %s", up.supervisor, strerror(-rc));
 	return rc;
+}
+
+/* One that says nothing is an older release, which does not know the question, or stopped:
+ * then the generation that lives is better than nobody. */
+bool mo_supervisor_client_claim(void)
+{
+	json_t *told = NULL;
+	char *why = NULL;
+	mo_wire_msg m;
+	int rc;
+
+	if (!mo_supervisor_client_is() || mo_question_ask(up.fd, MO_MSG_CLAIM, CLAIM_TIME, &m) < 0)
+		return true;
+	rc = take_answer(&m, &told, &why);
+	if (rc < 0)
+		mo_warn("the service is not taken back: %s", why);
+	json_decref(told);
+	free(why);
+	return rc == 0;
 }

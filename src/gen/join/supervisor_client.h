@@ -11,14 +11,16 @@
  *   stopping   it ends by a shutdown
  *   ended      it has reaped its successor            pid, status (of waitpid())
  *   receipt    a restart has ended                    receipt
+ *   claim      its successor has died; may it serve   a socket for the answer
+ *              again?
  *   upgrade    the supervisor shall be renewed        a socket for the answer
  *
  * The first two are those of wire.h.  Every generation holds the same socket
  * (it goes on with the offer), and only ever sends; the supervisor tells them
  * apart by the pid that the kernel adds.
  *
- * Always: nothing waits for the supervisor.  One that is gone or does not read
- * costs a line in the log; the service goes on without it. */
+ * Always: nothing waits for the supervisor but "claim", for one second.  One that is gone or
+ * does not read costs a line in the log; the service goes on without it. */
 #ifndef MO_GEN_JOIN_SUPERVISOR_CLIENT_H
 #define MO_GEN_JOIN_SUPERVISOR_CLIENT_H
 
@@ -39,6 +41,9 @@ void mo_supervisor_client_listeners(const mo_gen_host *h);
 void mo_supervisor_client_serving(const mo_gen_host *h);
 void mo_supervisor_client_close(void); /* the loop is about to end; the link stays */
 void mo_supervisor_client_taken(void);
+/* Before the service is taken back from a successor that has died: false: the supervisor has
+ * let another program serve meanwhile.  Without a supervisor, or an answer: true. [parks] */
+bool mo_supervisor_client_claim(void);
 /* The program is about to open its listeners: its end is a crash from here on. */
 void mo_supervisor_client_opening(void);
 /* Whoever serves does not let this program take over; before the control thread. */

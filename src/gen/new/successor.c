@@ -31,6 +31,7 @@
 #include "gen/transfer/state.h"
 #include "gen/wire/messages.h"
 #include "gen/wire/offer.h"
+#include "gen/wire/question.h"
 #include "net/tls_snapshot.h"
 #include "rt/park.h"
 #include "rt/watchdog.h"
@@ -74,10 +75,26 @@ void mo_successor_say(enum mo_msg what)
 
 	if (self->begun && fd >= 0)
 		mo_wire_send(fd, mo_message_new(what, NULL), NULL, 0);
-	if (what == MO_MSG_REPLACED) {
+}
+
+void mo_successor_say_begun(int pid, int pidfd)
+{
+	int fd = atomic_load(&self->channel);
+
+	if (self->begun && !self->by_supervisor && fd >= 0 && pidfd >= 0)
+		mo_wire_send(fd, mo_message_new(MO_MSG_BEGUN, "{s:i}", "pid", pid), &pidfd, 1);
+}
+
+int mo_successor_say_replaced(molt_time limit)
+{
+	int fd = atomic_load(&self->channel);
+	int rc = self->begun && fd >= 0 ? mo_word_tell(fd, MO_MSG_REPLACED, limit) : 0;
+
+	if (rc == 0) {
 		self->replaced = true;
 		mo_previous_stands_by(-1);
 	}
+	return rc;
 }
 
 bool mo_successor_has_way_back(void)
@@ -290,6 +307,8 @@ static void take_its_place(void)
 		return;
 	if (!ended)
 		leave("the channel to the predecessor is closed, but it lives");
+	if (!mo_older_claim() && !mo_self_shutdown_asked())
+		leave("the predecessor is gone, and an older generation serves again");
 	self->orphan = true;
 	/* A supervisor that has started another program kills us within this. */
 	if (mo_supervisor_client_is() && !self->by_supervisor)
@@ -408,13 +427,30 @@ static int on_let_go(void *arg, mo_wire_msg *m)
 	return 0;
 }
 
+static void (*shut_down)(void *unused);
+
+void mo_successor_on_shutdown(void (*fn)(void *unused))
+{
+	shut_down = fn;
+}
+
+/* Who asked may have asked us, too: that is the same request. */
+static int on_shutdown(void *arg, mo_wire_msg *m)
+{
+	(void)arg;
+	(void)m;
+	if (!mo_self_shutdown_asked())
+		shut_down(NULL);
+	return 0;
+}
+
 static const mo_hears after_commit[] = {
 	{ MO_MSG_CANCEL, on_cancel },      { MO_MSG_MAIN, on_main },
 	{ MO_MSG_CONNS, on_conns },        { MO_MSG_EVENT, on_event },
 	{ MO_MSG_SEEN, on_seen },          { MO_MSG_RECEIPT, mo_receipts_hear },
 	{ MO_MSG_TOTALS, mo_ledger_hear }, { MO_MSG_WITHDRAW, on_withdraw },
 	{ MO_MSG_BACK, on_back },          { MO_MSG_STOPPING, on_let_go },
-	{ MO_MSG_REPLACED, on_let_go },
+	{ MO_MSG_REPLACED, on_let_go },    { MO_MSG_SHUTDOWN, on_shutdown },
 };
 
 /* The giver waits for the answer. */

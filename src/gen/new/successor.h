@@ -38,8 +38,15 @@ void mo_successor_forget(void);
 /* How many listeners were bound anew, for the report. */
 void mo_successor_count_bound(void);
 
-/* One word to the predecessor, while it is there: "stopping", "replaced". */
+/* One word to the predecessor, while it is there; it may be lost. */
 void mo_successor_say(enum mo_msg what);
+/* What is done when the predecessor passes a shutdown on; before the control thread. */
+void mo_successor_on_shutdown(void (*fn)(void *unused));
+/* That we have started pid, which would serve in our place if we died now; with the
+ * descriptor of its process, or -1: the kernel gives none. */
+void mo_successor_say_begun(int pid, int pidfd);
+/* "replaced", which may not: 0, or why the predecessor cannot be told.  [parks] */
+int mo_successor_say_replaced(molt_time limit);
 /* Asks the predecessor to serve again (mo_withdraw_ask()).  -ENOENT: there is none
  * that would. */
 int mo_successor_ask_back(const char *by);

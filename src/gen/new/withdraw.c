@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gen/drain/claim.h"
 #include "gen/drain/drain.h"
 #include "gen/drain/older_generations.h"
 #include "gen/drain/reopen_dropped.h"
@@ -80,13 +81,14 @@ void mo_withdraw_asked(int channel)
 	}
 	w.state = WITHDRAWN;
 	w.deadline = mo_deadline(MO_BACK_TIMEOUT);
+	/* We are the main process, so the manager may believe nobody else.  Before the predecessor
+	 * can go on: what it tells after that, of a next restart, is newer. */
+	if (getppid() == predecessor_pid())
+		mo_notify_main(predecessor_pid());
 	mo_successor_say(MO_MSG_WITHDRAWING);
 	mo_older_watch(false);
 	host->accept(false);
 	host->leave();
-	/* We are the main process, so the manager may believe nobody else. */
-	if (getppid() == predecessor_pid())
-		mo_notify_main(predecessor_pid());
 	mo_successor_say(MO_MSG_WITHDRAWN);
 	mo_self_fire(MOLT_ON_DRAIN);
 }
@@ -101,6 +103,7 @@ void mo_withdraw_go_back(int channel, size_t missing)
 	if (w.state != WITHDRAWN)
 		return;
 	w.state = GIVES;
+	mo_claim_stand_by(!w.let_go && !mo_supervisor_client_is());
 	mo_event_bus_turn_down(channel);
 	mo_older_offer_back(send_elder, &channel);
 	mo_self_host()->close_own();
@@ -112,6 +115,7 @@ void mo_withdraw_go_back(int channel, size_t missing)
 void mo_withdraw_let_go(void)
 {
 	w.let_go = true;
+	mo_claim_stand_by(false);
 }
 
 /* ---- the predecessor does not go on ---------------------------------------------- */
@@ -257,7 +261,7 @@ static enum mo_drain_say each(void *arg)
 	tell_counts(false);
 	if (rc != 0)
 		return MO_DRAIN_ON;
-	if (w.let_go || mo_supervisor_client_is() || !predecessor_ended())
+	if (w.let_go || mo_claim_given_away() || mo_supervisor_client_is() || !predecessor_ended())
 		return MO_DRAIN_ALONE;
 	return MO_DRAIN_BACK;
 }
@@ -269,6 +273,7 @@ bool mo_withdraw_drain(int channel)
 
 	host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	d = mo_drain_after_restart(host, each, &channel);
+	mo_claim_stand_by(false);
 	if (!d.back) {
 		mo_event_bus_settle();
 		tell_counts(true);

@@ -24,9 +24,12 @@
 
 void mo_child_init(mo_child *c, const char *path)
 {
-	*c = (mo_child){
-		.path = path, .channel = -1, .tail_fd = -1, .pidfd = -1, .speaker.pidfd = -1
-	};
+	*c = (mo_child){ .path = path,
+			 .channel = -1,
+			 .tail_fd = -1,
+			 .pidfd = -1,
+			 .speaker.pidfd = -1,
+			 .next.pidfd = -1 };
 }
 
 void mo_child_adopt(mo_child *c, int channel, pid_t pid, int pidfd)
@@ -47,6 +50,8 @@ void mo_child_fini(mo_child *c)
 		close(c->pidfd);
 	if (c->speaker.pidfd >= 0)
 		close(c->speaker.pidfd);
+	if (c->next.pidfd >= 0)
+		close(c->next.pidfd);
 	mo_stderr_tail_free(c->tail);
 	free(c->why);
 	free(c->said);
@@ -232,6 +237,16 @@ void mo_child_kill_speaker(mo_child *c)
 	mo_pidfd_signal(c->speaker.pidfd, c->speaker.pid, SIGKILL);
 	while (!mo_pidfd_ended(c->speaker.pidfd, c->speaker.pid) && mo_left(deadline) > 0)
 		mo_control_nap(1);
+}
+
+/* One that the dead one has killed itself, for its restart had failed, is gone already. */
+void mo_child_kill_next(mo_child *c)
+{
+	if (c->next.pidfd < 0 || mo_pidfd_ended(c->next.pidfd, c->next.pid))
+		return;
+	mo_warn("pid %d, which was to follow the process that has died, is killed",
+		(int)c->next.pid);
+	mo_pidfd_signal(c->next.pidfd, c->next.pid, SIGKILL);
 }
 
 void mo_child_kill(mo_child *c)

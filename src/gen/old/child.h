@@ -37,6 +37,12 @@ typedef struct mo_child {
 		pid_t pid; /* 0: nobody else has spoken */
 		int pidfd;
 	} speaker;
+	/* Its own successor, while that has not been told to serve: it would serve if this one
+	 * died. */
+	struct {
+		pid_t pid;
+		int pidfd; /* -1: there is none */
+	} next;
 	ino_t theirs; /* the socket at the other end of the channel */
 	int status;   /* as waitpid gives it, when reaped */
 	bool status_known;
@@ -79,6 +85,8 @@ bool mo_child_reap(mo_child *c);
 void mo_child_kill(mo_child *c); /* and reaps it, and whoever else spoke for it */
 /* Who is known by what was read after that. */
 void mo_child_kill_speaker(mo_child *c);
+/* The service is taken back from one that has died: nobody may serve in its place. */
+void mo_child_kill_next(mo_child *c);
 /* Kills one that is stopped too long; to be called while it is waited for. */
 void mo_child_kill_stopped(mo_child *c);
 /* The same for that reason (owned), which is better than how it ended. */

@@ -2,6 +2,7 @@
  * child.h. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/check.h"
@@ -93,12 +94,26 @@ static int on_rollback(void *arg, mo_wire_msg *m)
 	return 0;
 }
 
+/* Named by the descriptor alone: the number is for the log. */
+static int on_begun(void *arg, mo_wire_msg *m)
+{
+	mo_child *c = arg;
+
+	if (c->next.pidfd >= 0)
+		close(c->next.pidfd);
+	c->next.pid = (pid_t)mo_json_int(m->body, "pid");
+	c->next.pidfd = m->fds[0];
+	m->fds[0] = -1;
+	return 0;
+}
+
 /* What may come besides the message that is waited for. */
 static const mo_hears hears[] = {
 	{ MO_MSG_HEALTH, on_health },
 	{ MO_MSG_LOG, on_log },
 	{ MO_MSG_FAILED, on_failed },
 	{ MO_MSG_STOPPING, on_stopping },
+	{ MO_MSG_BEGUN, on_begun },
 	{ MO_MSG_REPLACED, on_replaced },
 	{ MO_MSG_EVENT, on_event },
 	{ MO_MSG_COUNTS, mo_ledger_hear_counts },

@@ -29,6 +29,7 @@
 #include "net/ticket.h"
 
 #define SERVING_TIMEOUT (5 * MOLT_SECOND)
+#define TELL_TIMEOUT (2 * MOLT_SECOND)
 
 /* The last number that served: one that was taken back has used it up. */
 static unsigned newest;
@@ -159,6 +160,7 @@ static int spawn(mo_predecessor *p)
 	if (rc < 0)
 		return rc;
 	mo_self_set_successor(p->child.pid);
+	mo_successor_say_begun(p->child.pid, p->child.pidfd);
 	json_object_set_new(p->receipt->body, "successor_pid", json_integer(p->child.pid));
 	json_object_set_new(p->receipt->body, "successor_generation", json_integer(p->generation));
 	return 0;
@@ -323,19 +325,38 @@ static json_t *commit_message(const mo_predecessor *p)
 			      (int)(mo_older_reopens() != p->reopens));
 }
 
+/* Before there can be a third one: neither our own predecessor nor a successor that was
+ * taken back may serve again when we die. */
+static int say_replaced(mo_predecessor *p)
+{
+	int rc = mo_successor_say_replaced(TELL_TIMEOUT);
+
+	if (rc == 0)
+		rc = mo_predecessor_say_replaced(TELL_TIMEOUT);
+	return rc < 0 ? mo_child_fail(&p->child, rc,
+				      mo_fmt("another generation, which could serve again, cannot "
+					     "be told of it: %s",
+					     strerror(-rc)))
+		      : 0;
+}
+
 static int switch_over(mo_predecessor *p)
 {
 	mo_wire_msg m;
 	int rc;
 
 	mo_receipt_phase(p->receipt, MO_PHASE_SWITCH);
-	/* Before there can be a third one: our own predecessor must not come back. */
-	mo_successor_say(MO_MSG_REPLACED);
+	rc = say_replaced(p);
+	if (rc < 0)
+		return rc;
 	mo_older_watch(false);
-	mo_predecessor_say(MO_MSG_REPLACED);
 	p->stopped_accepting = p->child.committed = true;
 	p->host->accept(false);
 	(void)MO_FAULT("step", "switch", p->child.channel);
+	/* The last moment in which it means the whole service. */
+	if (mo_self_shutdown_asked())
+		return mo_child_fail(&p->child, -ECANCELED,
+				     mo_strdup("a shutdown was asked for meanwhile"));
 	/* What has been counted since the offer; from here on we tell it as an older generation. */
 	rc = mo_child_send(&p->child, mo_ledger_offer(p->host), NULL, 0);
 	if (rc == 0)
@@ -386,6 +407,7 @@ static void give_up(mo_predecessor *p, int code)
 	mo_child_kill_speaker(&p->child);
 	mo_older_withdraw();
 	mo_older_watch(true);
+	mo_child_kill_next(&p->child);
 	if (p->left)
 		p->host->come_back();
 	if (p->stopped_accepting) {

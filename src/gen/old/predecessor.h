@@ -51,8 +51,10 @@ void mo_predecessor_free(mo_predecessor *p);
 bool mo_predecessor_stands_by(void);
 /* Does a successor that was rolled back still give connections back? */
 bool mo_predecessor_receives(void);
-/* One word to each of those: "stopping", "replaced". */
+/* One word to each of those; it may be lost. */
 void mo_predecessor_say(enum mo_msg what);
+/* "replaced", which may not: 0, or why one of them cannot be told.  [parks] */
+int mo_predecessor_say_replaced(molt_time limit);
 /* Ends what waits for them; by mo_engine_stop(). [any] */
 void mo_predecessor_close(void);
 

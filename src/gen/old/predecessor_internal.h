@@ -23,6 +23,7 @@ struct mo_predecessor {
 	mo_child child;
 	bool stopped_accepting;
 	bool left;       /* the successor has served */
+	bool deaf;       /* it lives, and its channel is closed: what it does is not known */
 	double switched; /* when it began to serve; ms, fine clock */
 	molt_time bake_end;
 	mo_error_budget budget;
@@ -39,6 +40,7 @@ struct mo_predecessor {
 		bool mute;       /* it need not be asked */
 		molt_time again; /* it was busy: not before this; 0 */
 		bool lives;      /* the successor gives connections back */
+		bool told;       /* ... and knows that we have another one */
 		double detected; /* ms, fine clock */
 		size_t missing;  /* listeners that could not be opened again */
 		long given;      /* connections that came back */

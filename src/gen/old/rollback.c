@@ -31,12 +31,14 @@
 #include "gen/transfer/event_bus.h"
 #include "gen/transfer/move.h"
 #include "gen/wire/messages.h"
+#include "gen/wire/question.h"
 #include "rt/park.h"
 
 #define EARLY (40 * MOLT_MS)
 #define MUTE (2 * MOLT_SECOND)
 #define AGAIN (500 * MOLT_MS)
 #define GONE_TIME (10 * MOLT_SECOND)
+#define BACK_TIME MOLT_SECOND
 
 /* Those whose successor gives back. */
 static mo_predecessor *receiving;
@@ -179,16 +181,35 @@ static void record(mo_predecessor *p, double accepting)
 	mo_receipts_put(body);
 }
 
-/* From this message on our events are numbered for it; see event_bus.h. */
+static bool is_short(int rc)
+{
+	return rc == -ENOMEM || rc == -ENOBUFS || rc == -EMFILE || rc == -ENFILE;
+}
+
+static int send_back(mo_predecessor *p)
+{
+	molt_time deadline = mo_deadline(BACK_TIME);
+	int rc;
+
+	while (is_short(rc = mo_child_send(&p->child,
+					   mo_message_new(MO_MSG_BACK, "{s:i}", "missing",
+							  (int)p->back.missing),
+					   NULL, 0)) &&
+	       mo_left(deadline) > 0)
+		mo_control_nap(2);
+	return rc;
+}
+
+/* From this message on our events are numbered for it; see event_bus.h.  One that cannot be
+ * told would serve again as soon as we end. */
 static void tell_back(mo_predecessor *p)
 {
-	if (p->back.lives &&
-	    mo_child_send(&p->child,
-			  mo_message_new(MO_MSG_BACK, "{s:i}", "missing", (int)p->back.missing),
-			  NULL, 0) == 0) {
+	if (p->back.lives && send_back(p) == 0) {
 		mo_event_bus_turn_up(p->child.channel);
 		return;
 	}
+	if (p->back.lives)
+		mo_child_kill(&p->child);
 	p->back.lives = false;
 	mo_event_bus_down_close();
 }
@@ -221,6 +242,7 @@ void mo_rollback_take_back(mo_predecessor *p)
 	mo_receipts_follow(-1);
 	mo_older_withdraw();
 	mo_older_watch(true);
+	mo_child_kill_next(&p->child);
 	p->host->come_back();
 	/* Before the first connection that may ask for the next restart. */
 	mo_self_set_successor(0);
@@ -251,6 +273,24 @@ void mo_predecessor_say(enum mo_msg what)
 {
 	for (mo_predecessor *p = receiving; p; p = p->next)
 		mo_wire_send(p->child.channel, mo_message_new(what, NULL), NULL, 0);
+}
+
+/* While this waits the list may change: begun anew, one that was told hears nothing new. */
+int mo_predecessor_say_replaced(molt_time limit)
+{
+	molt_time deadline = mo_deadline(limit);
+	mo_predecessor *p = receiving;
+	int rc = 0;
+
+	while (p && rc == 0)
+		if (p->back.told) {
+			p = p->next;
+		} else {
+			p->back.told = true;
+			rc = mo_word_tell(p->child.channel, MO_MSG_REPLACED, mo_left(deadline));
+			p = receiving;
+		}
+	return rc;
 }
 
 static int on_conns(void *arg, mo_wire_msg *m)

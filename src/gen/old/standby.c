@@ -9,6 +9,8 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gen/control.h"
+#include "gen/drain/claim.h"
 #include "gen/drain/drain.h"
 #include "gen/drain/older_generations.h"
 #include "gen/join/call.h"
@@ -23,6 +25,7 @@
 #include "gen/wire/messages.h"
 
 #define RESTORE_TIME (5 * MOLT_SECOND)
+#define END_TIME (100 * MOLT_MS) /* between the end of the channel and that of its owner */
 
 /* ---- HANDOVER ---------------------------------------------------------------- */
 
@@ -99,6 +102,34 @@ static void tell_end(mo_predecessor *p, const char *when)
 	p->child.why = mo_child_end(&p->child, when);
 }
 
+/* The successor has died: nobody else serves, or is about to.  Of one that could not tell us
+ * of a successor of its own only a supervisor knows. */
+static bool may_serve_again(const mo_predecessor *p)
+{
+	if (mo_claim_given_away() || (p->deaf && !mo_supervisor_client_is()))
+		return false;
+	return mo_supervisor_client_claim();
+}
+
+/* A process that ends closes its channel first. */
+static void look_at_channel(mo_predecessor *p, bool open)
+{
+	molt_time deadline = mo_deadline(END_TIME);
+
+	if (open || p->deaf)
+		return;
+	while (!mo_child_reap(&p->child))
+		if (mo_left(deadline) == 0) {
+			mo_warn("the channel to generation %u is closed, but it lives: if it dies, "
+				"the service is not taken back",
+				p->generation);
+			p->deaf = true;
+			return;
+		} else {
+			mo_control_nap(2);
+		}
+}
+
 /* It is being shut down, and that is the end of the service: a successor that has served is
  * as good as the whole.  Or it has a successor of its own. */
 static bool ends_orderly(mo_predecessor *p)
@@ -118,6 +149,7 @@ bool mo_predecessor_stands_by(void)
 int mo_standby_hand_over(mo_predecessor *p)
 {
 	stands_by = true;
+	mo_claim_stand_by(true);
 	mo_receipt_phase(p->receipt, MO_PHASE_HANDOVER);
 	p->left = true;
 	p->switched = mo_fine_now();
@@ -134,12 +166,16 @@ int mo_standby_hand_over(mo_predecessor *p)
 		NULL, 0);
 	p->host->announce_close(MO_GEN_CLOSE_UNMOVABLE);
 	move_connections(p);
-	if (mo_child_reap(&p->child) && !ends_orderly(p)) {
+	if (mo_child_reap(&p->child) && !ends_orderly(p) && may_serve_again(p)) {
 		tell_end(p, "while connections were given to it");
 		stands_by = false;
 		mo_rollbacks_end(0); /* what was asked since the switch is so */
 		return -ECHILD;
 	}
+	/* It came too late to call the restart off, and meant the service.  A supervisor sees to
+	 * that itself. */
+	if (mo_self_shutdown_asked() && !mo_supervisor_client_is())
+		mo_child_send(&p->child, mo_message_new(MO_MSG_SHUTDOWN, NULL), NULL, 0);
 	drop_listeners(p);
 	p->bake_end = mo_deadline(p->host->bake_time());
 	p->child.heard = mo_now();
@@ -165,7 +201,8 @@ static enum mo_drain_say successor_ended(mo_predecessor *p)
 	if (p->child.stops || mo_child_ended_well(&p->child))
 		return MO_DRAIN_ALONE;
 	tell_end(p, "after it had begun to serve");
-	return MO_DRAIN_BACK;
+	/* It may have ended a while ago, when we were slow. */
+	return may_serve_again(p) ? MO_DRAIN_BACK : MO_DRAIN_ALONE;
 }
 
 /* What we still count belongs to the totals of whoever serves. */
@@ -189,7 +226,7 @@ static enum mo_drain_say while_draining(void *arg)
 	(void)MO_FAULT("step", "drain", p->child.channel);
 	mo_child_kill_stopped(&p->child);
 	move_connections(p);
-	mo_child_listen(&p->child);
+	look_at_channel(p, mo_child_listen(&p->child));
 	mo_event_bus_tell_seen();
 	tell_counts(p, false);
 	if (mo_child_reap(&p->child)) {
@@ -200,7 +237,8 @@ static enum mo_drain_say while_draining(void *arg)
 	}
 	if (p->child.stops && !p->child.replaced)
 		return MO_DRAIN_ALONE;
-	stands_by = !p->child.replaced;
+	stands_by = !p->child.replaced && !p->deaf;
+	mo_claim_stand_by(stands_by);
 	if (!stands_by)
 		mo_rollbacks_end(-EBUSY); /* asked before we knew */
 	else if (mo_rollback_look(p) == MO_DRAIN_BACK)
@@ -235,6 +273,7 @@ bool mo_predecessor_drain(mo_predecessor *p)
 		mo_rollback_take_back(p);
 		return false;
 	}
+	mo_claim_stand_by(false);
 	mo_event_bus_settle();
 	mo_event_bus_down_close();
 	json_object_set_new(p->receipt->body, "moved", json_integer(p->moved));

@@ -281,10 +281,12 @@ static void discard(const mo_gen_host *h, const mo_gen_conn *conns, int n)
 
 void mo_move_refuse(int channel, const mo_wire_msg *m)
 {
+	size_t n = json_array_size(json_object_get(m->body, "list"));
 	json_t *refused = json_array();
 
-	for (int i = 0; i < m->nfds; i++)
-		json_array_append_new(refused, json_integer(i));
+	n = n < (size_t)m->nfds ? (size_t)m->nfds : n; /* no list, or descriptors were lost */
+	for (size_t i = 0; i < n && i < MO_WIRE_FDS; i++)
+		json_array_append_new(refused, json_integer((json_int_t)i));
 	answer(channel, refused);
 }
 

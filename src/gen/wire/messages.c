@@ -26,7 +26,8 @@ static const mo_message messages[MO_MSGS] = {
 	/* successor: it was started by others (takeover.h) */
 	[MO_MSG_TAKEOVER] = { "takeover", 1, MO_FDS_FREE,
 		{ NEEDS("exe", MO_TEXT), MAY("build", MO_TEXT), PROTOCOL } },
-	/* predecessor to "takeover"; that one to its supervisor; supervisor to "upgrade" */
+	/* predecessor to "takeover"; that one to its supervisor; supervisor to "claim" and
+	 * "upgrade" */
 	[MO_MSG_REFUSED] = { "refused", 1, MO_FDS_FREE,
 		{ NEEDS("why", MO_TEXT), MAY("errno", MO_NUMBER), MAY("pid", MO_NUMBER),
 		  MAY("build", MO_TEXT) } },
@@ -78,6 +79,11 @@ static const mo_message messages[MO_MSGS] = {
 	[MO_MSG_CANCEL] = { "cancel", 1, MO_FDS_FREE, { MAY("why", MO_TEXT) } },
 	/* predecessor: the service manager knows the successor; bake_ms: so long it stands by */
 	[MO_MSG_MAIN] = { "main", 1, MO_FDS_FREE, { NEEDS("bake_ms", MO_NUMBER) } },
+	/* successor: it has a successor of its own, which is not told to serve yet; with its
+	 * process's descriptor: whoever takes the service back ends that one, too */
+	[MO_MSG_BEGUN] = { "begun", 1, MO_FDS_ONE, { NEEDS("pid", MO_NUMBER) } },
+	/* predecessor: it was asked to shut down when it still was the service */
+	[MO_MSG_SHUTDOWN] = { "shutdown", 1, MO_FDS_FREE, { { 0 } } },
 
 	/* ---- while both live ---- */
 
@@ -143,6 +149,11 @@ static const mo_message messages[MO_MSGS] = {
 	/* predecessor: it has reaped its successor; status: as waitpid() gives it */
 	[MO_MSG_ENDED] = { "ended", 1, MO_FDS_FREE,
 		{ NEEDS("pid", MO_NUMBER), NEEDS("status", MO_NUMBER) } },
+	/* older generation whose successor has died: may it serve again?  The answer is wanted on
+	 * the descriptor */
+	[MO_MSG_CLAIM] = { "claim", 1, MO_FDS_ONE, { { 0 } } },
+	/* supervisor to "claim"; or "refused", for another program serves */
+	[MO_MSG_GRANTED] = { "granted", 1, MO_FDS_FREE, { { 0 } } },
 	/* serving generation: the answer is wanted on the descriptor */
 	[MO_MSG_UPGRADE] = { "upgrade", 1, MO_FDS_ONE, { { 0 } } },
 	/* supervisor to its trial: its state, in memory */
@@ -240,6 +251,8 @@ static char *refuse_fds(const mo_wire_msg *m, const mo_message *want)
 {
 	size_t n = 1;
 
+	if (m->cut)
+		return mo_fmt("\"%s\" has lost its descriptors on the way", want->type);
 	if (want->fds == MO_FDS_FREE)
 		return NULL;
 	if (want->fds == MO_FDS_EACH)

@@ -231,6 +231,15 @@ int mo_wire_await(int fd, molt_time limit)
 	return n != 0;
 }
 
+/* There was no room for all of them, and nobody can tell which are there. */
+static void lose_fds(mo_wire_msg *m)
+{
+	for (int i = 0; i < m->nfds; i++)
+		close(m->fds[i]);
+	m->nfds = 0;
+	m->cut = true;
+}
+
 int mo_wire_recv(int fd, mo_wire_msg *out)
 {
 	union {
@@ -244,7 +253,6 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 			    .msg_controllen = sizeof(control) };
 	char *text;
 	json_t *type;
-	bool fit;
 	int fault = MO_FAULT_WAITING(fd);
 	ssize_t n;
 
@@ -257,10 +265,11 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		packet_free(text, 0);
 		return n == 0 ? 0 : errno == ECONNRESET ? 0 : -errno;
 	}
-	fit = take_control(&m, out);
+	if (!take_control(&m, out) || m.msg_flags & MSG_CTRUNC)
+		lose_fds(out);
 	out->packet = text;
 	out->size = (size_t)n;
-	if (fit && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	if (!(m.msg_flags & MSG_TRUNC)) {
 		size_t head = strnlen(text, (size_t)n);
 
 		out->body = mo_json_load(text, head, MO_JSON_DEPTH_NEAR, JSON_REJECT_DUPLICATES);
@@ -273,10 +282,8 @@ int mo_wire_recv(int fd, mo_wire_msg *out)
 		return -EBADMSG;
 	}
 	out->type = json_string_value(type);
-	if (MO_FAULT("got", out->type, fd) < 0) { /* as if there was no room for descriptors */
-		mo_wire_free(out);
-		return -EBADMSG;
-	}
+	if (MO_FAULT("got", out->type, fd) < 0)
+		lose_fds(out);
 	return 1;
 }
 

@@ -3,8 +3,8 @@
  *
  * Bytes that are no text may follow the object, behind a NUL.
  *
- * Always: a packet is whole or refused (MSG_TRUNC and MSG_CTRUNC are fatal);
- * received descriptors are close-on-exec; who receives descriptors owns them;
+ * Always: a packet is whole or refused (MSG_TRUNC is fatal, and one whose descriptors did
+ * not all find room says so: cut); received descriptors are close-on-exec; who receives descriptors owns them;
  * who sends keeps its own.  Unknown members are ignored, so that versions can
  * add some; an unknown "type" is the caller's to ignore.  What the other side sent
  * before its end comes before the end, also when it left words of ours unread.
@@ -34,6 +34,7 @@ typedef struct mo_wire_msg {
 	size_t size;      /* of the packet */
 	int fds[MO_WIRE_FDS];
 	int nfds;
+	bool cut;  /* descriptors were lost: none is here, and who waits needs an answer */
 	pid_t pid; /* of the sender, as the kernel tells; 0: not known */
 } mo_wire_msg;
 
@@ -70,7 +71,7 @@ int mo_wire_send(int fd, json_t *body, const int *fds, int n);
 int mo_wire_send_blob(int fd, json_t *body, const int *fds, int n, const molt_str *pieces,
 		      size_t npieces);
 /* 1: a message in *out, to be freed with mo_wire_free(); 0: end of stream;
- * -EAGAIN; -EBADMSG (cut, no object, no type, nested too deeply); other -errno. */
+ * -EAGAIN; -EBADMSG (too long, no object, no type, nested too deeply); other -errno. */
 int mo_wire_recv(int fd, mo_wire_msg *out);
 /* The same for who reads one message after the other; -EBUSY: the turn is over, there
  * may be more. */

@@ -1,6 +1,5 @@
 /* Connections between gen, which sends them, and the loops, which own them: the
  * host's part of a handover. */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "base/mem.h"
 #include "gen/control.h"
 #include "gen/transfer/event_bus.h"
+#include "gen/transfer/pack_round.h"
 #include "http/conn/protocol.h"
 #include "rt/park.h"
 #include "web/core/loops.h"
@@ -24,18 +24,6 @@ _Static_assert(MO_GEN_BATCH == MO_PACK_MAX, "one pack is one batch");
 #define RESTORE_TIMEOUT (5 * MOLT_SECOND)
 
 /* ---- the giver ----------------------------------------------------------------- */
-
-/* What the loops have packed in this round.
- *
- * Always: a loop packs under the lock and in the round that it was asked in.  One that was
- * blocked and comes late takes nothing out of service, for nobody would give that away or
- * serve it on, and the events of that time have gone the other way. */
-static struct {
-	pthread_mutex_t lock;
-	unsigned round;
-	bool open;
-	mo_gen_batch *first;
-} packed = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static mo_gen_batch *batch_of(mo_pack *p)
 {
@@ -52,38 +40,24 @@ static mo_gen_batch *batch_of(mo_pack *p)
 	return b;
 }
 
+static mo_gen_batch *pack_loop(void *loop)
+{
+	mo_pack *p = mo_conns_pack(loop);
+
+	return p ? batch_of(p) : NULL;
+}
+
 static void pack_on(mo_loop *l, void *round)
 {
-	mo_pack *p = NULL;
-	mo_gen_batch *b;
-
-	pthread_mutex_lock(&packed.lock);
-	if (packed.open && packed.round == (unsigned)(uintptr_t)round)
-		p = mo_conns_pack(l);
-	if (p) {
-		b = batch_of(p);
-		b->next = packed.first;
-		packed.first = b;
-	}
-	pthread_mutex_unlock(&packed.lock);
+	mo_round_add((unsigned)(uintptr_t)round, pack_loop, l);
 }
 
 mo_gen_batch *mo_process_give(bool (*go_on)(void *arg), void *arg)
 {
-	mo_gen_batch *all;
-	unsigned round;
+	unsigned round = mo_round_open();
 
-	pthread_mutex_lock(&packed.lock);
-	packed.open = true;
-	round = ++packed.round;
-	pthread_mutex_unlock(&packed.lock);
 	mo_loops_run_while(pack_on, (void *)(uintptr_t)round, LOOP_TIMEOUT, go_on, arg);
-	pthread_mutex_lock(&packed.lock);
-	packed.open = false;
-	all = packed.first;
-	packed.first = NULL;
-	pthread_mutex_unlock(&packed.lock);
-	return all;
+	return mo_round_close();
 }
 
 static void gave_on(void *pack)
@@ -327,7 +301,7 @@ void mo_process_prepare(mo_gen_conn *c, size_t n, bool *keep)
 		const mo_protocol *proto = mo_protocol_named(c[i].moving.protocol);
 		made *m;
 
-		keep[i] = keep[i] && proto && fits(&c[i], proto) &&
+		keep[i] = keep[i] && !ends && proto && fits(&c[i], proto) &&
 			  mo_stream_can_unpack(c[i].moving.stream);
 		if (!keep[i])
 			continue;

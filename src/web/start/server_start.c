@@ -10,9 +10,11 @@
 #include "web/start/server_start.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -20,6 +22,7 @@
 #include "gen/control.h"
 #include "gen/engine/engine.h"
 #include "gen/engine/signals.h"
+#include "gen/join/takeover.h"
 #include "gen/new/successor.h"
 #include "gen/os/activate.h"
 #include "gen/self.h"
@@ -200,6 +203,24 @@ static int adopt(molt_server *s, mo_endpoint *e, int backlog)
 	return rc;
 }
 
+/* A process that is killed closes one descriptor after the other: whoever finds nobody at the
+ * path of a takeover may come before its listeners are closed. */
+#define DYING_TIME MOLT_SECOND
+
+static int bind_anew(molt_server *s, mo_endpoint *e, int backlog, char **why)
+{
+	molt_time deadline = mo_deadline(mo_takeover_wanted() ? DYING_TIME : 0);
+	int rc;
+
+	while ((rc = mo_listen_bind(s, e->text, backlog, &e->listener, why)) == -EADDRINUSE &&
+	       mo_left(deadline) > 0) {
+		free(*why);
+		*why = NULL;
+		poll(NULL, 0, 10);
+	}
+	return rc;
+}
+
 static int open_listener(molt_server *s, mo_endpoint *e)
 {
 	int backlog = e->backlog ? e->backlog : (int)s->set.backlog;
@@ -212,7 +233,7 @@ static int open_listener(molt_server *s, mo_endpoint *e)
 	if (mo_addr_is_passed(e->text))
 		rc = mo_activate_open(e->text, &e->listener, &why);
 	else
-		rc = mo_listen_bind(s, e->text, backlog, &e->listener, &why);
+		rc = bind_anew(s, e, backlog, &why);
 	if (rc < 0)
 		mo_server_fail(s, rc, "%s", why);
 	else
@@ -344,13 +365,14 @@ static int start(molt_server *s)
 	return 0;
 }
 
-/* A successor accepts at the switch; a server that it starts later, at once. */
-static bool waits_for_switch(void)
+/* A successor accepts at the switch; a server that it starts later, at once.  Who has been
+ * asked to end while it started accepts nothing: its predecessor may serve. */
+static bool accepts_now(void)
 {
 	mo_gen_info info;
 
 	mo_self_info(&info);
-	return mo_successor_is() && info.state == MO_GEN_NEW;
+	return !mo_self_ends() && !(mo_successor_is() && info.state == MO_GEN_NEW);
 }
 
 static int start_server(molt_server *s)
@@ -376,7 +398,7 @@ static int start_server(molt_server *s)
 	s->state = MO_SERVER_STARTED;
 	if (s->set.dump_router_map)
 		mo_routes_dump(s);
-	if (!waits_for_switch()) {
+	if (accepts_now()) {
 		mo_listen_accept(s, true);
 		mo_listen_log(s, "started");
 		if (!s->internal) /* the server that asked for it follows */

@@ -195,17 +195,38 @@ static void each_receipt_is_published_to_those_who_listen(void **state)
 	mo_receipts_listen(count_second, &second);
 	mo_receipts_listen(count_first, &first); /* in place of the former */
 	mo_receipts_put(body);
+	json_object_set_new(body, "outcome", json_string("switched"));
 	mo_receipts_put(body);
 	assert_int_equal(former, 0);
 	assert_int_equal(first, 2);
 	assert_int_equal(second, 2);
 	mo_receipts_unlisten(count_first);
 	mo_receipts_unlisten(count_first);
+	json_object_set_new(body, "outcome", json_string("rolled back"));
 	mo_receipts_put(body);
 	mo_receipts_unlisten(count_second);
+	json_object_set_new(body, "outcome", json_string("failed"));
 	mo_receipts_put(body);
 	assert_int_equal(first, 2);
 	assert_int_equal(second, 3);
+	json_decref(body);
+}
+
+/* Two that follow each other, a supervisor and its program, would tell each other for ever.
+ * What a program printed is no news, for it is kept with the newest receipt alone. */
+static void what_is_known_is_not_published_again(void **state)
+{
+	json_t *body = json_pack("{s:s, s:i, s:[s]}", "id", "known", "generation", 1, "last_lines",
+				 "a line");
+	int heard = 0;
+
+	mo_receipts_listen(count_second, &heard);
+	mo_receipts_put(body);
+	mo_receipts_put(body);
+	json_object_del(body, "last_lines");
+	mo_receipts_put(body);
+	assert_int_equal(heard, 1);
+	mo_receipts_unlisten(count_second);
 	json_decref(body);
 }
 
@@ -271,6 +292,7 @@ int main(void)
 		cmocka_unit_test(a_hold_outlives_any_number_of_later_receipts),
 		cmocka_unit_test(a_successor_hears_of_holds_that_are_no_history_any_more),
 		cmocka_unit_test(each_receipt_is_published_to_those_who_listen),
+		cmocka_unit_test(what_is_known_is_not_published_again),
 		cmocka_unit_test(holds_are_limited_too),
 		cmocka_unit_test(a_follower_may_change_while_receipts_are_put),
 	};

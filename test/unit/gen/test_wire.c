@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -173,6 +174,31 @@ static void what_is_nested_too_deeply_is_refused_before_it_is_read(void **state)
 	close(b);
 }
 
+/* The message is there, and says that it is not whole: its sender may wait for an answer. */
+static void one_whose_descriptors_find_no_room_says_so(void **state)
+{
+	struct rlimit before, low;
+	mo_wire_msg m;
+	int a, b, fds[3];
+
+	assert_int_equal(mo_wire_pair(&a, &b), 0);
+	for (int i = 0; i < 3; i++)
+		fds[i] = b;
+	assert_int_equal(mo_wire_send(b, json_pack("{s:s, s:i}", "type", "x", "v", 7), fds, 3), 0);
+	getrlimit(RLIMIT_NOFILE, &before);
+	low = before;
+	low.rlim_cur = (rlim_t)(a > b ? a : b) + 2; /* one more is there, if none is free below */
+	setrlimit(RLIMIT_NOFILE, &low);
+	assert_int_equal(mo_wire_recv(a, &m), 1);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_true(m.cut);
+	assert_int_equal(m.nfds, 0);
+	assert_int_equal(mo_json_int(m.body, "v"), 7);
+	mo_wire_free(&m);
+	close(a);
+	close(b);
+}
+
 static void interrupt(int number)
 {
 }
@@ -209,6 +235,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_the_other_side_is_told_from_silence),
 		cmocka_unit_test(what_was_sent_before_a_death_is_read_though_our_words_lay_unread),
 		cmocka_unit_test(a_wait_goes_on_after_signals_until_its_time_or_a_word),
+		cmocka_unit_test(one_whose_descriptors_find_no_room_says_so),
 		cmocka_unit_test(what_is_nested_too_deeply_is_refused_before_it_is_read),
 	};
 
