@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, config and
-# supervisor on these and gen; web has no business with supervisor; cli may include all.
+# supervisor on these and gen; web has no business with supervisor.  Of the molt command, what its
+# parts share is in command, molt prove in prove; cli may include all.
 # The folders of http, gen and web stand on each other, too, and self and control below
 # all of gen.
 # A header NAME_internal.h is for the files of its folder.  JSON comes in
@@ -20,7 +21,9 @@ declare -A may=(
 	[supervisor]="base rt net gen supervisor"
 	[config]="base net gen config"
 	[web]="base rt net http gen config web"
-	[cli]="base rt net http gen supervisor config web cli"
+	[command]="base net gen web command"
+	[prove]="base rt net http gen command prove"
+	[cli]="base rt net http gen supervisor config web command prove cli"
 )
 
 bad=0

@@ -11,7 +11,6 @@
 
 #include "base/check.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 
 #define FIRST_LOOK 300 /* ms; what is quicker shows nothing */
 #define EACH_LOOK 200
@@ -97,7 +96,7 @@ void mo_progress_line(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	fputs("\r", stderr);
-	mo_show_put(stderr, text);
+	mo_print_text(stderr, text);
 	fputs("\033[K", stderr);
 	fflush(stderr);
 }

@@ -2,9 +2,7 @@
  * is printed without control bytes, so that it cannot play with the terminal. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/str.h"
 #include "cli/cli.h"
 #include "molt.h"
 
@@ -18,39 +16,6 @@ static const char *text_of(const json_t *o, const char *key)
 static int64_t number_of(const json_t *o, const char *key)
 {
 	return (int64_t)json_number_value(json_object_get(o, key));
-}
-
-void mo_show_put(FILE *f, const char *s)
-{
-	while (*s) {
-		size_t n = mo_str_visible(mo_str(s));
-
-		if (n)
-			fwrite(s, 1, n, f);
-		else
-			putc('?', f);
-		s += n ? n : 1;
-	}
-}
-
-void mo_show_json(const json_t *what, size_t flags)
-{
-	char *text = json_dumps(what, flags | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
-
-	for (const char *p = text ? text : "null"; *p; p++) {
-		if (*p == 0x7f) /* jansson counts it to the visible ones */
-			fputs("\\u007f", stdout);
-		else
-			putchar(*p);
-	}
-	putchar('\n');
-	free(text);
-}
-
-void mo_show_line(const json_t *text, const char *other)
-{
-	mo_show_put(stdout, json_is_string(text) ? json_string_value(text) : other);
-	putchar('\n');
 }
 
 static void put_duration(int64_t ms)
@@ -71,22 +36,22 @@ static void put_duration(int64_t ms)
 
 static void show_receipt(const json_t *r)
 {
-	mo_show_put(stdout, text_of(r, "started"));
+	mo_print_text(stdout, text_of(r, "started"));
 	printf("  ");
-	mo_show_put(stdout, text_of(r, "outcome"));
+	mo_print_text(stdout, text_of(r, "outcome"));
 	printf("  generation %" PRId64, number_of(r, "generation"));
 	if (number_of(r, "successor_generation"))
 		printf(" to %" PRId64, number_of(r, "successor_generation"));
 	if (*text_of(r, "how")) {
 		printf("  by ");
-		mo_show_put(stdout, text_of(r, "how"));
+		mo_print_text(stdout, text_of(r, "how"));
 	}
 	printf("  %" PRId64 " ms  ", number_of(r, "ms"));
-	mo_show_put(stdout, text_of(r, "target"));
+	mo_print_text(stdout, text_of(r, "target"));
 	putchar('\n');
 	if (*text_of(r, "reason")) {
 		printf("    ");
-		mo_show_put(stdout, text_of(r, "reason"));
+		mo_print_text(stdout, text_of(r, "reason"));
 		putchar('\n');
 	}
 }
@@ -108,11 +73,11 @@ void mo_show_failure(const json_t *answer)
 	size_t i;
 
 	fprintf(stderr, "molt: ");
-	mo_show_put(stderr, *text_of(answer, "reason") ? text_of(answer, "reason") : "it failed");
+	mo_print_text(stderr, *text_of(answer, "reason") ? text_of(answer, "reason") : "it failed");
 	putc('\n', stderr);
 	json_array_foreach (json_object_get(receipt, "last_lines"), i, line) {
 		fprintf(stderr, "    ");
-		mo_show_put(stderr, json_is_string(line) ? json_string_value(line) : "");
+		mo_print_text(stderr, json_is_string(line) ? json_string_value(line) : "");
 		putc('\n', stderr);
 	}
 }
@@ -125,12 +90,12 @@ static void show_server(const json_t *s)
 	size_t i;
 
 	printf("server      ");
-	mo_show_put(stdout, text_of(s, "name"));
+	mo_print_text(stdout, text_of(s, "name"));
 	printf(", ");
-	mo_show_put(stdout, text_of(s, "state"));
+	mo_print_text(stdout, text_of(s, "state"));
 	json_array_foreach (json_object_get(s, "listeners"), i, l) {
 		printf(", %s ", json_is_true(json_object_get(l, "https")) ? "https" : "http");
-		mo_show_put(stdout,
+		mo_print_text(stdout,
 			    *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
 		if (json_is_true(json_object_get(l, "lost")))
 			printf(" (its file is gone: nobody can connect; a restart makes it again)");
@@ -162,12 +127,12 @@ void mo_show_status(const json_t *status)
 	size_t i;
 
 	printf("state       ");
-	mo_show_put(stdout, text_of(status, "state"));
+	mo_print_text(stdout, text_of(status, "state"));
 	printf(", generation %" PRId64 ", pid %" PRId64 ", up ", number_of(status, "generation"),
 	       number_of(status, "pid"));
 	put_duration(number_of(status, "uptime_ms"));
 	printf("\nprogram     ");
-	mo_show_put(stdout, text_of(status, "exe"));
+	mo_print_text(stdout, text_of(status, "exe"));
 	putchar('\n');
 	if (number_of(status, "supervisor_pid"))
 		printf("supervisor  pid %" PRId64 "\n", number_of(status, "supervisor_pid"));
@@ -176,10 +141,10 @@ void mo_show_status(const json_t *status)
 		       number_of(old, "generation"), number_of(old, "pid"));
 	if (json_is_object(back)) {
 		printf("rollback    to generation %" PRId64 ", ", number_of(back, "generation"));
-		mo_show_put(stdout, text_of(back, "exe"));
+		mo_print_text(stdout, text_of(back, "exe"));
 		if (*text_of(back, "until")) {
 			printf(", stands by until ");
-			mo_show_put(stdout, text_of(back, "until"));
+			mo_print_text(stdout, text_of(back, "until"));
 		}
 		putchar('\n');
 	}

@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/processes.h"
 
 static void gather(mo_processes *p, const json_t *status, bool every)
@@ -69,7 +68,7 @@ int mo_cli_shutdown(const mo_cli *c)
 		mo_processes_forget(&p);
 	}
 	if (rc == MO_EXIT_DONE && c->json)
-		mo_show_json(answer.body, JSON_COMPACT);
+		mo_print_json(answer.body, JSON_COMPACT);
 	else if (rc == MO_EXIT_DONE)
 		printf("%s\n", elsewhere ? "The program ends; from this pid namespace its end "
 					   "cannot be awaited."

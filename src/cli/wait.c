@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/processes.h"
 
 #define EACH_LOOK (100 * 1000 * 1000) /* ns */

@@ -7,8 +7,8 @@
  *   CHUNKED  the last chunk and the trailers     -> DONE
  *   TO_END   the end of the connection           -> DONE (the caller's to say)
  *   any      what is no HTTP                     -> refused */
-#ifndef MO_CLI_PROVE_REPLY_H
-#define MO_CLI_PROVE_REPLY_H
+#ifndef MO_PROVE_REPLY_H
+#define MO_PROVE_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  *
  * Life: mo_load_start() -> mo_load_mark ... -> mo_load_stop() -> read the
  * counts -> mo_load_free(). */
-#ifndef MO_CLI_PROVE_LOAD_H
-#define MO_CLI_PROVE_LOAD_H
+#ifndef MO_PROVE_LOAD_H
+#define MO_PROVE_LOAD_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>

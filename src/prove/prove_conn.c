@@ -1,5 +1,5 @@
 /* Connections of the load; see prove_conn.h. */
-#include "cli/prove_conn.h"
+#include "prove/prove_conn.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

@@ -1,6 +1,6 @@
 /* One HTTP request over the control socket; see client.h.  The answer has a
  * Content-Length, as every finished answer of the admin API has. */
-#include "cli/client.h"
+#include "command/client.h"
 
 #include <errno.h>
 #include <stdlib.h>

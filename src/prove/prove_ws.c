@@ -18,7 +18,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "cli/prove_client.h"
+#include "prove/prove_client.h"
 #include "http/live/ws_feed.h"
 
 #define KEY "bW9sdCBwcm92ZXMgaXQhIQ=="

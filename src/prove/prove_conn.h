@@ -1,8 +1,8 @@
 /* One TCP connection of a load client, plain or TLS, watched by the load's loop.
  * It belongs to its client until mo_pconn_drop(), then to the loop, which frees
  * it when its handle has closed. */
-#ifndef MO_CLI_PROVE_CONN_H
-#define MO_CLI_PROVE_CONN_H
+#ifndef MO_PROVE_CONN_H
+#define MO_PROVE_CONN_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>

@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/prove.h"
+#include "prove/prove.h"
 #include "rt/small_file.h"
 
 #define START_LIMIT (30 * MOLT_SECOND)

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "base/mem.h"
-#include "cli/prove_reply.h"
+#include "prove/prove_reply.h"
 
 /* Feeds text in pieces of step bytes.  The last result; *rest: bytes left over. */
 static int feed(mo_reply *r, const char *text, size_t step, mo_buf *body, size_t *rest)

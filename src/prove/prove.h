@@ -11,15 +11,16 @@
  *
  * What was seen is one JSON object from the beginning: --json prints it, the
  * table is made from it, so the two cannot differ. */
-#ifndef MO_CLI_PROVE_H
-#define MO_CLI_PROVE_H
+#ifndef MO_PROVE_PROVE_H
+#define MO_PROVE_PROVE_H
 
 #include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
 
-#include "cli/client.h"
-#include "cli/prove_load.h"
+#include "command/client.h"
+#include "command/option.h"
+#include "prove/prove_load.h"
 
 #define MO_PROVE_CROWDS 8
 
@@ -63,6 +64,10 @@ typedef struct mo_prove {
 extern volatile sig_atomic_t mo_prove_interrupted;
 
 /* ---- prove.c ---- */
+extern const mo_cli_option mo_prove_option_list[]; /* what it takes before the program */
+/* The whole of it: argv[0] is the command's name.  An exit code; *help: nothing was done, for
+ * the usage alone is wanted. */
+int mo_prove_run(int argc, char **argv, bool *help);
 /* A reason for the verdict "fail". */
 void mo_prove_blame(mo_prove *p, const char *fmt, ...) MOLT_PRINTF(2, 3);
 void mo_prove_skip(mo_prove *p, const char *what, const char *why);

@@ -1,5 +1,5 @@
 /* The thread of the load and its counts; see prove_load.h. */
-#include "cli/prove_load.h"
+#include "prove/prove_load.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "cli/prove_client.h"
+#include "prove/prove_client.h"
 
 const char *mo_fault_name(enum mo_fault f)
 {

@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/prove.h"
+#include "prove/prove.h"
 
 #define MAX_PROGRAM ((size_t)256 * 1024 * 1024)
 

@@ -1,5 +1,5 @@
 /* What molt prove counts when it kills a process: what breaks there is no failure, however late
- * its own busy loop sees it (src/cli/prove_client.c). */
+ * its own busy loop sees it (src/prove/prove_client.c). */
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/prove_client.h"
+#include "prove/prove_client.h"
 
 #define LATE 2000000 /* us */
 

@@ -11,7 +11,7 @@
  *   any but IDLE  broken, refused, too late  -> IDLE, counted by kind, after 50 ms
  *
  * (IDLE: !busy; OPENING: !conn->ready; SENDING: sent < out.len; PAUSED: paused.) */
-#include "cli/prove_client.h"
+#include "prove/prove_client.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Reads answers for the load of molt prove; see prove_reply.h. */
-#include "cli/prove_reply.h"
+#include "prove/prove_reply.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/prove.h"
+#include "prove/prove.h"
 
 #define ROUNDS 3 /* of crashes, and of kills */
 #define BACK_LIMIT (10 * MOLT_SECOND)

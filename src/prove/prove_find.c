@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/prove.h"
+#include "prove/prove.h"
 
 #define UPLOAD_BODY "a body to be echoed"
 #define WS_HEADERS                                                                                 \

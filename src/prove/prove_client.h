@@ -1,16 +1,16 @@
 /* Inside of the load: its clients, and what prove_load.c, prove_client.c and
  * prove_ws.c share. */
-#ifndef MO_CLI_PROVE_CLIENT_H
-#define MO_CLI_PROVE_CLIENT_H
+#ifndef MO_PROVE_CLIENT_H
+#define MO_PROVE_CLIENT_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <uv.h>
 
 #include "base/buf.h"
-#include "cli/prove_conn.h"
-#include "cli/prove_load.h"
-#include "cli/prove_reply.h"
+#include "prove/prove_conn.h"
+#include "prove/prove_load.h"
+#include "prove/prove_reply.h"
 
 #define MO_LOAD_TIMEOUT (10 * 1000000ll) /* us, for one answer */
 #define MO_LOAD_EXAMPLES 5

@@ -1,6 +1,6 @@
 /* molt prove: shows with a strict load what restarts, bad versions, crashes and
  * kills cost the clients of a program, or of another server; see prove.h. */
-#include "cli/prove.h"
+#include "prove/prove.h"
 
 #include <dirent.h>
 #include <getopt.h>
@@ -14,7 +14,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/cli.h"
+#include "command/exit.h"
+#include "command/option.h"
+#include "command/print.h"
 #include "gen/os/origin.h"
 
 /* ---- the result ----------------------------------------------------------------------- */
@@ -108,7 +110,7 @@ static bool number(const char *text, unsigned least, unsigned most, unsigned *ou
 
 enum { URL = 1, RELOAD, CONTROL, PATH, UPLOAD, WS, HEADER, RESTARTS, SECONDS, CONNECTIONS, SETTLE };
 
-const mo_cli_option mo_cli_prove_options[] = {
+const mo_cli_option mo_prove_option_list[] = {
 	{ "url", "URL", "load another server (with --reload-cmd); twice: http and https", URL },
 	{ "reload-cmd", "COMMAND", "what reloads it", RELOAD },
 	{ "control", "PATH", "take a running program by its control socket", CONTROL, true },
@@ -219,7 +221,7 @@ static int read_options(int argc, char **argv, mo_prove_options *o)
 	struct option longs[MO_CLI_MAX_OPTIONS];
 	int which, targets;
 
-	mo_cli_long_options(mo_cli_prove_options, longs);
+	mo_cli_long_options(mo_prove_option_list, longs);
 	*o = (mo_prove_options){ .restarts = 36, .seconds = 25, .connections = 64 };
 	o->headers = mo_strdup("");
 	optind = 1;
@@ -352,7 +354,7 @@ static int tell(mo_prove *p, molt_time begun)
 	sum_up(p, begun);
 	mo_prove_progress("%s", "");
 	if (p->o.json) {
-		mo_show_json(p->seen, JSON_INDENT(2));
+		mo_print_json(p->seen, JSON_INDENT(2));
 	} else {
 		mo_prove_print(p->seen);
 	}
@@ -376,23 +378,24 @@ static void clean_up(mo_prove *p)
 	free(p->o.headers);
 }
 
-int mo_cli_prove(const mo_cli *c)
+int mo_prove_run(int argc, char **argv, bool *help)
 {
 	mo_prove p = { 0 };
 	molt_time begun = mo_now();
 	char *why = NULL;
-	int rc = read_options(c->argc, c->rest, &p.o);
+	int rc = read_options(argc, argv, &p.o);
 
-	if (rc || p.o.help) {
+	*help = rc == 0 && p.o.help;
+	if (rc || *help) {
 		free(p.o.headers);
-		return rc ? rc : mo_cli_usage("prove");
+		return rc;
 	}
 	rc = prepare(&p);
 	if (rc == 0 && meet(&p, &why) < 0) {
 		rc = MO_EXIT_FAILED;
 		if (!mo_prove_interrupted) {
 			fputs("molt: ", stderr);
-			mo_show_put(stderr, why);
+			mo_print_text(stderr, why);
 			putc('\n', stderr);
 		}
 	} else if (rc == 0) {

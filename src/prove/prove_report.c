@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 #include "base/str.h"
-#include "cli/cli.h"
-#include "cli/prove.h"
+#include "command/print.h"
+#include "prove/prove.h"
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -62,7 +62,7 @@ static void print_phases(const json_t *seen)
 		json_array_foreach (json_object_get(phase, "examples"), k, line)
 		{
 			printf("  %s: ", text_of(phase, "name"));
-			mo_show_put(stdout, json_is_string(line) ? json_string_value(line) : "");
+			mo_print_text(stdout, json_is_string(line) ? json_string_value(line) : "");
 			putchar('\n');
 		}
 	}
@@ -101,7 +101,7 @@ static void print_bad(const json_t *seen)
 		printf("  %-3s %-21s %-8s ",
 		       json_is_true(json_object_get(b, "good")) ? "ok" : "BAD", text_of(b, "name"),
 		       text_of(b, "outcome"));
-		mo_show_put(stdout, text_of(b, "reason"));
+		mo_print_text(stdout, text_of(b, "reason"));
 		putchar('\n');
 	}
 }
@@ -131,7 +131,7 @@ static void print_verdict(const json_t *seen)
 	       number_of(totals, "reopened"), real_of(seen, "seconds"));
 	json_array_foreach (json_object_get(seen, "why"), i, why) {
 		printf("  ");
-		mo_show_put(stdout, json_string_value(why));
+		mo_print_text(stdout, json_string_value(why));
 		putchar('\n');
 	}
 }
@@ -142,7 +142,7 @@ void mo_prove_print(const json_t *seen)
 	size_t i;
 
 	printf("molt prove ");
-	mo_show_put(stdout, text_of(seen, "target"));
+	mo_print_text(stdout, text_of(seen, "target"));
 	printf("\n\n");
 	print_phases(seen);
 	print_restarts(seen);
@@ -151,7 +151,7 @@ void mo_prove_print(const json_t *seen)
 	print_back(seen, "kill", "kill -9", "the only process was killed");
 	json_array_foreach (json_object_get(seen, "skipped"), i, s) {
 		printf("skipped        %s: ", text_of(s, "what"));
-		mo_show_put(stdout, text_of(s, "why"));
+		mo_print_text(stdout, text_of(s, "why"));
 		putchar('\n');
 	}
 	print_verdict(seen);

@@ -4,9 +4,9 @@
 
 #include "base/check.h"
 #include "base/str.h"
-#include "cli/prove.h"
-#include "cli/prove_conn.h"
-#include "cli/prove_reply.h"
+#include "prove/prove.h"
+#include "prove/prove_conn.h"
+#include "prove/prove_reply.h"
 
 #define PROBE_LIMIT 5000 /* ms */
 
