@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/conn/out_chain.h"
 #include "http/conn/protocol.h"
 #include "rt/pool.h"
 #include "web/core/request.h"
@@ -142,7 +143,7 @@ int molt_sse_subscribe(molt_req *r, const char *topic)
 
 static bool wanted(molt_req *r)
 {
-	if (r->status != 200 || r->finished || mo_web_of(r)->failed ||
+	if (r->status != 200 || r->finished || mo_web_of(r)->failed || mo_out_is_staged(r) ||
 	    mo_str_eq(r->method, MO_STR("HEAD")))
 		return false;
 	return r->body_state == MO_BODY_NONE || mo_req_read_body(r) == 0;

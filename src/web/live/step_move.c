@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/conn/out_chain.h"
 #include "web/live/restorer.h"
 #include "web/live/web_step.h"
 
@@ -200,7 +201,7 @@ bool mo_web_step_wait(molt_req *r)
 	if (s->events.count || s->overrun)
 		mo_step_wake(s->wait);
 	w->step = NULL;
-	err = r->ops->suspend(r, s->wait);
+	err = mo_out_is_staged(r) ? -EBUSY : r->ops->suspend(r, s->wait);
 	if (err == 0)
 		return true;
 	w->step = s;
