@@ -10,7 +10,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402
 import header  # noqa: E402
-from case import SLOW, SOURCE, Case, main  # noqa: E402
+from case import OWN_PIDS, SLOW, SOURCE, Case, main, needs_own_pids  # noqa: E402
 from ws import WebSocket  # noqa: E402
 
 PROGRAM = os.path.join(SOURCE, "test", "programs", "interface.c")
@@ -136,7 +136,6 @@ class Interface(Case):
 class AtStart(Case):
     """What linking does before main(), and what a program keeps for itself (MOLT_AT_START)."""
     ENV = {"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "1000", "LISTEN_FDS": "1", "MOLT_SUPERVISED": "1"}
-    UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
 
     @classmethod
     def setUpClass(cls):
@@ -175,11 +174,10 @@ class AtStart(Case):
                 self.assertEqual(said, {**self.ENV, "MOLT_SUPERVISED": "-", "stdin": "open"})
 
     def test_as_pid_1_it_runs_there_when_it_says_so(self):
-        if subprocess.run(self.UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no pid namespaces for this user")
+        needs_own_pids()
         for keeps, there in ((None, False), ("MOLT_KEEP_ENVIRONMENT", False), ("MOLT_KEEP_PID_1", True)):
             with self.subTest(keeps):
-                said = self.says(self.UNSHARE + [self.compiled("shared", keeps)])
+                said = self.says(OWN_PIDS + [self.compiled("shared", keeps)])
                 self.assertEqual(said["pid"] == "1", there)
 
 
