@@ -44,7 +44,7 @@ typedef struct mo_cli_command {
 /* table.c: the commands, until one without a name. */
 extern const mo_cli_command mo_cli_commands[];
 const mo_cli_command *mo_cli_find(const char *name); /* or NULL */
-/* The command that somebody may have meant who wrote name, or NULL. */
+/* The command whose name is most like this wrong one; NULL: no name is like it. */
 const char *mo_cli_nearest(const char *name);
 /* molt.c: say to standard error what is wrong with the command line; MO_EXIT_USAGE. */
 int mo_cli_wrong(const char *text, const char *what);
@@ -52,7 +52,7 @@ int mo_cli_unknown(const char *command);
 
 /* help.c: what there is, and what one command takes. */
 void mo_cli_overview(FILE *f);
-/* To standard output; MO_EXIT_DONE. */
+/* Prints to standard output and returns MO_EXIT_DONE. */
 int mo_cli_usage(const char *command);
 
 /* Commands: each returns an exit code. */
@@ -68,7 +68,7 @@ int mo_cli_upgrade(const mo_cli *c);
 int mo_cli_run(const mo_cli *c);
 int mo_cli_prove(const mo_cli *c);
 
-/* Prints for people, to standard output. */
+/* These print to standard output, for people. */
 void mo_show_status(const json_t *status);
 void mo_show_receipts(const json_t *receipts);
 /* The reason of a failure and the last lines of the program, to standard error. */
@@ -77,17 +77,17 @@ void mo_show_failure(const json_t *answer);
 /* commands.c */
 
 #define MO_CLI_QUICK (30 * MOLT_SECOND) /* for actions that wait for nothing */
-/* Asks, and tells when nobody answers.  An exit code. */
+/* Asks the program, and says on standard error when nobody answers.  Returns an exit code. */
 int mo_cli_ask(const mo_cli *c, const char *method, const char *action, const json_t *body,
 	       molt_time timeout, mo_answer *a);
 bool mo_cli_went_well(const mo_answer *a);
-/* The end of a command that acts: prints what came of it, and frees the answer.  The
- * exit code. */
+/* The end of a command that acts: prints the outcome and frees the answer.  Returns the exit
+ * code. */
 int mo_cli_tell(const mo_cli *c, mo_answer *a);
 
-/* wait.c: waits until the restart of that receipt is over, and when the new generation
- * stays, until the process of the old one has ended.  0 and its last version (a
- * new reference); -ENOENT: it is not known any more; or what mo_client_ask() gave. */
+/* wait.c: waits until the restart of that receipt is over and, if the new generation stays,
+ * until the old process has ended.  0 and the last version of the receipt (a new reference);
+ * -ENOENT: the program no longer knows the receipt; or an error of mo_client_ask(). */
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last);
 
 /* progress.c */

@@ -108,7 +108,7 @@ static json_t *restart_body(const char *exe)
 	return body;
 }
 
-/* It serves; until the other one has ended it may still be taken back. */
+/* The new generation serves; until the old one has ended, the service may be taken back. */
 static int wait_for_end_of_old(const mo_cli *c, mo_answer *a)
 {
 	json_t *last;
@@ -158,7 +158,7 @@ int mo_cli_restart(const mo_cli *c)
 	return rc;
 }
 
-/* The answer comes when the other generation serves, or says why that one does not. */
+/* The program answers when the other generation serves, or says why it does not serve. */
 int mo_cli_rollback(const mo_cli *c)
 {
 	mo_answer a;

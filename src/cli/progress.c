@@ -1,6 +1,6 @@
-/* What a command that waits shows on a terminal: one line on standard error that is
- * written over, from the program's own status.  Without a terminal, and with --json,
- * nothing. */
+/* The line that a waiting command shows on a terminal: it is on standard error, is written
+ * over in place, and comes from the program's own status.  Without a terminal, and with
+ * --json, nothing is shown. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -56,7 +56,7 @@ static void show_status(const json_t *status)
 	}
 }
 
-/* true: it is time to end. */
+/* Returns true when the progress is to end. */
 static bool pause_for(int ms)
 {
 	struct timespec until;

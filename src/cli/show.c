@@ -96,7 +96,7 @@ static void show_server(const json_t *s)
 	json_array_foreach (json_object_get(s, "listeners"), i, l) {
 		printf(", %s ", json_is_true(json_object_get(l, "https")) ? "https" : "http");
 		mo_print_text(stdout,
-			    *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
+			      *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
 		if (json_is_true(json_object_get(l, "lost")))
 			printf(" (its file is gone: nobody can connect; a restart makes it again)");
 	}
@@ -105,7 +105,7 @@ static void show_server(const json_t *s)
 	       number_of(s, "total_requests"));
 }
 
-/* Only when there is something to say: nobody has waited in most programs. */
+/* Shown only when a call has waited, which never happens in most programs. */
 static void show_pool(const json_t *p)
 {
 	if (number_of(p, "longest_wait_ms") == 0 && number_of(p, "waiting") == 0 &&

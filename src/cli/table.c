@@ -1,5 +1,5 @@
-/* The commands of molt and their options: a row here is what the help, the completions and
- * the reading of the command line know; test_command holds man/molt.1 against it. */
+/* The commands of molt and their options.  The help, the completions and the reading of the
+ * command line come from these rows; test_command compares man/molt.1 with the rows. */
 #include <string.h>
 
 #include "base/check.h"

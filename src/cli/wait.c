@@ -1,5 +1,5 @@
-/* molt restart --wait: after the new generation serves, until the old one has ended,
- * and with it the time in which it would have taken the service back. */
+/* molt restart --wait: the new generation serves; the command waits until the old one has
+ * ended.  From then on the service cannot be taken back. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,8 +33,8 @@ static json_t *find_receipt(const json_t *status, const char *id)
 	return NULL;
 }
 
-/* The restart is over when its receipt says so, or when nobody drains any more; the old
- * generation, which serves again, is about to write down that it does. */
+/* The restart is over when its receipt says so, or when no generation drains any more.  An old
+ * generation that serves again is about to write this into the receipt. */
 static bool is_over(const json_t *status, const json_t *receipt)
 {
 	bool again = json_equal(json_object_get(status, "generation"),
@@ -45,16 +45,16 @@ static bool is_over(const json_t *status, const json_t *receipt)
 	       (!again && json_is_null(json_object_get(status, "draining_generation")));
 }
 
-/* A generation that ends may leave a request unanswered that it has accepted.  Another one
- * serves then or will soon, and the request changes nothing, so the request is sent again
- * for a while. */
+/* A generation that ends may leave an accepted request unanswered.  Another generation serves
+ * then or will serve soon.  The request changes nothing, so the command sends it again for a
+ * while. */
 static bool is_cut(int rc)
 {
 	return rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO;
 }
 
-/* Until the program says that the restart is over.  Forgets a process that has its
- * number in another namespace. */
+/* Waits until the program says that the restart is over.  A process whose number is of another
+ * namespace is forgotten. */
 static int wait_for_word(const mo_cli *c, const json_t *receipt, mo_processes *old, json_t **last)
 {
 	const char *id = text_of(receipt, "id");
@@ -89,8 +89,8 @@ static int wait_for_word(const mo_cli *c, const json_t *receipt, mo_processes *o
 	return *last ? 0 : -ENOENT;
 }
 
-/* The old process is held from the first moment on.  When it has drained it still has
- * its end to go through (the program's own clean-up), and that is awaited too. */
+/* The command holds the old process from the first moment on.  After the drain the old process
+ * still runs the program's own clean-up; the command waits for the end of that too. */
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 {
 	mo_processes old = { .n = 0 };

@@ -1,5 +1,5 @@
-/* One HTTP request over the control socket; see client.h.  The answer has a
- * Content-Length, as every finished answer of the admin API has. */
+/* One HTTP request over the control socket; see client.h.  The answer has a Content-Length,
+ * like every finished answer of the admin API. */
 #include "command/client.h"
 
 #include <errno.h>

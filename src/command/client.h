@@ -14,8 +14,9 @@ typedef struct mo_answer {
 } mo_answer;
 
 /* Asks the admin API at the socket for action ("status", "restart" ...) and
- * waits for the answer, at most timeout ms.  body may be NULL; it is not freed.
- * 0, or a negative errno: nobody there, -ETIMEDOUT, -EPROTO (no whole answer). */
+ * waits for the answer, at most timeout ms.  body may be NULL and stays the caller's.
+ * Returns 0 or a negative errno: of connect() when nobody listens, -ETIMEDOUT, -EPROTO (the
+ * answer is not whole). */
 int mo_client_ask(const char *socket_path, const char *method, const char *action,
 		  const json_t *body, molt_time timeout, mo_answer *out);
 void mo_answer_free(mo_answer *a);
