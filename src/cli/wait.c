@@ -7,19 +7,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/processes.h"
 
 #define EACH_LOOK (100 * 1000 * 1000) /* ns */
 #define PATIENCE (30 * MOLT_SECOND)
 #define LATE (5 * MOLT_SECOND) /* a receipt follows to the new generation after the switch */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
 
 /* A new reference, or NULL. */
 static json_t *find_receipt(const json_t *status, const char *id)
@@ -28,7 +22,7 @@ static json_t *find_receipt(const json_t *status, const char *id)
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "receipts"), i, one)
-		if (strcmp(text_of(one, "id"), id) == 0)
+		if (strcmp(mo_json_text_of(one, "id"), id) == 0)
 			return json_incref(one);
 	return NULL;
 }
@@ -40,7 +34,7 @@ static bool is_over(const json_t *status, const json_t *receipt)
 	bool again = json_equal(json_object_get(status, "generation"),
 				json_object_get(receipt, "generation"));
 
-	return strcmp(text_of(receipt, "outcome"), "switched") != 0 ||
+	return strcmp(mo_json_text_of(receipt, "outcome"), "switched") != 0 ||
 	       json_object_get(receipt, "drained") ||
 	       (!again && json_is_null(json_object_get(status, "draining_generation")));
 }
@@ -57,7 +51,7 @@ static bool is_cut(int rc)
  * namespace is forgotten. */
 static int wait_for_word(const mo_cli *c, const json_t *receipt, mo_processes *old, json_t **last)
 {
-	const char *id = text_of(receipt, "id");
+	const char *id = mo_json_text_of(receipt, "id");
 	molt_time begun = mo_now(), answered = begun;
 	bool over = false;
 
@@ -99,7 +93,7 @@ int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 	mo_processes_add(&old, json_object_get(receipt, "pid"));
 	*last = NULL;
 	rc = wait_for_word(c, receipt, &old, last);
-	if (rc == 0 && strcmp(text_of(*last, "outcome"), "switched") == 0)
+	if (rc == 0 && strcmp(mo_json_text_of(*last, "outcome"), "switched") == 0)
 		mo_processes_wait(&old);
 	mo_processes_forget(&old);
 	mo_progress_clear(c);

@@ -4,21 +4,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "command/print.h"
 #include "prove/prove.h"
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static int64_t number_of(const json_t *o, const char *key)
-{
-	return (int64_t)json_integer_value(json_object_get(o, key));
-}
 
 static double real_of(const json_t *o, const char *key)
 {
@@ -40,9 +29,11 @@ static void print_row(const char *phase, const json_t *row)
 {
 	printf("%-13s %-16s %7" PRId64 " %10" PRId64 " %8" PRId64 " %8" PRId64 " %9" PRId64
 	       " %9.1f",
-	       phase, text_of(row, "name"), number_of(row, "clients"), number_of(row, "requests"),
-	       number_of(row, "failed"), number_of(row, "reopened"),
-	       number_of(row, "inside") + number_of(row, "cut"), real_of(row, "longest_ms"));
+	       phase, mo_json_text_of(row, "name"), mo_json_number_of(row, "clients"),
+	       mo_json_number_of(row, "requests"), mo_json_number_of(row, "failed"),
+	       mo_json_number_of(row, "reopened"),
+	       mo_json_number_of(row, "inside") + mo_json_number_of(row, "cut"),
+	       real_of(row, "longest_ms"));
 	print_kinds(row);
 	putchar('\n');
 }
@@ -56,12 +47,11 @@ static void print_phases(const json_t *seen)
 	       "requests", "failed", "reopened", "in killed", "stall ms");
 	json_array_foreach (json_object_get(seen, "phases"), i, phase) {
 		json_array_foreach (json_object_get(phase, "rows"), k, row)
-			print_row(k == 0 ? text_of(phase, "name") : "", row);
+			print_row(k == 0 ? mo_json_text_of(phase, "name") : "", row);
 	}
 	json_array_foreach (json_object_get(seen, "phases"), i, phase) {
-		json_array_foreach (json_object_get(phase, "examples"), k, line)
-		{
-			printf("  %s: ", text_of(phase, "name"));
+		json_array_foreach (json_object_get(phase, "examples"), k, line) {
+			printf("  %s: ", mo_json_text_of(phase, "name"));
 			mo_print_text(stdout, json_is_string(line) ? json_string_value(line) : "");
 			putchar('\n');
 		}
@@ -77,8 +67,8 @@ static void print_restarts(const json_t *seen)
 
 	if (!r)
 		return;
-	printf("restarts       %" PRId64 " of %" PRId64 " done", number_of(r, "done"),
-	       number_of(r, "asked"));
+	printf("restarts       %" PRId64 " of %" PRId64 " done", mo_json_number_of(r, "done"),
+	       mo_json_number_of(r, "asked"));
 	if (ms)
 		printf("; took %.1f ms at least, %.1f in the middle, %.1f at most",
 		       real_of(ms, "least"), real_of(ms, "median"), real_of(ms, "most"));
@@ -99,9 +89,9 @@ static void print_bad(const json_t *seen)
 	       json_array_size(list));
 	json_array_foreach (list, i, b) {
 		printf("  %-3s %-21s %-8s ",
-		       json_is_true(json_object_get(b, "good")) ? "ok" : "BAD", text_of(b, "name"),
-		       text_of(b, "outcome"));
-		mo_print_text(stdout, text_of(b, "reason"));
+		       json_is_true(json_object_get(b, "good")) ? "ok" : "BAD",
+		       mo_json_text_of(b, "name"), mo_json_text_of(b, "outcome"));
+		mo_print_text(stdout, mo_json_text_of(b, "reason"));
 		putchar('\n');
 	}
 }
@@ -121,14 +111,15 @@ static void print_back(const json_t *seen, const char *key, const char *label, c
 static void print_verdict(const json_t *seen)
 {
 	const json_t *totals = json_object_get(seen, "totals");
-	bool pass = strcmp(text_of(seen, "verdict"), "pass") == 0;
+	bool pass = strcmp(mo_json_text_of(seen, "verdict"), "pass") == 0;
 	json_t *why;
 	size_t i;
 
 	printf("\n%s: %" PRId64 " requests, %" PRId64 " failed, %" PRId64
 	       " connections opened again, %.0f s\n",
-	       pass ? "PASS" : "FAIL", number_of(totals, "requests"), number_of(totals, "failed"),
-	       number_of(totals, "reopened"), real_of(seen, "seconds"));
+	       pass ? "PASS" : "FAIL", mo_json_number_of(totals, "requests"),
+	       mo_json_number_of(totals, "failed"), mo_json_number_of(totals, "reopened"),
+	       real_of(seen, "seconds"));
 	json_array_foreach (json_object_get(seen, "why"), i, why) {
 		printf("  ");
 		mo_print_text(stdout, json_string_value(why));
@@ -142,7 +133,7 @@ void mo_prove_print(const json_t *seen)
 	size_t i;
 
 	printf("molt prove ");
-	mo_print_text(stdout, text_of(seen, "target"));
+	mo_print_text(stdout, mo_json_text_of(seen, "target"));
 	printf("\n\n");
 	print_phases(seen);
 	print_restarts(seen);
@@ -150,8 +141,8 @@ void mo_prove_print(const json_t *seen)
 	print_back(seen, "rollback", "rollback", "the new version crashed after the switch");
 	print_back(seen, "kill", "kill -9", "the only process was killed");
 	json_array_foreach (json_object_get(seen, "skipped"), i, s) {
-		printf("skipped        %s: ", text_of(s, "what"));
-		mo_print_text(stdout, text_of(s, "why"));
+		printf("skipped        %s: ", mo_json_text_of(s, "what"));
+		mo_print_text(stdout, mo_json_text_of(s, "why"));
 		putchar('\n');
 	}
 	print_verdict(seen);
