@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The layer rule: a file includes only from its own layer and from those left of
 # it, in base <- rt <- net <- http <- web; gen stands on base, rt and net, config and
-# supervisor on these and gen; web has no business with supervisor; cli may include all.
+# supervisor on these and gen; web has no business with supervisor.  Of the molt command, what its
+# parts share is in command, molt prove in prove; cli may include all.
 # The folders of http, gen and web stand on each other, too, and self and control below
 # all of gen.
 # A header NAME_internal.h is for the files of its folder.  JSON comes in
@@ -20,7 +21,9 @@ declare -A may=(
 	[supervisor]="base rt net gen supervisor"
 	[config]="base net gen config"
 	[web]="base rt net http gen config web"
-	[cli]="base rt net http gen supervisor config web cli"
+	[command]="base net gen web command"
+	[prove]="base rt net http gen command prove"
+	[cli]="base rt net http gen supervisor config web command prove cli"
 )
 
 bad=0
@@ -50,24 +53,29 @@ declare -A floors=(
 	[gen]=". os wire receipt join transfer drain new old engine"
 	[web]="route core out files log live run admin start"
 )
-floor() { # LAYER, a path below it
-	local folder=. i=0 f
-	case $2 in */*) folder=${2%%/*} ;; esac
-	for f in ${floors[$1]}; do
-		[ "$f" = "$folder" ] && { echo $i; return; }
-		i=$((i + 1))
-	done
-	echo "tools/check-layers.sh: src/$1/$folder has no floor" >&2
-	exit 1
-}
+# No subshell in this loop: there are thousands of lines.
 for layer in "${!floors[@]}"; do
+	declare -A height=()
+	for folder in ${floors[$layer]}; do
+		height[$folder]=${#height[@]}
+	done
 	while IFS=: read -r file line text; do
 		used=${text#*\"$layer/}
 		used=${used%%\"*}
-		[ "$(floor "$layer" "$used")" -le "$(floor "$layer" "${file#src/$layer/}")" ] && continue
+		above=${used%/*} below=${file#"src/$layer/"}
+		below=${below%/*}
+		[[ $used == */* ]] || above=.
+		[[ ${file#"src/$layer/"} == */* ]] || below=.
+		for folder in "$above" "$below"; do
+			[ -n "${height[$folder]-}" ] && continue
+			echo "tools/check-layers.sh: src/$layer/$folder has no floor" >&2
+			exit 1
+		done
+		[ "${height[$above]}" -le "${height[$below]}" ] && continue
 		echo "$file:$line: \"$layer/$used\" stands above it (${floors[$layer]})"
 		bad=1
 	done < <(grep -rnE "#include \"$layer/" "src/$layer" --include='*.[ch]')
+	unset height
 done
 while IFS=: read -r file line text; do
 	case $text in *'"gen/gen.h"'*) continue ;; esac

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Names: the shared library exports molt_ symbols only, and every one that molt.h
-# declares, each with the version of the interface that it came with; the static one defines no global symbol without molt_ or mo_; and nothing of
+# Names: the shared library exports molt_ symbols only, and every one that molt.h with
+# its parts declares, each with the version of the interface that it came with; the static one defines no global symbol without molt_ or mo_; and nothing of
 # the fault switch is in a build without it.
 # Usage: tools/check-symbols.sh BUILD-FOLDER
 set -euo pipefail
 
 build=$1
-header=$(dirname "$0")/../include/molt.h
+include=$(dirname "$0")/../include
 bad=0
 
 versioned=$(nm -D --defined-only "$build/libmolt.so" | awk '$2 != "A" { print $3 }')
 versions=$(awk '/^MOLT_[0-9.]+ / { print $1 }' "$(dirname "$0")/../src/libmolt.map")
 exported=$(nm -D --defined-only "$build/libmolt.so" | awk '$2 != "A" { print $3 }' | sed 's/@.*//' | sort -u)
-declared=$(grep -oE '\bmolt_[a-z0-9_]+\(' <(grep -A3 'MOLT_API' "$header" | grep -v '^ \*') |
+declared=$(grep -oE '\bmolt_[a-z0-9_]+\(' <(grep -hA3 'MOLT_API' "$include"/molt.h "$include"/molt/*.h | grep -v '^ \*') |
 	tr -d '(' | sort -u)
 
 complain() { # text, names on standard input

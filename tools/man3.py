@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the pages of section 3 from include/molt.h: one page for each section of the header,
-and a link page for each function and type, so that "man molt_req_param" finds its page.
+"""Makes the pages of section 3 from include/molt.h and its parts: one page for each section of the
+header, and a link page for each function and type, so that "man molt_req_param" finds its page.
 
-Usage: tools/man3.py include/molt.h DIRECTORY    writes the pages
-       tools/man3.py include/molt.h --list       prints their file names
+Usage: tools/man3.py DIRECTORY [HEADER...]    writes the pages
+       tools/man3.py --list [HEADER...]       prints their file names
+What is read is always include/molt.h with its parts.  meson names the headers too, so that it
+configures anew when one of them has changed.
 
 How the header is read:
   section      "/* ---- title ---- */" until the next one; what comes before the first one is
@@ -16,6 +18,9 @@ import os
 import re
 import sys
 
+HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "include", "molt.h")
+# What frames a part: the comment at its top, its guard, the parts that it needs.
+FRAME = re.compile(r'\A/\*.*?\*/\n|^#(?:ifndef|define) MOLT_\w+_H\n|^#include "molt/\w+\.h"\n', re.S | re.M)
 # The page of a section whose title begins so; another section's page has the title's first word.
 PAGES = (("servers", "molt_server"), ("the process", "molt_process"), ("state", "molt_state"),
          ("routes", "molt_routes"), ("reading the request", "molt_request"),
@@ -30,6 +35,22 @@ MARK = re.compile(r"\[(any|parks)\]")
 AT_END = re.compile(r"(\s*\[(?:any|parks)\])+\s*$")
 CONSTANT = re.compile(r"#define MOLT_(?!API\b|PRINTF\b|H\b)\w+\b(?!\()")
 ERRNO = re.compile(r"-(E[A-Z0-9]{2,})\b")
+
+
+def header_files():
+    """The paths of molt.h and of its parts, in the order in which it includes them."""
+    with open(HEADER, encoding="ascii") as f:
+        parts = re.findall(r'(?m)^#include "(molt/\w+\.h)"$', f.read())
+    return [HEADER] + [os.path.join(os.path.dirname(HEADER), part) for part in parts]
+
+
+def header_text():
+    """molt.h with its parts in it, as if it was one file."""
+    text = ""
+    for path in header_files():
+        with open(path, encoding="ascii") as f:
+            text += FRAME.sub("", f.read()) if text else f.read()
+    return text
 
 
 class Item:
@@ -324,14 +345,13 @@ def pages(header):
 
 
 def main():
-    with open(sys.argv[1], encoding="ascii") as f:
-        made = pages(f.read())
-    if sys.argv[2] == "--list":
+    made = pages(header_text())
+    if sys.argv[1] == "--list":
         print("\n".join(sorted(made)))
         return
-    os.makedirs(sys.argv[2], exist_ok=True)
+    os.makedirs(sys.argv[1], exist_ok=True)
     for name, text in made.items():
-        with open(os.path.join(sys.argv[2], name), "w", encoding="ascii") as f:
+        with open(os.path.join(sys.argv[1], name), "w", encoding="ascii") as f:
             f.write(text)
 
 

@@ -1,14 +1,10 @@
 #!/usr/bin/env python3
-"""Makes man/libmolt.3, the index of functions by group, from include/molt.h.
+"""Makes man/libmolt.3, the index of functions by group, from include/molt.h and its parts.
 
 Usage: tools/man_index.py >man/libmolt.3
 """
-import os
-import re
-
 import man3
 
-HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "include", "molt.h")
 TOP = r""".\" Made by tools/man_index.py from include/molt.h.
 .Dd November 22, 2026
 .Dt LIBMOLT 3
@@ -65,10 +61,8 @@ int main(void)
 
 
 def main():
-    with open(HEADER) as f:
-        text = f.read()
     out = TOP
-    for page, title, items in man3.sections(text):
+    for page, title, items in man3.sections(man3.header_text()):
         names = [name for item in items for _, name, _, _ in item.functions]
         out += ".Ss %s\n.Xr %s 3 :\n" % (title[0].upper() + title[1:], page)
         out += man3.listed(names or man3.types(items), "Fn" if names else "Vt")

@@ -29,4 +29,18 @@ json_t *mo_json_text(const char *text);
  * reference. */
 json_t *mo_json_moment(molt_time wall);
 
+/* The member of an object as a text: "" when there is none, or none that is a text. */
+static inline const char *mo_json_text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+/* The same as a whole number: 0. */
+static inline int64_t mo_json_number_of(const json_t *o, const char *key)
+{
+	return (int64_t)json_number_value(json_object_get(o, key));
+}
+
 #endif

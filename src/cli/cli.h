@@ -1,14 +1,4 @@
-/* The molt command, inside.
- *
- *   exit code  means
- *   0          done, or already so
- *   1          refused or failed: what ran before runs on; the reason is on
- *              standard error
- *   2          the command line is wrong
- *   3          nobody answers at the control socket, or the answer broke off:
- *              whether the command was carried out is not known
- *   4          this user may not use the control socket
- *   5          restart --wait: the new program served, and was taken back */
+/* The molt command, inside; how it ends is in command/exit.h. */
 #ifndef MO_CLI_CLI_H
 #define MO_CLI_CLI_H
 
@@ -16,14 +6,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum {
-	MO_EXIT_DONE,
-	MO_EXIT_FAILED,
-	MO_EXIT_USAGE,
-	MO_EXIT_UNREACHABLE,
-	MO_EXIT_DENIED,
-	MO_EXIT_TAKEN_BACK
-};
+#include "command/client.h"
+#include "command/exit.h"
+#include "command/option.h"
+#include "command/print.h"
 
 /* What the options say. */
 typedef struct mo_cli {
@@ -35,15 +21,6 @@ typedef struct mo_cli {
 	char **rest; /* NULL-terminated: what follows the options */
 	int argc;    /* of rest; prove reads its options itself: rest[0] is its name */
 } mo_cli;
-
-/* An option of a command; a list of them ends with one without a name. */
-typedef struct mo_cli_option {
-	const char *name;
-	const char *value; /* what it takes, as the help names that; NULL: nothing */
-	const char *doc;   /* one line */
-	int id;            /* for getopt_long() */
-	bool file;         /* the value is the path of a file */
-} mo_cli_option;
 
 enum {
 	MO_CLI_NEEDS_SOCKET = 1,
@@ -66,22 +43,16 @@ typedef struct mo_cli_command {
 
 /* table.c: the commands, until one without a name. */
 extern const mo_cli_command mo_cli_commands[];
-extern const mo_cli_option mo_cli_prove_options[];   /* prove.c */
 const mo_cli_command *mo_cli_find(const char *name); /* or NULL */
-/* The command that somebody may have meant who wrote name, or NULL. */
+/* The command whose name is most like this wrong one; NULL: no name is like it. */
 const char *mo_cli_nearest(const char *name);
-/* The options as getopt_long() wants them: out has MO_CLI_MAX_OPTIONS elements. */
-enum { MO_CLI_MAX_OPTIONS = 24 };
-struct option;
-void mo_cli_long_options(const mo_cli_option *list, struct option *out);
-
 /* molt.c: say to standard error what is wrong with the command line; MO_EXIT_USAGE. */
 int mo_cli_wrong(const char *text, const char *what);
 int mo_cli_unknown(const char *command);
 
 /* help.c: what there is, and what one command takes. */
 void mo_cli_overview(FILE *f);
-/* To standard output; MO_EXIT_DONE. */
+/* Prints to standard output and returns MO_EXIT_DONE. */
 int mo_cli_usage(const char *command);
 
 /* Commands: each returns an exit code. */
@@ -97,24 +68,26 @@ int mo_cli_upgrade(const mo_cli *c);
 int mo_cli_run(const mo_cli *c);
 int mo_cli_prove(const mo_cli *c);
 
-/* The program as a shell would find it.  malloc'd, absolute; NULL: not there. */
-char *mo_cli_find_program(const char *name);
-
-/* Text of others, without control bytes. */
-void mo_show_put(FILE *f, const char *s);
-/* To standard output, with a line end: JSON in ASCII, with flags of jansson; and a text of
- * others, or another when that is none. */
-void mo_show_json(const json_t *what, size_t flags);
-void mo_show_line(const json_t *text, const char *other);
-/* Prints for people, to standard output. */
+/* These print to standard output, for people. */
 void mo_show_status(const json_t *status);
 void mo_show_receipts(const json_t *receipts);
 /* The reason of a failure and the last lines of the program, to standard error. */
 void mo_show_failure(const json_t *answer);
 
-/* wait.c: waits until the restart of that receipt is over, and when the new generation
- * stays, until the process of the old one has ended.  0 and its last version (a
- * new reference); -ENOENT: it is not known any more; or what mo_client_ask() gave. */
+/* commands.c */
+
+#define MO_CLI_QUICK (30 * MOLT_SECOND) /* for actions that wait for nothing */
+/* Asks the program, and says on standard error when nobody answers.  Returns an exit code. */
+int mo_cli_ask(const mo_cli *c, const char *method, const char *action, const json_t *body,
+	       molt_time timeout, mo_answer *a);
+bool mo_cli_went_well(const mo_answer *a);
+/* The end of a command that acts: prints the outcome and frees the answer.  Returns the exit
+ * code. */
+int mo_cli_tell(const mo_cli *c, mo_answer *a);
+
+/* wait.c: waits until the restart of that receipt is over and, if the new generation stays,
+ * until the old process has ended.  0 and the last version of the receipt (a new reference);
+ * -ENOENT: the program no longer knows the receipt; or an error of mo_client_ask(). */
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last);
 
 /* progress.c */

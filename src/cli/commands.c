@@ -1,4 +1,4 @@
-/* The commands that talk to a running program; see cli.h for exit codes. */
+/* The commands that talk to a running program, and molt prove. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "prove/prove.h"
 
 static int tell_no_answer(const mo_cli *c, int rc)
 {
@@ -50,9 +50,9 @@ int mo_cli_tell(const mo_cli *c, mo_answer *a)
 	bool good = mo_cli_went_well(a);
 
 	if (c->json && a->body)
-		mo_show_json(a->body, JSON_COMPACT);
+		mo_print_json(a->body, JSON_COMPACT);
 	else if (good)
-		mo_show_line(json_object_get(a->body, "message"), "Done.");
+		mo_print_line(json_object_get(a->body, "message"), "Done.");
 	else if (a->body)
 		mo_show_failure(a->body);
 	else
@@ -75,7 +75,7 @@ static int look(const mo_cli *c, const char *member, void (*show)(const json_t *
 		return mo_cli_tell(c, &a);
 	what = member ? json_object_get(a.body, member) : a.body;
 	if (c->json) {
-		mo_show_json(what, JSON_INDENT(2));
+		mo_print_json(what, JSON_INDENT(2));
 	} else {
 		show(what);
 	}
@@ -108,7 +108,7 @@ static json_t *restart_body(const char *exe)
 	return body;
 }
 
-/* It serves; until the other one has ended it may still be taken back. */
+/* The new generation serves; until the old one has ended, the service may be taken back. */
 static int wait_for_end_of_old(const mo_cli *c, mo_answer *a)
 {
 	json_t *last;
@@ -121,7 +121,7 @@ static int wait_for_end_of_old(const mo_cli *c, mo_answer *a)
 	json_object_set_new(a->body, "ok", json_boolean(stays));
 	json_object_set(a->body, "receipt", last);
 	if (c->json) {
-		mo_show_json(a->body, JSON_INDENT(2));
+		mo_print_json(a->body, JSON_INDENT(2));
 	} else if (stays) {
 		printf("The generation before has ended.\n");
 	} else {
@@ -152,13 +152,13 @@ int mo_cli_restart(const mo_cli *c)
 	if (!c->wait || !mo_cli_went_well(&a))
 		return mo_cli_tell(c, &a);
 	if (!c->json)
-		mo_show_line(json_object_get(a.body, "message"), "Done.");
+		mo_print_line(json_object_get(a.body, "message"), "Done.");
 	rc = wait_for_end_of_old(c, &a);
 	mo_answer_free(&a);
 	return rc;
 }
 
-/* The answer comes when the other generation serves, or says why that one does not. */
+/* The program answers when the other generation serves, or says why it does not serve. */
 int mo_cli_rollback(const mo_cli *c)
 {
 	mo_answer a;
@@ -181,4 +181,12 @@ int mo_cli_upgrade(const mo_cli *c)
 	int rc = mo_cli_ask(c, "POST", "upgrade", NULL, MO_CLI_QUICK, &a);
 
 	return rc == MO_EXIT_DONE ? mo_cli_tell(c, &a) : rc;
+}
+
+int mo_cli_prove(const mo_cli *c)
+{
+	bool help;
+	int rc = mo_prove_run(c->argc, c->rest, &help);
+
+	return help ? mo_cli_usage("prove") : rc;
 }

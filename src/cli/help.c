@@ -1,4 +1,4 @@
-/* molt help: the commands, and what one of them takes, from the table (table.c). */
+/* molt help: lists the commands, or the options of one command, from the table (table.c). */
 #include <stdio.h>
 #include <string.h>
 

@@ -14,7 +14,7 @@ const char mo_supervises_itself = 1;
 int mo_cli_wrong(const char *text, const char *what)
 {
 	fprintf(stderr, "molt: %s", text);
-	mo_show_put(stderr, what);
+	mo_print_text(stderr, what);
 	fputs("; try molt --help\n", stderr);
 	return MO_EXIT_USAGE;
 }
@@ -26,7 +26,7 @@ int mo_cli_unknown(const char *command)
 	if (!meant)
 		return mo_cli_wrong("no such command: ", command);
 	fputs("molt: no such command: ", stderr);
-	mo_show_put(stderr, command);
+	mo_print_text(stderr, command);
 	fprintf(stderr, "; did you mean %s?\n", meant);
 	return MO_EXIT_USAGE;
 }
@@ -37,7 +37,7 @@ static int wrong_option(const mo_cli_command *cmd, const char *text, const char 
 	char letter[] = { '-', (char)optopt, 0 };
 
 	fprintf(stderr, "molt: %s: %s", cmd->name, text);
-	mo_show_put(stderr, strncmp(word, "--", 2) == 0 ? word : letter);
+	mo_print_text(stderr, strncmp(word, "--", 2) == 0 ? word : letter);
 	fprintf(stderr, "; try molt %s --help\n", cmd->name);
 	return MO_EXIT_USAGE;
 }

@@ -1,8 +1,8 @@
-/* Processes that a command waits for.  Each is held by its descriptor from before the
- * wait on, so none of them can be mistaken for another that got its number later.
+/* Processes that a command waits for.  Each process is held by a descriptor that was opened
+ * before the wait, so a later process with the same number is never taken for it.
  *
- * Numbers of another pid namespace (a program in a container, its control socket
- * mounted here) name strangers: such processes are never waited for. */
+ * A number of another pid namespace (a program in a container whose control socket is
+ * mounted here) names a stranger: the command never waits for such a process. */
 #ifndef MO_CLI_PROCESSES_H
 #define MO_CLI_PROCESSES_H
 
@@ -22,12 +22,12 @@ typedef struct mo_processes {
 
 /* Are the numbers in that status those of another pid namespace than ours? */
 bool mo_processes_elsewhere(const json_t *status);
-/* pid: a number of JSON, or something else, which is left out as what has ended is. */
+/* pid: a JSON number.  Other JSON values and processes that have ended are left out. */
 void mo_processes_add(mo_processes *p, const json_t *pid);
 bool mo_processes_know(const mo_processes *p, int pid);
 /* Returns when each of them has ended. */
 void mo_processes_wait(const mo_processes *p);
-/* Closes the descriptors; none is known afterwards. */
+/* Closes the descriptors; the list is empty afterwards. */
 void mo_processes_forget(mo_processes *p);
 
 #endif

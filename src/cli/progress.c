@@ -1,6 +1,6 @@
-/* What a command that waits shows on a terminal: one line on standard error that is
- * written over, from the program's own status.  Without a terminal, and with --json,
- * nothing. */
+/* The line that a waiting command shows on a terminal: it is on standard error, is written
+ * over in place, and comes from the program's own status.  Without a terminal, and with
+ * --json, nothing is shown. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -11,7 +11,6 @@
 
 #include "base/check.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 
 #define FIRST_LOOK 300 /* ms; what is quicker shows nothing */
 #define EACH_LOOK 200
@@ -57,7 +56,7 @@ static void show_status(const json_t *status)
 	}
 }
 
-/* true: it is time to end. */
+/* Returns true when the progress is to end. */
 static bool pause_for(int ms)
 {
 	struct timespec until;
@@ -97,7 +96,7 @@ void mo_progress_line(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	fputs("\r", stderr);
-	mo_show_put(stderr, text);
+	mo_print_text(stderr, text);
 	fputs("\033[K", stderr);
 	fflush(stderr);
 }

@@ -3,34 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/mem.h"
-#include "base/str.h"
 #include "cli/cli.h"
 #include "gen/os/origin.h"
 #include "supervisor/supervisor.h"
-
-/* By PATH when there is no slash in it. */
-char *mo_cli_find_program(const char *name)
-{
-	molt_str rest = mo_str(getenv("PATH"));
-
-	if (strchr(name, '/'))
-		return mo_origin_resolve(name);
-	while (rest.ptr) {
-		molt_str dir = mo_str_split(&rest, ':');
-		char *part =
-			dir.len ? mo_fmt("%.*s/%s", (int)dir.len, dir.ptr, name) : mo_strdup(name);
-		char *path = mo_origin_resolve(part);
-
-		free(part);
-		if (access(path, X_OK) == 0)
-			return path;
-		free(path);
-	}
-	return NULL;
-}
 
 int mo_cli_run(const mo_cli *c)
 {

@@ -2,56 +2,10 @@
  * is printed without control bytes, so that it cannot play with the terminal. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/str.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "molt.h"
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static int64_t number_of(const json_t *o, const char *key)
-{
-	return (int64_t)json_number_value(json_object_get(o, key));
-}
-
-void mo_show_put(FILE *f, const char *s)
-{
-	while (*s) {
-		size_t n = mo_str_visible(mo_str(s));
-
-		if (n)
-			fwrite(s, 1, n, f);
-		else
-			putc('?', f);
-		s += n ? n : 1;
-	}
-}
-
-void mo_show_json(const json_t *what, size_t flags)
-{
-	char *text = json_dumps(what, flags | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
-
-	for (const char *p = text ? text : "null"; *p; p++) {
-		if (*p == 0x7f) /* jansson counts it to the visible ones */
-			fputs("\\u007f", stdout);
-		else
-			putchar(*p);
-	}
-	putchar('\n');
-	free(text);
-}
-
-void mo_show_line(const json_t *text, const char *other)
-{
-	mo_show_put(stdout, json_is_string(text) ? json_string_value(text) : other);
-	putchar('\n');
-}
 
 static void put_duration(int64_t ms)
 {
@@ -71,22 +25,22 @@ static void put_duration(int64_t ms)
 
 static void show_receipt(const json_t *r)
 {
-	mo_show_put(stdout, text_of(r, "started"));
+	mo_print_text(stdout, mo_json_text_of(r, "started"));
 	printf("  ");
-	mo_show_put(stdout, text_of(r, "outcome"));
-	printf("  generation %" PRId64, number_of(r, "generation"));
-	if (number_of(r, "successor_generation"))
-		printf(" to %" PRId64, number_of(r, "successor_generation"));
-	if (*text_of(r, "how")) {
+	mo_print_text(stdout, mo_json_text_of(r, "outcome"));
+	printf("  generation %" PRId64, mo_json_number_of(r, "generation"));
+	if (mo_json_number_of(r, "successor_generation"))
+		printf(" to %" PRId64, mo_json_number_of(r, "successor_generation"));
+	if (*mo_json_text_of(r, "how")) {
 		printf("  by ");
-		mo_show_put(stdout, text_of(r, "how"));
+		mo_print_text(stdout, mo_json_text_of(r, "how"));
 	}
-	printf("  %" PRId64 " ms  ", number_of(r, "ms"));
-	mo_show_put(stdout, text_of(r, "target"));
+	printf("  %" PRId64 " ms  ", mo_json_number_of(r, "ms"));
+	mo_print_text(stdout, mo_json_text_of(r, "target"));
 	putchar('\n');
-	if (*text_of(r, "reason")) {
+	if (*mo_json_text_of(r, "reason")) {
 		printf("    ");
-		mo_show_put(stdout, text_of(r, "reason"));
+		mo_print_text(stdout, mo_json_text_of(r, "reason"));
 		putchar('\n');
 	}
 }
@@ -108,11 +62,12 @@ void mo_show_failure(const json_t *answer)
 	size_t i;
 
 	fprintf(stderr, "molt: ");
-	mo_show_put(stderr, *text_of(answer, "reason") ? text_of(answer, "reason") : "it failed");
+	mo_print_text(stderr, *mo_json_text_of(answer, "reason") ? mo_json_text_of(answer, "reason")
+								 : "it failed");
 	putc('\n', stderr);
 	json_array_foreach (json_object_get(receipt, "last_lines"), i, line) {
 		fprintf(stderr, "    ");
-		mo_show_put(stderr, json_is_string(line) ? json_string_value(line) : "");
+		mo_print_text(stderr, json_is_string(line) ? json_string_value(line) : "");
 		putc('\n', stderr);
 	}
 }
@@ -125,33 +80,33 @@ static void show_server(const json_t *s)
 	size_t i;
 
 	printf("server      ");
-	mo_show_put(stdout, text_of(s, "name"));
+	mo_print_text(stdout, mo_json_text_of(s, "name"));
 	printf(", ");
-	mo_show_put(stdout, text_of(s, "state"));
+	mo_print_text(stdout, mo_json_text_of(s, "state"));
 	json_array_foreach (json_object_get(s, "listeners"), i, l) {
 		printf(", %s ", json_is_true(json_object_get(l, "https")) ? "https" : "http");
-		mo_show_put(stdout,
-			    *text_of(l, "bound") ? text_of(l, "bound") : text_of(l, "address"));
+		mo_print_text(stdout, *mo_json_text_of(l, "bound") ? mo_json_text_of(l, "bound")
+								   : mo_json_text_of(l, "address"));
 		if (json_is_true(json_object_get(l, "lost")))
 			printf(" (its file is gone: nobody can connect; a restart makes it again)");
 	}
 	printf(", %" PRId64 " connections, %" PRId64 " running of %" PRId64 " requests\n",
-	       number_of(s, "connections"), number_of(s, "requests"),
-	       number_of(s, "total_requests"));
+	       mo_json_number_of(s, "connections"), mo_json_number_of(s, "requests"),
+	       mo_json_number_of(s, "total_requests"));
 }
 
-/* Only when there is something to say: nobody has waited in most programs. */
+/* Shown only when a call has waited, which never happens in most programs. */
 static void show_pool(const json_t *p)
 {
-	if (number_of(p, "longest_wait_ms") == 0 && number_of(p, "waiting") == 0 &&
-	    number_of(p, "refused") == 0)
+	if (mo_json_number_of(p, "longest_wait_ms") == 0 && mo_json_number_of(p, "waiting") == 0 &&
+	    mo_json_number_of(p, "refused") == 0)
 		return;
 	printf("blocking    %" PRId64 " of %" PRId64 " threads busy, %" PRId64
 	       " calls wait, the oldest for %" PRId64 " ms; longest wait %" PRId64 " ms, %" PRId64
 	       " refused\n",
-	       number_of(p, "busy"), number_of(p, "limit"), number_of(p, "waiting"),
-	       number_of(p, "oldest_wait_ms"), number_of(p, "longest_wait_ms"),
-	       number_of(p, "refused"));
+	       mo_json_number_of(p, "busy"), mo_json_number_of(p, "limit"),
+	       mo_json_number_of(p, "waiting"), mo_json_number_of(p, "oldest_wait_ms"),
+	       mo_json_number_of(p, "longest_wait_ms"), mo_json_number_of(p, "refused"));
 }
 
 void mo_show_status(const json_t *status)
@@ -162,24 +117,26 @@ void mo_show_status(const json_t *status)
 	size_t i;
 
 	printf("state       ");
-	mo_show_put(stdout, text_of(status, "state"));
-	printf(", generation %" PRId64 ", pid %" PRId64 ", up ", number_of(status, "generation"),
-	       number_of(status, "pid"));
-	put_duration(number_of(status, "uptime_ms"));
+	mo_print_text(stdout, mo_json_text_of(status, "state"));
+	printf(", generation %" PRId64 ", pid %" PRId64 ", up ",
+	       mo_json_number_of(status, "generation"), mo_json_number_of(status, "pid"));
+	put_duration(mo_json_number_of(status, "uptime_ms"));
 	printf("\nprogram     ");
-	mo_show_put(stdout, text_of(status, "exe"));
+	mo_print_text(stdout, mo_json_text_of(status, "exe"));
 	putchar('\n');
-	if (number_of(status, "supervisor_pid"))
-		printf("supervisor  pid %" PRId64 "\n", number_of(status, "supervisor_pid"));
+	if (mo_json_number_of(status, "supervisor_pid"))
+		printf("supervisor  pid %" PRId64 "\n",
+		       mo_json_number_of(status, "supervisor_pid"));
 	json_array_foreach (older, i, old)
 		printf("draining    generation %" PRId64 ", pid %" PRId64 "\n",
-		       number_of(old, "generation"), number_of(old, "pid"));
+		       mo_json_number_of(old, "generation"), mo_json_number_of(old, "pid"));
 	if (json_is_object(back)) {
-		printf("rollback    to generation %" PRId64 ", ", number_of(back, "generation"));
-		mo_show_put(stdout, text_of(back, "exe"));
-		if (*text_of(back, "until")) {
+		printf("rollback    to generation %" PRId64 ", ",
+		       mo_json_number_of(back, "generation"));
+		mo_print_text(stdout, mo_json_text_of(back, "exe"));
+		if (*mo_json_text_of(back, "until")) {
 			printf(", stands by until ");
-			mo_show_put(stdout, text_of(back, "until"));
+			mo_print_text(stdout, mo_json_text_of(back, "until"));
 		}
 		putchar('\n');
 	}

@@ -5,12 +5,11 @@
  *   with --wait      every generation that is alive: those that drain or stand by,
  *                    one that is just being started or gives its connections back
  *
- * The processes are held from before the request on (processes.h).  A successor that came
- * to serve in that moment is asked in its turn. */
+ * The command holds the processes from before the request on (processes.h).  When a successor
+ * begins to serve in that moment, the command asks the successor too. */
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/processes.h"
 
 static void gather(mo_processes *p, const json_t *status, bool every)
@@ -30,8 +29,8 @@ static void gather(mo_processes *p, const json_t *status, bool every)
 		mo_processes_add(p, json_object_get(old, "pid"));
 }
 
-/* Does a generation serve now that one of those has started?  Then status is that
- * generation's. */
+/* Has one of those processes started a generation that serves now?  Then status is that
+ * generation's status. */
 static bool is_followed(const mo_cli *c, const mo_processes *p, mo_answer *status)
 {
 	mo_answer_free(status);
@@ -69,7 +68,7 @@ int mo_cli_shutdown(const mo_cli *c)
 		mo_processes_forget(&p);
 	}
 	if (rc == MO_EXIT_DONE && c->json)
-		mo_show_json(answer.body, JSON_COMPACT);
+		mo_print_json(answer.body, JSON_COMPACT);
 	else if (rc == MO_EXIT_DONE)
 		printf("%s\n", elsewhere ? "The program ends; from this pid namespace its end "
 					   "cannot be awaited."

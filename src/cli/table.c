@@ -1,11 +1,11 @@
-/* The commands of molt and their options: a row here is what the help, the completions and
- * the reading of the command line know; test_command holds man/molt.1 against it. */
-#include <getopt.h>
+/* The commands of molt and their options.  The help, the completions and the reading of the
+ * command line come from these rows; test_command compares man/molt.1 with the rows. */
 #include <string.h>
 
 #include "base/check.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "prove/prove.h"
 
 #define SOCKET                                                                                     \
 	{                                                                                          \
@@ -61,7 +61,7 @@ const mo_cli_command mo_cli_commands[] = {
 	  plain },
 	{ "prove", mo_cli_prove, MO_CLI_READS_OPTIONS | MO_CLI_RUNS_PROGRAM,
 	  USAGE | 1 << MO_EXIT_FAILED, "PROGRAM [ARG ...]", "restart, spoil and kill it under load",
-	  mo_cli_prove_options },
+	  mo_prove_option_list },
 	{ "help", mo_cli_help, MO_CLI_TAKES_REST, USAGE, "[COMMAND]",
 	  "show this, or what a command takes", only_help },
 	{ "completion", mo_cli_completion, MO_CLI_TAKES_REST | MO_CLI_HIDDEN, USAGE, "bash|zsh",
@@ -75,19 +75,6 @@ const mo_cli_command *mo_cli_find(const char *name)
 		if (strcmp(c->name, name) == 0)
 			return c;
 	return NULL;
-}
-
-void mo_cli_long_options(const mo_cli_option *list, struct option *out)
-{
-	size_t n = 0;
-
-	for (; list[n].name; n++) {
-		MO_CHECK(n + 1 < MO_CLI_MAX_OPTIONS);
-		out[n] = (struct option){ list[n].name,
-					  list[n].value ? required_argument : no_argument, NULL,
-					  list[n].id };
-	}
-	out[n] = (struct option){ 0 };
 }
 
 /* ---- what was meant ----------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* molt restart --wait: after the new generation serves, until the old one has ended,
- * and with it the time in which it would have taken the service back. */
+/* molt restart --wait: the new generation serves; the command waits until the old one has
+ * ended.  From then on the service cannot be taken back. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,20 +7,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/processes.h"
 
 #define EACH_LOOK (100 * 1000 * 1000) /* ns */
 #define PATIENCE (30 * MOLT_SECOND)
 #define LATE (5 * MOLT_SECOND) /* a receipt follows to the new generation after the switch */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
 
 /* A new reference, or NULL. */
 static json_t *find_receipt(const json_t *status, const char *id)
@@ -29,36 +22,36 @@ static json_t *find_receipt(const json_t *status, const char *id)
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "receipts"), i, one)
-		if (strcmp(text_of(one, "id"), id) == 0)
+		if (strcmp(mo_json_text_of(one, "id"), id) == 0)
 			return json_incref(one);
 	return NULL;
 }
 
-/* The restart is over when its receipt says so, or when nobody drains any more; the old
- * generation, which serves again, is about to write down that it does. */
+/* The restart is over when its receipt says so, or when no generation drains any more.  An old
+ * generation that serves again is about to write this into the receipt. */
 static bool is_over(const json_t *status, const json_t *receipt)
 {
 	bool again = json_equal(json_object_get(status, "generation"),
 				json_object_get(receipt, "generation"));
 
-	return strcmp(text_of(receipt, "outcome"), "switched") != 0 ||
+	return strcmp(mo_json_text_of(receipt, "outcome"), "switched") != 0 ||
 	       json_object_get(receipt, "drained") ||
 	       (!again && json_is_null(json_object_get(status, "draining_generation")));
 }
 
-/* A generation that ends may leave a request unanswered that it has accepted.  Another one
- * serves then or will soon, and the request changes nothing, so the request is sent again
- * for a while. */
+/* A generation that ends may leave an accepted request unanswered.  Another generation serves
+ * then or will serve soon.  The request changes nothing, so the command sends it again for a
+ * while. */
 static bool is_cut(int rc)
 {
 	return rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO;
 }
 
-/* Until the program says that the restart is over.  Forgets a process that has its
- * number in another namespace. */
+/* Waits until the program says that the restart is over.  A process whose number is of another
+ * namespace is forgotten. */
 static int wait_for_word(const mo_cli *c, const json_t *receipt, mo_processes *old, json_t **last)
 {
-	const char *id = text_of(receipt, "id");
+	const char *id = mo_json_text_of(receipt, "id");
 	molt_time begun = mo_now(), answered = begun;
 	bool over = false;
 
@@ -90,8 +83,8 @@ static int wait_for_word(const mo_cli *c, const json_t *receipt, mo_processes *o
 	return *last ? 0 : -ENOENT;
 }
 
-/* The old process is held from the first moment on.  When it has drained it still has
- * its end to go through (the program's own clean-up), and that is awaited too. */
+/* The command holds the old process from the first moment on.  After the drain the old process
+ * still runs the program's own clean-up; the command waits for the end of that too. */
 int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 {
 	mo_processes old = { .n = 0 };
@@ -100,7 +93,7 @@ int mo_wait_for_old(const mo_cli *c, const json_t *receipt, json_t **last)
 	mo_processes_add(&old, json_object_get(receipt, "pid"));
 	*last = NULL;
 	rc = wait_for_word(c, receipt, &old, last);
-	if (rc == 0 && strcmp(text_of(*last, "outcome"), "switched") == 0)
+	if (rc == 0 && strcmp(mo_json_text_of(*last, "outcome"), "switched") == 0)
 		mo_processes_wait(&old);
 	mo_processes_forget(&old);
 	mo_progress_clear(c);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/queue.h"
 #include "rt/co_internal.h"
 #include "rt/loop.h"
 
@@ -18,20 +19,14 @@ typedef struct mo_mail {
 	bool spawn; /* run it in a coroutine */
 } mo_mail;
 
-typedef struct mo_mails {
-	mo_mail *list;
-	unsigned count, cap; /* count: the end of those that are there */
-	unsigned first;      /* of starved: those before it have gone */
-} mo_mails;
-
 typedef struct mo_mailbox {
 	pthread_mutex_t lock; /* for the next three */
-	mo_mails in;
+	mo_queue in; /* these three: of mo_mail */
 	bool stop_asked; /* only answers are taken from now on */
 	bool closed;     /* nothing is taken */
 	/* The loop's thread only: */
-	mo_mails spare;   /* the array that was emptied last */
-	mo_mails starved; /* spawns that found no stack; tried when a coroutine ends */
+	mo_queue spare;   /* the array that was emptied last */
+	mo_queue starved; /* spawns that found no stack; tried when a coroutine ends */
 	uv_async_t wake;
 } mo_mailbox;
 

@@ -5,29 +5,16 @@
  * after closed nothing does.  The lock is never held over a call of fn. */
 #include "rt/loop_internal.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/check.h"
-#include "base/mem.h"
 
-/* Those that are moved to the front are fewer than have gone since the last time. */
-static void mails_pack(mo_mails *m)
+static void add(mo_queue *mails, mo_mail mail)
 {
-	m->count -= m->first;
-	memcpy(m->list, m->list + m->first, m->count * sizeof(m->list[0]));
-	m->first = 0;
+	*(mo_mail *)mo_queue_add(mails, sizeof(mail)) = mail;
 }
 
-static void mails_add(mo_mails *m, mo_mail mail)
+static const mo_mail *mail_at(const mo_queue *mails, size_t n)
 {
-	if (m->count == m->cap && m->first > m->count / 2)
-		mails_pack(m);
-	if (m->count == m->cap) {
-		m->cap = m->cap ? m->cap * 2 : 32;
-		m->list = mo_realloc(m->list, m->cap * sizeof(m->list[0]));
-	}
-	m->list[m->count++] = mail;
+	return mo_queue_at(mails, sizeof(mo_mail), n);
 }
 
 /* The wake-up is sent under the lock, so that the handle cannot close between. */
@@ -41,7 +28,7 @@ static bool mail_in(mo_loop *l, mo_mail mail, bool answer)
 	pthread_mutex_lock(&box->lock);
 	taken = !box->closed && (answer || !box->stop_asked);
 	if (taken) {
-		mails_add(&box->in, mail);
+		add(&box->in, mail);
 		if (box->in.count == 1)
 			uv_async_send(&box->wake);
 	}
@@ -75,19 +62,18 @@ static void spawn(mo_loop *l, mo_mail mail)
 	}
 	if (l->p->live == 0)
 		MO_DIE("no memory for the stack of one coroutine");
-	mails_add(&l->p->mail.starved, mail);
+	add(&l->p->mail.starved, mail);
 }
 
 void mo_mailbox_retry(mo_loop *l)
 {
-	mo_mails *m = &l->p->mail.starved;
-	const mo_mail *next = &m->list[m->first];
+	mo_queue *starved = &l->p->mail.starved;
+	const mo_mail *next = mail_at(starved, 0);
 	mo_co *co = mo_co_new(l, 0, next->fn, next->arg);
 
 	if (!co)
 		return;
-	if (++m->first == m->count)
-		m->first = m->count = 0;
+	mo_queue_drop(starved);
 	mo_ready_push(co);
 }
 
@@ -96,7 +82,7 @@ static void on_wake(uv_async_t *h)
 	mo_loop *l = uv_handle_get_data((uv_handle_t *)h);
 	struct mo_loop_private *p = l->p;
 	mo_mailbox *box = &p->mail;
-	mo_mails now;
+	mo_queue now;
 	bool stop;
 
 	pthread_mutex_lock(&box->lock);
@@ -104,11 +90,13 @@ static void on_wake(uv_async_t *h)
 	box->in = box->spare;
 	stop = box->stop_asked;
 	pthread_mutex_unlock(&box->lock);
-	for (unsigned i = 0; i < now.count; i++) {
-		if (now.list[i].spawn)
-			spawn(l, now.list[i]);
+	for (size_t i = 0; i < now.count; i++) {
+		const mo_mail *mail = mail_at(&now, i);
+
+		if (mail->spawn)
+			spawn(l, *mail);
 		else
-			now.list[i].fn(now.list[i].arg);
+			mail->fn(mail->arg);
 	}
 	now.count = 0;
 	box->spare = now;
@@ -157,8 +145,8 @@ void mo_mailbox_fini(mo_loop *l)
 {
 	mo_mailbox *box = &l->p->mail;
 
-	free(box->in.list);
-	free(box->spare.list);
-	free(box->starved.list);
+	mo_queue_free(&box->in);
+	mo_queue_free(&box->spare);
+	mo_queue_free(&box->starved);
 	pthread_mutex_destroy(&box->lock);
 }

@@ -19,21 +19,21 @@ HEAD = """# Performance
 
 `make bench` measures and writes this page; `make bench-quick` prints the goals in under two minutes.
 
-The measure is **CPU time per answered request**: user and system time of all processes of a server, divided by the answers that
-the load generator counted. It is given as a ratio to another program that was measured in the same round; rounds are
+The measure is **CPU time per answered request**: user and system time of all processes of a server, divided by the number of answers
+that the load generator counted. The page gives this time as a ratio to another program that was measured in the same round. Rounds are
 interleaved, and the tables have medians. Absolute times say more about a machine than about a server: on one core of a small
-machine the kernel's socket work is seven eighths of what a small answer costs.
+machine the kernel's socket work is seven eighths of the cost of a small answer.
 
-The **floor** is `test/bench/floor.c`: bare epoll, one `recv()` and one `send()` a request, a fixed answer, no parser, one thread. It is
-what the kernel takes; what a server costs more is its own work.
+The **floor** is `test/bench/floor.c`: bare epoll, one `recv()` and one `send()` a request, a fixed answer, no parser, one thread. The
+floor shows the kernel's share; the rest of a server's cost is the server's own work.
 
 """
 
 HOW = """## How it was measured
 
 - %(machine)s. The server is pinned to one core, the load generator to another: wrk, `test/bench/tls_load.c`
-  for handshakes, `test/bench/paced_load.c` for restarts (h2load neither resumes nor opens again what a server closed). Nothing leaves loopback.
-- %(rounds)s. A ratio is taken within a round, so that what slows the machine for a while slows both.
+  for handshakes, `test/bench/paced_load.c` for restarts (h2load neither resumes a session nor opens a closed connection again). Nothing leaves loopback.
+- %(rounds)s. A ratio is taken within a round, so that a slow moment of the machine slows both programs.
 - Load average while it ran: %(load)s.
 - Each server: one worker, one thread (Caddy: one core; Apache: its 128 threads on one core), access log off, keep-alive without limit, its
   own defaults otherwise. nginx, HAProxy and Caddy answer a fixed text, h2o, lighttpd and Apache a file of 13 bytes.

@@ -9,10 +9,10 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402
-from case import SLOW, SOURCE, Case, main  # noqa: E402
+import header  # noqa: E402
+from case import OWN_PIDS, SLOW, SOURCE, Case, main, needs_own_pids  # noqa: E402
 from ws import WebSocket  # noqa: E402
 
-HEADER = os.path.join(SOURCE, "include", "molt.h")
 PROGRAM = os.path.join(SOURCE, "test", "programs", "interface.c")
 STRUCT = re.compile(r"typedef struct (molt_\w+) \{\n(.*?)\n\} \1;", re.S)
 SIZE = "\tsize_t size;\n"
@@ -21,11 +21,6 @@ LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib"]
 SIZELESS = {"molt_str", "molt_news"}
 FORM = (b"--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.css\"\r\n"
         b"Content-Type: text/css\r\n\r\ndata\r\n--B--\r\n")
-
-
-def header():
-    with open(HEADER, encoding="utf-8") as f:
-        return f.read()
 
 
 def without_last_member(body):
@@ -52,11 +47,21 @@ def newer(match):
 
 class Header(unittest.TestCase):
     def test_every_struct_begins_with_its_size_or_needs_none(self):
-        found = STRUCT.findall(header())
+        found = STRUCT.findall(header.text())
         self.assertGreaterEqual(len(found), 11)
         # None is written in a form that STRUCT does not find.
-        self.assertEqual(len(found), len(re.findall(r"^(?:typedef )?struct \w+ \{", header(), re.M)))
+        self.assertEqual(len(found), len(re.findall(r"^(?:typedef )?struct \w+ \{", header.text(), re.M)))
         self.assertEqual({name for name, body in found if not (body + "\n").startswith(SIZE)}, SIZELESS)
+
+    def test_each_part_is_included_by_molt_h_and_needs_no_other_before_it(self):
+        there = {os.path.join("molt", name) for name in os.listdir(os.path.join(header.INCLUDE, "molt"))}
+        self.assertEqual(there | {"molt.h"}, set(header.files()))
+        for name in header.files():
+            done = subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror",
+                                   "-fsyntax-only", "-I" + header.INCLUDE, "-xc", "-"],
+                                  input=b"#include <%s>\n" % name.encode(),
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOW)
+            self.assertEqual((done.returncode, done.stdout), (0, b""), name)
 
 
 class Interface(Case):
@@ -67,10 +72,15 @@ class Interface(Case):
 
     def compiled(self, how, change):
         directory, build = self.directory(), os.path.abspath(case.BUILD)
-        with open(os.path.join(directory, "molt.h"), "w", encoding="utf-8") as f:
-            changed, count = STRUCT.subn(change, header())
-            f.write(changed)
-        self.assertGreaterEqual(count, 11)
+        os.mkdir(os.path.join(directory, "molt"))
+        structs = 0
+        for name in header.files():
+            with open(os.path.join(header.INCLUDE, name), encoding="utf-8") as f:
+                changed, count = STRUCT.subn(change, f.read())
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+                f.write(changed)
+            structs += count
+        self.assertGreaterEqual(structs, 11)
         with open(os.path.join(directory, "a.css"), "w") as f:
             f.write("x")
         out = os.path.join(directory, "program")
@@ -126,7 +136,6 @@ class Interface(Case):
 class AtStart(Case):
     """What linking does before main(), and what a program keeps for itself (MOLT_AT_START)."""
     ENV = {"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "1000", "LISTEN_FDS": "1", "MOLT_SUPERVISED": "1"}
-    UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
 
     @classmethod
     def setUpClass(cls):
@@ -140,7 +149,7 @@ class AtStart(Case):
             libs = [os.path.join(build, "libmolt.a"), "-lwslay", "-lpthread"]
             libs[1:1] = subprocess.check_output(["pkg-config", "--libs"] + LIBRARIES).decode().split()
         done = subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Werror",
-                               "-fvisibility=hidden", "-I" + os.path.dirname(HEADER)] +
+                               "-fvisibility=hidden", "-I" + header.INCLUDE] +
                               (["-DKEEPS=" + keeps] if keeps else []) +
                               [os.path.join(SOURCE, "test", "programs", "at_start.c"), "-o", out] + libs,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOW)
@@ -165,11 +174,10 @@ class AtStart(Case):
                 self.assertEqual(said, {**self.ENV, "MOLT_SUPERVISED": "-", "stdin": "open"})
 
     def test_as_pid_1_it_runs_there_when_it_says_so(self):
-        if subprocess.run(self.UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no pid namespaces for this user")
+        needs_own_pids()
         for keeps, there in ((None, False), ("MOLT_KEEP_ENVIRONMENT", False), ("MOLT_KEEP_PID_1", True)):
             with self.subTest(keeps):
-                said = self.says(self.UNSHARE + [self.compiled("shared", keeps)])
+                said = self.says(OWN_PIDS + [self.compiled("shared", keeps)])
                 self.assertEqual(said["pid"] == "1", there)
 
 

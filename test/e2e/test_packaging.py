@@ -10,6 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402
+import header  # noqa: E402
 import procs  # noqa: E402
 from case import SLOW, SOURCE, Case, main, program  # noqa: E402
 
@@ -94,8 +95,7 @@ class Installed(Case):
         return found[0]
 
     def test_every_function_has_its_manual_page(self):
-        with open(os.path.join(SOURCE, "include", "molt.h")) as f:
-            names = re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", f.read())
+        names = re.findall(r"(?m)^MOLT_API [^;]*?\b(molt_\w+)\(", header.text())
         self.assertGreater(len(names), 100)
         for name in names + ["libmolt", "molt_websocket"]:
             with open(self.installed("man", "man3", name + ".3")) as f:

@@ -38,6 +38,15 @@ def needs(name):
     return unittest.skipUnless(shutil.which(name), name + " is not installed")
 
 
+OWN_PIDS = ["unshare", "--pid", "--fork", "--mount-proc"]  # a program behind it is pid 1
+
+
+def needs_own_pids():
+    """Leaves a test, or a class in setUp(), out where this user may not have pid namespaces."""
+    if subprocess.run(OWN_PIDS + ["true"], stderr=subprocess.DEVNULL).returncode:
+        raise unittest.SkipTest("no pid namespaces for this user")
+
+
 def eventually(check, timeout=5, step=0.02):
     """Calls check() until it gives something true, and returns that; the last
     value when the time is over."""

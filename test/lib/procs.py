@@ -35,6 +35,14 @@ def state(pid):
     return s[0] if s else None
 
 
+def kill(pid, sig=signal.SIGKILL):
+    """Also one that has ended meanwhile."""
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:
+        pass
+
+
 def reap(pid):
     """Takes the exit status of an orphan of ours, when there is one."""
     if pid in _statuses:

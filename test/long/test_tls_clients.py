@@ -1,16 +1,13 @@
 """GnuTLS, Node and Chromium keep their HTTPS connection through restarts.  curl,
 openssl and Python are in test/restart/test_tls.py."""
 import os
-import re
-import subprocess
 import sys
-import threading
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "restart")]
 from browser import Browser  # noqa: E402
-from case import SLOW, eventually, main, needs  # noqa: E402
+from case import eventually, main, needs  # noqa: E402
+from talker import Talker  # noqa: E402
 from test_tls import TlsCase  # noqa: E402
 
 RESTARTS = 10
@@ -27,50 +24,6 @@ require('readline').createInterface({ input: process.stdin }).on('line', () => {
   req.on('error', e => console.log('failed ' + e.message));
 });
 """
-
-
-class Talker:
-    """A client that is spoken to by lines."""
-
-    def __init__(self, argv):
-        self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT)
-        self.text = ""
-        self.grown = threading.Condition()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        while True:
-            piece = os.read(self.proc.stdout.fileno(), 65536)
-            if not piece:
-                return
-            with self.grown:
-                self.text += piece.decode("latin-1")
-                self.grown.notify()
-
-    def say(self, text):
-        self.proc.stdin.write(text.encode())
-        self.proc.stdin.flush()
-
-    def wait(self, pattern, since=0):
-        end = time.monotonic() + 20 * SLOW
-        with self.grown:
-            while True:
-                found = re.search(pattern, self.text[since:])
-                if found:
-                    return found
-                left = end - time.monotonic()
-                if left < 0 or not self.grown.wait(left):
-                    raise AssertionError("no /%s/ in %s" % (pattern, self.text[since:][-3000:]))
-
-    def close(self):
-        if self.proc.poll() is None:
-            self.proc.kill()
-        self.proc.wait()
-        self.reader.join()
-        self.proc.stdin.close()
-        self.proc.stdout.close()
 
 
 class Others(TlsCase):

@@ -13,13 +13,6 @@ from case import SHORT, SLOW, eventually, main  # noqa: E402
 from release import RestartCase, free_ports  # noqa: E402
 
 
-def kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 class Kills(RestartCase):
     def test_the_successor_killed_while_it_starts(self):
         srv = self.app()
@@ -31,7 +24,7 @@ class Kills(RestartCase):
         self.assertTrue(eventually(
             lambda: (self.status(srv)["restart"] or {}).get("phase") == "INIT", 30))
         child = [p for p in srv.pids() if p != old][0]
-        kill(child)
+        procs.kill(child)
         caller.join()
         self.assertEqual(results[0].status, 502, results[0])
         self.assertEqual(results[0].json["receipt"]["signal"], 9)
@@ -43,7 +36,7 @@ class Kills(RestartCase):
         old = srv.pid
         self.held(srv)
         new = self.restarted(srv)
-        kill(old)
+        procs.kill(old)
         srv.exit_code()
         self.assertEqual(self.serving_pid(srv), new)
         newer = self.restarted(srv)
@@ -64,7 +57,7 @@ class Kills(RestartCase):
             srv = self.app(address="127.0.0.1:%d" % port)
             os.kill(srv.pid, signal.SIGUSR2)
             time.sleep(i * 0.0007)
-            kill(srv.proc.pid)
+            procs.kill(srv.proc.pid)
             srv.proc.wait()
             self.assertTrue(eventually(lambda: not srv.pids() or self.answers(port), 30), srv.log())
             if srv.pids():
@@ -85,7 +78,7 @@ class Kills(RestartCase):
             child = eventually(lambda: [p for p in srv.pids() if p != old], 30, step=0.0005)
             time.sleep(rng.random() * 0.02)
             for pid in child or []:
-                kill(pid)
+                procs.kill(pid)
             # Another restart would join this one until it has ended, one way or the other.
             srv.wait_log("%d: (event drain|.*restart failed in phase)" % old)
             if "%d: event drain" % old not in srv.log():
@@ -101,7 +94,7 @@ class Kills(RestartCase):
         def nobody():
             left = srv.pids()
             for pid in left:
-                kill(pid)
+                procs.kill(pid)
             return not left
 
         self.assertTrue(eventually(nobody, 30), srv.pids())

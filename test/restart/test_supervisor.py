@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import load  # noqa: E402
 import notify  # noqa: E402
 import procs  # noqa: E402
-from case import SHORT, SLOW, eventually, main, program  # noqa: E402
+from case import OWN_PIDS, SHORT, SLOW, eventually, main, needs_own_pids, program  # noqa: E402
 from release import free_ports, wait_open  # noqa: E402
 from supervised import SupervisedCase  # noqa: E402
 
@@ -21,13 +21,6 @@ def parent(pid):
     return procs.status_field(pid, "PPid")
 
 
-def kill(pid, sig=signal.SIGKILL):
-    try:
-        os.kill(pid, sig)
-    except ProcessLookupError:
-        pass
-
-
 class Base(SupervisedCase):
     def alone(self, srv, pid):
         for other in srv.pids():
@@ -36,7 +29,7 @@ class Base(SupervisedCase):
 
     def kill_gone(self, pid):
         """kill -9, and no connection is accepted there any more."""
-        kill(pid)
+        procs.kill(pid)
         procs.wait_gone(pid, 5)
 
     def kill_and_wait(self, srv):
@@ -45,7 +38,7 @@ class Base(SupervisedCase):
         old = self.serving_pid(srv.port)
         self.alone(srv, old)
         since = srv.mark()
-        kill(old)
+        procs.kill(old)
         return srv.wait_listening(1, since=since, not_pid=old)[0].pid
 
     def refused(self, port):
@@ -59,7 +52,7 @@ class SamePid(Base):
         seen = [srv.pid]
         for sig in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR1):
             since = srv.mark()
-            kill(srv.proc.pid, sig)
+            procs.kill(srv.proc.pid, sig)
             seen.append(srv.wait_listening(1, since=since, not_pid=seen[-1])[0].pid)
             self.assertTrue(procs.wait_gone(seen[-2], 5 * SLOW))
         self.assertEqual(len(set(seen)), 4)
@@ -97,7 +90,7 @@ class SamePid(Base):
     def test_the_supervisor_gone_the_program_serves_on(self):
         srv = self.supervised()
         old = srv.pid
-        kill(srv.proc.pid)
+        procs.kill(srv.proc.pid)
         srv.exit_code()
         new = self.restarted(srv)
         self.assertNotEqual(new, old)
@@ -124,7 +117,7 @@ class Crashes(Base):
     def test_connects_between_the_crash_and_the_start_wait_in_the_queue(self):
         srv = self.supervised()
         old, port = srv.pid, srv.port
-        kill(old)
+        procs.kill(old)
         procs.wait_gone(old, 5)
         waiting = [self.connect(port) for _ in range(50)]  # while nobody accepts
         for conn in waiting:
@@ -165,7 +158,7 @@ class Crashes(Base):
         self.assertTrue(self.refused(a), "a listener that was dropped is still open")
         serving = self.serving_pid(b)
         self.alone(srv, serving)
-        kill(serving)
+        procs.kill(serving)
         for port in (b, c):
             self.assertEqual(self.text(port, "/build"), "1\n")
 
@@ -184,7 +177,7 @@ class Crashes(Base):
         path = self.path("app.sock")
         srv = self.supervised(address="unix:" + path)
         old = int(self.fetch(path, "/pid").body)
-        kill(old)
+        procs.kill(old)
         procs.wait_gone(old, 5)
         self.assertNotEqual(int(self.fetch(path, "/pid").body), old)
         srv.stop()
@@ -257,7 +250,7 @@ class Crashes(Base):
         srv = self.supervised(env={"MOLT_SERVER_BAKETIME": "30s"})
         first = srv.pid
         second = self.restarted(srv)
-        kill(first)
+        procs.kill(first)
         self.kill_gone(second)
         self.assertNotIn(self.serving_pid(srv.port), (first, second))
 
@@ -271,9 +264,9 @@ class Crashes(Base):
             port = srv.port
             for i in range(first, first + 4):  # more would wait long between the starts
                 old = self.serving_pid(port)
-                kill(srv.proc.pid, signal.SIGUSR2)
+                procs.kill(srv.proc.pid, signal.SIGUSR2)
                 time.sleep(i * 0.0005)
-                kill(old)
+                procs.kill(old)
                 procs.wait_gone(old, 5)  # until then it may still accept
                 self.assertNotEqual(self.serving_pid(port), old)
                 eventually(lambda: len(srv.pids()) == 2)
@@ -290,7 +283,7 @@ class Crashes(Base):
                   b"Content-Length: 0\r\n\r\n" % script.encode())
         eventually(lambda: len(srv.pids()) > 2)
         time.sleep(0.1)
-        kill(old)
+        procs.kill(old)
         self.assertNotEqual(self.serving_pid(srv.port), old)
         eventually(lambda: len(srv.pids()) == 2)
         time.sleep(1.2)  # for a wrong one, to start another
@@ -313,7 +306,7 @@ class Crashes(Base):
                             % (flag, self.path("app")), 0o755)
         srv = self.server(self.run_argv(script))
         open(flag, "w").close()
-        kill(self.serving_pid(srv))
+        procs.kill(self.serving_pid(srv))
         time.sleep(1.2)
         self.assertLess(srv.log().count("tried\n"), 5)  # after 0.1, 0.3, 0.7, 1.5 s
         srv.wait_log("exited with status 9; it is started again in 400 ms")
@@ -327,7 +320,7 @@ class Ends(Base):
             srv = self.supervised()
             running = self.held(srv)
             pid = srv.pid
-            kill(srv.proc.pid, sig)
+            procs.kill(srv.proc.pid, sig)
             srv.wait_log("server shutting down")
             self.assertEqual(running.answer().body, b"%d\n%d\n" % (pid, pid))
             self.assertEqual(srv.exit_code(), 0)
@@ -337,7 +330,7 @@ class Ends(Base):
     def test_new_clients_are_refused_while_it_stops(self):
         srv = self.supervised()
         running = self.held(srv)
-        kill(srv.proc.pid, signal.SIGTERM)
+        procs.kill(srv.proc.pid, signal.SIGTERM)
         srv.wait_log("server shutting down")
         self.assertTrue(eventually(lambda: self.refused(srv.port), 30))
         self.assertEqual(running.answer().status, 200)
@@ -345,10 +338,10 @@ class Ends(Base):
     def test_a_second_term_kills(self):
         srv = self.supervised(env={"MOLT_SERVER_GRACEFULSHUTDOWNTIMEOUT": "600s"})
         self.held(srv)
-        kill(srv.proc.pid, signal.SIGTERM)
+        procs.kill(srv.proc.pid, signal.SIGTERM)
         srv.wait_log("server shutting down")
         time.sleep(0.3)  # signals of one moment are one request
-        kill(srv.proc.pid, signal.SIGTERM)
+        procs.kill(srv.proc.pid, signal.SIGTERM)
         srv.exit_code(60)
         self.nobody(srv)
 
@@ -378,9 +371,9 @@ class Ends(Base):
                             % (flag, self.path("app")), 0o755)
         srv = self.server(self.run_argv(script))
         open(flag, "w").close()
-        kill(self.serving_pid(srv))
+        procs.kill(self.serving_pid(srv))
         srv.wait_log("started again in 800 ms", timeout=15)
-        kill(srv.proc.pid, signal.SIGTERM)
+        procs.kill(srv.proc.pid, signal.SIGTERM)
         self.assertEqual(srv.exit_code(2), 0)
 
     def test_a_program_that_never_served_gives_its_status(self):
@@ -400,7 +393,7 @@ class Ends(Base):
             srv = self.spawned(self.run_argv(self.path("app")), address="127.0.0.1:%d" % port)
             wait_open(port).close()
             first = [p for p in srv.pids() if p != srv.proc.pid]
-            kill(first[0])
+            procs.kill(first[0])
             srv.wait_log("was killed by signal 9")
             srv.wait_listening(1, not_pid=first[0])
             self.assertNotIn(self.serving_pid(port), first)
@@ -412,8 +405,8 @@ class Ends(Base):
         old = srv.pid
         procs.pause(srv.proc.pid)
         self.kill_gone(old)
-        kill(srv.proc.pid, signal.SIGUSR1)  # it reads this before it knows of the end, or after
-        kill(srv.proc.pid, signal.SIGCONT)
+        procs.kill(srv.proc.pid, signal.SIGUSR1)  # it reads this before it knows of the end, or after
+        procs.kill(srv.proc.pid, signal.SIGCONT)
         srv.wait_log("generation [0-9]+ drains")
         self.assertTrue(eventually(lambda: self.status(srv.port)["receipts"][0]["outcome"]
                                    == "switched"))
@@ -490,7 +483,7 @@ class WithManager(Base):
         self.assertIn("started again in 100 ms", crash["STATUS"])
         at, _ = peer.wait(at, pid=newest, READY="1")
         peer.wait(at, pid=newest, WATCHDOG="1")
-        kill(srv.proc.pid, signal.SIGTERM)
+        procs.kill(srv.proc.pid, signal.SIGTERM)
         peer.wait(at, STOPPING="1")
         self.assertEqual(srv.exit_code(), 0)
         self.assertFalse([m for m in peer.read() if "MAINPID" in m])
@@ -508,15 +501,12 @@ class WithManager(Base):
 
 
 class PidOne(Base):
-    UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
-
     def setUp(self):
         super().setUp()
-        if subprocess.run(self.UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no pid namespaces for this user")
+        needs_own_pids()
 
     def start(self):
-        srv = self.server(self.UNSHARE + [self.put("1")])
+        srv = self.server(OWN_PIDS + [self.put("1")])
         children = [p for p in srv.pids() if p != srv.proc.pid and parent(p) == srv.proc.pid]
         return srv, children[0]  # its pid here; there it is 1
 
@@ -525,26 +515,26 @@ class PidOne(Base):
         inside = self.serving_pid(srv.port)
         self.assertNotEqual(inside, 1)
         self.assertEqual(self.status(srv.port)["supervisor_pid"], 1)
-        kill(first, signal.SIGUSR2)
+        procs.kill(first, signal.SIGUSR2)
         self.assertTrue(eventually(lambda: self.serving_pid(srv.port) != inside))
         inside = self.serving_pid(srv.port)
         self.assertEqual(self.restart_api(srv.port).status, 200)
         self.assertNotEqual(self.serving_pid(srv.port), inside)
         for pid in srv.pids():
             if pid not in (srv.proc.pid, first):
-                kill(pid)
+                procs.kill(pid)
         self.assertEqual(self.text(srv.port, "/build"), "1\n")
-        kill(first, signal.SIGTERM)
+        procs.kill(first, signal.SIGTERM)
         self.assertEqual(srv.exit_code(), 0)
 
     def test_any_program_built_with_molt_gives_its_status_as_pid_one(self):
-        done = subprocess.run(self.UNSHARE + [self.put("1"), self.path("absent.yaml")],
+        done = subprocess.run(OWN_PIDS + [self.put("1"), self.path("absent.yaml")],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * SLOW)
         self.assertEqual(done.returncode, 1, done)
 
     def test_molt_run_as_pid_one_is_the_supervisor_itself(self):
         self.put("1")
-        srv = self.server(self.UNSHARE + self.run_argv(self.path("app")))
+        srv = self.server(OWN_PIDS + self.run_argv(self.path("app")))
         self.assertEqual(self.status(srv.port)["supervisor_pid"], 1)
         self.assertGreater(self.serving_pid(srv.port), 1)
         self.assertEqual(self.restart_api(srv.port).status, 200)

@@ -5,27 +5,17 @@ import random
 import signal
 import socket
 import stat
-import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import load  # noqa: E402
 import notify  # noqa: E402
 import procs  # noqa: E402
-from case import SHORT, SLOW, eventually, main  # noqa: E402
+from case import OWN_PIDS, SHORT, SLOW, eventually, main, needs_own_pids  # noqa: E402
 from release import free_ports  # noqa: E402
 from supervised import SupervisedCase  # noqa: E402
 
-UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
-
-
-def kill(pid, sig=signal.SIGKILL):
-    try:
-        os.kill(pid, sig)
-    except ProcessLookupError:
-        pass
 
 
 class Base(SupervisedCase):
@@ -217,10 +207,10 @@ class Takeover(Base):
                 self.put("1", "app%d" % i)
                 new = self.one(name="app%d" % i, wait=False)
                 time.sleep(pick.random() * (0.2 if SHORT else 0.04))  # a slow build
-                kill(new.proc.pid, signal.SIGSTOP if i % 4 == 3 else signal.SIGKILL)
+                procs.kill(new.proc.pid, signal.SIGSTOP if i % 4 == 3 else signal.SIGKILL)
                 if i % 4 == 3:
                     eventually(lambda: new.proc.poll() is not None, timeout=0.4)
-                    kill(new.proc.pid)
+                    procs.kill(new.proc.pid)
                 new.exit_code()
                 self.assertTrue(eventually(lambda: self.now() == pid))
                 outcomes.append(self.receipts()[0]["outcome"] if self.receipts() else None)
@@ -240,7 +230,7 @@ class Takeover(Base):
         self.put("2", "other")  # the same build is refused for a while
         for name in ("app", "other"):
             new = self.one(name=name)
-            kill(new.pid)
+            procs.kill(new.pid)
             new.exit_code()
             self.assertEqual(self.ours(old), old.pid)
         self.assertEqual(self.receipts()[0]["outcome"], "taken back")
@@ -249,7 +239,7 @@ class Takeover(Base):
     def test_a_successor_that_is_shut_down_takes_its_predecessor_along(self):
         old = self.first(env={"MOLT_SERVER_BAKETIME": "30s"})
         new = self.one()
-        kill(new.pid, signal.SIGTERM)
+        procs.kill(new.pid, signal.SIGTERM)
         self.assertEqual((new.exit_code(), old.exit_code()), (0, 0))
         self.assertFalse(os.path.exists(self.take))
 
@@ -259,7 +249,7 @@ class Takeover(Base):
             old = self.first()
             new = self.one(wait=False)
             time.sleep(i * 0.002)
-            kill(old.proc.pid)
+            procs.kill(old.proc.pid)
             old.exit_code()
             new.wait_listening(1)
             self.assertEqual(self.now(), new.pid)
@@ -270,7 +260,7 @@ class Takeover(Base):
 
     def test_a_stale_path_and_one_that_is_something_else(self):
         old = self.first()
-        kill(old.pid)
+        procs.kill(old.pid)
         old.exit_code()
         self.assertTrue(os.path.exists(self.take))
         new = self.first()
@@ -352,7 +342,7 @@ class Takeover(Base):
             self.assertEqual(new.exit_code(20), 1)
             self.assertIn("does not answer", new.log())
         finally:
-            kill(old.pid, signal.SIGCONT)
+            procs.kill(old.pid, signal.SIGCONT)
         self.assertEqual(self.ours(old), old.pid)
 
 
@@ -366,7 +356,7 @@ class OtherSupervisors(Base):
 
     def crash(self, srv):
         old, since = self.now(), srv.mark()
-        kill(old)
+        procs.kill(old)
         srv.wait_listening(1, since=since, not_pid=old)
         self.assertNotEqual(self.now(), old)
 
@@ -394,7 +384,7 @@ class OtherSupervisors(Base):
         one = self.below("one", env={"MOLT_SERVER_BAKETIME": "30s"})
         first = self.now()
         two = self.below("two")
-        kill(first)
+        procs.kill(first)
         self.assertEqual(one.exit_code(), 128 + 9)
         self.assertIn(self.now(), two.pids())
 
@@ -402,7 +392,7 @@ class OtherSupervisors(Base):
         one = self.below("one", env={"MOLT_SERVER_BAKETIME": "30s"})
         first = self.now()
         two = self.one()
-        kill(two.pid)
+        procs.kill(two.pid)
         two.exit_code()
         self.assertTrue(eventually(lambda: self.now() == first))
         self.crash(one)  # it is started again as ever
@@ -411,7 +401,7 @@ class OtherSupervisors(Base):
     def crash_in_the_bake(self, srv, first):
         """The program of the supervisor srv dies, which has just taken over from first."""
         self.assertIn(self.now(), srv.pids())
-        kill(self.now())
+        procs.kill(self.now())
         self.assertTrue(eventually(lambda: self.now() == first, 20))
 
     def fill_the_history(self):
@@ -454,25 +444,24 @@ class OtherSupervisors(Base):
         """As between containers: each is pid 1 there, supervises itself, and the first
         cannot see the second, which has a network of its own, where nobody can say whose a
         connection to the listener from outside is: the admin API wants a token."""
-        if subprocess.run(UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no pid namespaces for this user")
+        needs_own_pids()
         token = {"MOLT_SERVER_ADMINTOKEN": "a-token-known-outside"}
         bearer = (("Authorization", "Bearer a-token-known-outside"),)
 
         def state():
             return self.admin(self.port, "status", "GET", headers=bearer).json["state"]
-        one = self.first(*UNSHARE, env=token)
+        one = self.first(*OWN_PIDS, env=token)
         with load.Running(self.port, "reused", 4, mix="get", timeout=20 * SLOW) as run:
             time.sleep(0.2)
-            two = self.one(*UNSHARE, "--net", env=token)
+            two = self.one(*OWN_PIDS, "--net", env=token)
             self.assertEqual(one.exit_code(), 0)
             report = run.finish()
         self.assertEqual((report["failed"], report["reconnects"]), (0, 0), report)
         self.put_bad("never_ready")
-        bad = self.one(*UNSHARE, name="never_ready", env=token, wait=False)
+        bad = self.one(*OWN_PIDS, name="never_ready", env=token, wait=False)
         self.assertTrue(eventually(lambda: state() == "restarting"))
         for pid in bad.pids():
-            kill(pid)
+            procs.kill(pid)
         bad.exit_code()
         self.assertTrue(eventually(lambda: state() == "serving"))
         three = self.one()  # outside, where it can be seen from nowhere inside

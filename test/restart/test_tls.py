@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -19,6 +18,7 @@ from faultcase import built_with_faults  # noqa: E402
 from case import SHORT, SLOW, eventually, main  # noqa: E402
 from rawhttp import Broken  # noqa: E402
 from release import RestartCase  # noqa: E402
+from talker import Talker  # noqa: E402
 
 GET = "GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 BYTES = int(os.environ.get("MOLT_TLS_BYTES", "2000000" if SHORT else "20000000"))
@@ -42,38 +42,15 @@ class TlsCase(RestartCase):
         return total[0]["total_connections"]
 
 
-class SClient:
+class SClient(Talker):
     """openssl s_client: its line "k" sends a KeyUpdate, "K" asks for one, too."""
 
     def __init__(self, port, *more, version="-tls1_3"):
-        self.proc = subprocess.Popen(
-            ["openssl", "s_client", "-connect", "127.0.0.1:%d" % port, version, "-crlf", "-msg",
-             *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.text = ""
-        self.grown = threading.Condition()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        for line in iter(self.proc.stdout.readline, b""):
-            with self.grown:
-                self.text += line.decode("latin-1")
-                self.grown.notify()
+        super().__init__(["openssl", "s_client", "-connect", "127.0.0.1:%d" % port, version, "-crlf",
+                          "-msg", *more])
 
     def say(self, line):
-        self.proc.stdin.write(line.encode() + b"\n")
-        self.proc.stdin.flush()
-
-    def wait(self, pattern, since=0):
-        end = time.monotonic() + 10 * SLOW
-        with self.grown:
-            while True:
-                found = re.search(pattern, self.text[since:])
-                if found:
-                    return found
-                left = end - time.monotonic()
-                if left < 0 or not self.grown.wait(left):
-                    raise AssertionError("no /%s/ in %s" % (pattern, self.text[since:][-3000:]))
+        super().say(line + "\n")
 
     def pid(self):
         """One request: the process that answered it."""
@@ -90,14 +67,6 @@ class SClient:
 
     def updates(self, sign):
         return len(re.findall(sign + r" TLS 1.3, Handshake \[length 0005\], KeyUpdate", self.text))
-
-    def close(self):
-        if self.proc.poll() is None:
-            self.proc.kill()
-        self.proc.wait()
-        self.reader.join()
-        self.proc.stdin.close()
-        self.proc.stdout.close()
 
 
 class KeyUpdates(TlsCase):

@@ -10,12 +10,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import load  # noqa: E402
 import procs  # noqa: E402
-from case import SHORT, SLOW, eventually, main, program  # noqa: E402
+from case import OWN_PIDS, SHORT, SLOW, eventually, main, needs_own_pids, program  # noqa: E402
 from supervised import MOLT, SupervisedCase  # noqa: E402
-
-
-def kill(pid, sig=signal.SIGKILL):
-    os.kill(pid, sig)
 
 
 def exe_inode(pid):
@@ -42,7 +38,7 @@ class Upgrade(SupervisedCase):
             if other not in (old, srv.proc.pid):
                 self.assertTrue(procs.wait_gone(other, 5 * SLOW))
         since = srv.mark()
-        kill(old)
+        os.kill(old, signal.SIGKILL)
         return srv.wait_listening(1, since=since, not_pid=old)[0].pid
 
     def refused(self, srv, words):
@@ -82,7 +78,7 @@ class Upgrade(SupervisedCase):
             self.assertNotIn("MOLT_UPGRADE", self.text(srv, "/child-env"))
             self.assertNotIn("socket:", self.text(srv, "/child-fds"))
         self.assertEqual(self.status(srv)["supervisor_pid"], srv.proc.pid)
-        kill(srv.proc.pid, signal.SIGTERM)
+        os.kill(srv.proc.pid, signal.SIGTERM)
         self.assertEqual(srv.exit_code(), 0)
         self.nobody(srv)
 
@@ -132,7 +128,7 @@ class Upgrade(SupervisedCase):
         first = srv.pid
         second = self.restarted(srv)
         self.molt("upgrade")
-        kill(second)
+        os.kill(second, signal.SIGKILL)
         procs.wait_gone(second, 5)
         self.assertEqual(self.serving_pid(srv.port), first)
         time.sleep(0.3)
@@ -207,15 +203,12 @@ class Upgrade(SupervisedCase):
 
 class PidOne(SupervisedCase):
     """A program that is pid 1 supervises itself: its newest file goes on."""
-    UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc"]
-
     def setUp(self):
         super().setUp()
-        if subprocess.run(self.UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no pid namespaces for this user")
+        needs_own_pids()
 
     def test_a_program_that_supervises_itself(self):
-        srv = self.server(self.UNSHARE + [self.put("1")],
+        srv = self.server(OWN_PIDS + [self.put("1")],
                           env={"MOLT_SERVER_CONTROLSOCKET": self.control})
         first, = [p for p in srv.pids() if procs.status_field(p, "PPid") == srv.proc.pid]
         inside = self.serving_pid(srv.port)
@@ -230,19 +223,19 @@ class PidOne(SupervisedCase):
         self.assertTrue(eventually(lambda: len(srv.pids()) == 3))
         for pid in srv.pids():
             if pid not in (srv.proc.pid, first):
-                kill(pid)
+                os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.text(srv.port, "/build"), "2\n")
-        kill(first, signal.SIGTERM)
+        os.kill(first, signal.SIGTERM)
         self.assertEqual(srv.exit_code(), 0)
 
     def test_where_memory_must_not_be_executable(self):
         """vm.memfd_noexec: 1, the kernel adds a seal of its own; 2, it refuses any other."""
         for level in (1, 2):
             command = "echo %d >/proc/sys/vm/memfd_noexec && exec %s" % (level, self.put("1"))
-            if subprocess.run(self.UNSHARE + ["sh", "-c", command.split(" && ")[0]],
+            if subprocess.run(OWN_PIDS + ["sh", "-c", command.split(" && ")[0]],
                               stderr=subprocess.DEVNULL).returncode:
                 self.skipTest("vm.memfd_noexec cannot be set here")
-            srv = self.server(self.UNSHARE + ["sh", "-c", command],
+            srv = self.server(OWN_PIDS + ["sh", "-c", command],
                               env={"MOLT_SERVER_CONTROLSOCKET": self.control, "APP_STATE": "1"})
             self.molt("upgrade")
             self.assertEqual(self.text(srv.port, "/state-give?key=k&text=v1%20warm").split()[0], "0")

@@ -53,4 +53,21 @@ static inline void write_cert(const char *path, EVP_PKEY *key, long from, long u
 	X509_free(x);
 }
 
+/* A new key and its certificate in a new directory; dir is a template for mkdtemp(), cert and
+ * key get the paths, of at most size bytes. */
+static inline bool write_new_pair(char *dir, char *cert, char *key, size_t size)
+{
+	EVP_PKEY *pkey;
+
+	if (!mkdtemp(dir))
+		return false;
+	pkey = EVP_EC_gen("P-256");
+	snprintf(cert, size, "%s/cert.pem", dir);
+	snprintf(key, size, "%s/key.pem", dir);
+	write_cert(cert, pkey, -60, 3600);
+	write_key(key, pkey, NULL, 0600);
+	EVP_PKEY_free(pkey);
+	return true;
+}
+
 #endif

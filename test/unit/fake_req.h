@@ -215,6 +215,8 @@ static inline void fake_run(fake *f)
 {
 	f->r.server->app.route(&f->r);
 	f->r.server->app.handle(&f->r);
+	if (f->r.chain)
+		mo_out_end(&f->r);
 	if (!f->r.finished && !f->r.cut) {
 		fake_send(&f->r, f->r.out.data, f->r.out.len, true);
 		f->r.out.len = 0;

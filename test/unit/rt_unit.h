@@ -9,29 +9,44 @@
 #include "base/clock.h"
 #include "rt/loop.h"
 
-/* A loop with fn(arg) as a coroutine; runs until that and all it started has
- * ended, and frees the loop. */
-static inline void run_co(void (*fn)(void *arg), void *arg)
+static inline void run_and_free(mo_loop *l)
 {
-	mo_loop *l = mo_loop_new(0);
-
-	assert_non_null(l);
-	assert_true(mo_loop_spawn(l, fn, arg));
 	mo_loop_stop(l);
 	mo_loop_run(l);
 	mo_loop_free(l);
 }
 
-/* The same with fn(arg) as a callback of the loop. */
+/* A loop with each of n functions as a coroutine, fns[i](arg); runs until these and all that
+ * they started have ended, and frees the loop. */
+static inline void run_cos(void (*const *fns)(void *arg), size_t n, void *arg)
+{
+	mo_loop *l = mo_loop_new(0);
+
+	assert_non_null(l);
+	for (size_t i = 0; i < n; i++)
+		assert_true(mo_loop_spawn(l, fns[i], arg));
+	run_and_free(l);
+}
+/* RUN_COS(arg, one, two, ...) */
+#define RUN_COS(arg, ...)                                                                          \
+	do {                                                                                       \
+		void (*const fns_[])(void *) = { __VA_ARGS__ };                                    \
+		run_cos(fns_, sizeof(fns_) / sizeof(fns_[0]), arg);                                \
+	} while (0)
+
+static inline void run_co(void (*fn)(void *arg), void *arg)
+{
+	run_cos(&fn, 1, arg);
+}
+
+/* The same with fn(arg) alone, as a callback of the loop. */
 static inline void run_on_loop(void (*fn)(void *arg), void *arg)
 {
 	mo_loop *l = mo_loop_new(0);
 
 	assert_non_null(l);
 	assert_true(mo_loop_post(l, fn, arg));
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	run_and_free(l);
 }
 
 #endif

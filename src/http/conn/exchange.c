@@ -43,7 +43,7 @@ bool mo_exchange_begins_again(molt_req *r)
 	return true;
 }
 
-/* A small text about the status, and no field of the handler's. */
+/* A small text about the status, no field of the handler's and no stage. */
 static void replace_answer(molt_req *r, int status)
 {
 	static const molt_str name = { "Content-Type", 12 };
@@ -56,6 +56,7 @@ static void replace_answer(molt_req *r, int status)
 	r->out_tail = &f->next;
 	r->status = status;
 	r->res_length = -1;
+	r->chain = NULL;
 	r->out.len = 0;
 	mo_buf_fmt(&r->out, "%d %s\n", status, mo_status_text(status));
 }

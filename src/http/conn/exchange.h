@@ -114,6 +114,9 @@ struct molt_req {
 	uint64_t bytes_sent;      /* of body, for the access log */
 	molt_time write_deadline; /* route's timeout; INT64_MAX */
 
+	/* The stages of the body (out_chain.h); NULL: there are none. */
+	struct mo_out_chain *chain;
+
 	/* Of the web layer. */
 	size_t stack_size; /* set by app->route() */
 	void *web;
@@ -257,12 +260,17 @@ static inline bool mo_exchange_overdue(const molt_req *r)
 bool mo_exchange_begins_again(molt_req *r);
 /* Its time was over: 503 when nothing has been sent. */
 void mo_exchange_times_out(molt_req *r);
-/* The handler has returned.  true: the protocol sends r->out now, as the last of the body. */
+/* Sends r->out through the stages, as the last of the body; out_chain.h.  [parks] */
+void mo_out_end(molt_req *r);
+/* The handler has returned.  true: the protocol sends r->out now, as the last of the body.
+ * [parks] */
 static inline bool mo_exchange_ends(molt_req *r)
 {
 	if (mo_exchange_overdue(r) && !r->finished)
 		mo_exchange_times_out(r);
 	mo_out_count(r);
+	if (r->chain)
+		mo_out_end(r);
 	return !r->finished && !r->cut;
 }
 /* The whole answer of an exchange whose handler cannot run, which closes; one that has begun

@@ -4,23 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 #include "web/admin/admin.h"
 #include "web/out/html.h"
 
 /* ---- pieces ----------------------------------------------------------------- */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static int64_t number_of(const json_t *o, const char *key)
-{
-	return (int64_t)json_number_value(json_object_get(o, key));
-}
 
 static bool has(const json_t *o, const char *key)
 {
@@ -88,13 +77,14 @@ static void put_way_back(mo_buf *b, const json_t *to)
 {
 	if (!json_is_object(to))
 		return;
-	mo_buf_fmt(b, "<dt>Rollback</dt><dd>to generation %" PRId64, number_of(to, "generation"));
+	mo_buf_fmt(b, "<dt>Rollback</dt><dd>to generation %" PRId64,
+		   mo_json_number_of(to, "generation"));
 	if (has(to, "until")) {
 		mo_buf_puts(b, ", which stands by until ");
-		mo_html_escape(b, text_of(to, "until"));
+		mo_html_escape(b, mo_json_text_of(to, "until"));
 	}
 	mo_buf_puts(b, ": ");
-	mo_html_escape(b, text_of(to, "exe"));
+	mo_html_escape(b, mo_json_text_of(to, "exe"));
 	mo_buf_puts(b, "</dd>\n");
 }
 
@@ -105,23 +95,23 @@ static void put_process(mo_buf *b, const json_t *s)
 
 	mo_buf_puts(b, "<section aria-labelledby=\"h-process\">"
 		       "<h2 id=\"h-process\">Process</h2><dl>\n<dt>State</dt><dd>");
-	put_tag(b, text_of(s, "state"));
+	put_tag(b, mo_json_text_of(s, "state"));
 	mo_buf_puts(b, "</dd>\n");
 	put_row(b, "Pid", s, "pid");
 	put_row(b, "Generation", s, "generation");
-	if (number_of(s, "predecessor_pid"))
+	if (mo_json_number_of(s, "predecessor_pid"))
 		put_row(b, "Predecessor's pid", s, "predecessor_pid");
 	json_array_foreach (json_object_get(s, "older_generations"), i, old)
 		mo_buf_fmt(b,
 			   "<dt>Draining</dt><dd class=\"wait\">generation %" PRId64
 			   ", pid %" PRId64 "</dd>\n",
-			   number_of(old, "generation"), number_of(old, "pid"));
+			   mo_json_number_of(old, "generation"), mo_json_number_of(old, "pid"));
 	put_way_back(b, json_object_get(s, "rollback"));
 	put_row(b, "Program", s, "exe");
 	put_row(b, "Build", s, "build");
 	put_row(b, "Molt", s, "version");
 	mo_buf_puts(b, "<dt>Uptime</dt><dd>");
-	put_duration(b, number_of(s, "uptime_ms"));
+	put_duration(b, mo_json_number_of(s, "uptime_ms"));
 	mo_buf_puts(b, "</dd>\n");
 	put_row(b, "Event loops", s, "loops");
 	mo_buf_puts(b, "</dl></section>\n");
@@ -135,12 +125,12 @@ static void put_listeners(mo_buf *b, const json_t *list)
 	const json_t *l;
 
 	json_array_foreach (list, i, l) {
-		const char *bound = text_of(l, "bound");
+		const char *bound = mo_json_text_of(l, "bound");
 
 		mo_buf_puts(b, i ? "<br>" : "");
 		mo_buf_puts(b, json_is_true(json_object_get(l, "https")) ? "https " : "http ");
-		mo_html_escape(b, text_of(l, "address"));
-		if (*bound && strcmp(bound, text_of(l, "address")) != 0) {
+		mo_html_escape(b, mo_json_text_of(l, "address"));
+		if (*bound && strcmp(bound, mo_json_text_of(l, "address")) != 0) {
 			mo_buf_puts(b, " <span class=\"soft\">(");
 			mo_html_escape(b, bound);
 			mo_buf_puts(b, ")</span>");
@@ -187,10 +177,10 @@ static void put_cell(mo_buf *b, const json_t *s, int column)
 {
 	switch (column) {
 	case NAME:
-		mo_html_escape(b, text_of(s, "name"));
+		mo_html_escape(b, mo_json_text_of(s, "name"));
 		break;
 	case STATE:
-		put_tag(b, text_of(s, "state"));
+		put_tag(b, mo_json_text_of(s, "state"));
 		break;
 	case LISTENERS:
 		put_listeners(b, json_object_get(s, "listeners"));
@@ -246,7 +236,7 @@ static void put_phases(mo_buf *b, const json_t *phases)
 	mo_buf_puts(b, "<dt>Phases</dt><dd><ol>\n");
 	json_array_foreach (phases, i, p) {
 		mo_buf_puts(b, "<li>");
-		mo_html_escape(b, text_of(p, "phase"));
+		mo_html_escape(b, mo_json_text_of(p, "phase"));
 		mo_buf_puts(b, " <span class=\"soft\">");
 		put_value(b, json_object_get(p, "ms"));
 		mo_buf_puts(b, " ms</span></li>\n");
@@ -300,15 +290,15 @@ static void put_numbers(mo_buf *b, const char *label, json_t *o)
 
 static void put_summary(mo_buf *b, const json_t *r)
 {
-	put_tag(b, text_of(r, "outcome"));
+	put_tag(b, mo_json_text_of(r, "outcome"));
 	mo_buf_putc(b, ' ');
-	mo_html_escape(b, text_of(r, "started"));
+	mo_html_escape(b, mo_json_text_of(r, "started"));
 	if (has(r, "generation"))
-		mo_buf_fmt(b, ", generation %" PRId64, number_of(r, "generation"));
-	if (number_of(r, "successor_generation"))
-		mo_buf_fmt(b, " to %" PRId64, number_of(r, "successor_generation"));
+		mo_buf_fmt(b, ", generation %" PRId64, mo_json_number_of(r, "generation"));
+	if (mo_json_number_of(r, "successor_generation"))
+		mo_buf_fmt(b, " to %" PRId64, mo_json_number_of(r, "successor_generation"));
 	if (has(r, "ms"))
-		mo_buf_fmt(b, ", %" PRId64 " ms", number_of(r, "ms"));
+		mo_buf_fmt(b, ", %" PRId64 " ms", mo_json_number_of(r, "ms"));
 }
 
 void mo_admin_view_receipt(mo_buf *b, const json_t *r, bool open)
@@ -317,15 +307,15 @@ void mo_admin_view_receipt(mo_buf *b, const json_t *r, bool open)
 	size_t i;
 
 	mo_buf_puts(b, "<details id=\"r-");
-	mo_html_escape(b, text_of(r, "id"));
+	mo_html_escape(b, mo_json_text_of(r, "id"));
 	mo_buf_fmt(b, "\"%s><summary>", open ? " open" : "");
 	put_summary(b, r);
 	mo_buf_puts(b, "</summary><dl>\n");
 	put_row(b, "Target", r, "target");
-	if (number_of(r, "errno"))
+	if (mo_json_number_of(r, "errno"))
 		put_row(b, "Ended in phase", r, "phase");
 	put_row(b, "Reason", r, "reason");
-	if (number_of(r, "errno"))
+	if (mo_json_number_of(r, "errno"))
 		put_row(b, "Error number", r, "errno");
 	put_row(b, "Exit status", r, "exit_status");
 	put_row(b, "Signal", r, "signal");

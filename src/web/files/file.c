@@ -3,8 +3,11 @@
  * Called by static.c and, through molt_res_file(), by programs.  Opening, fstat()
  * and small reads are done directly on the loop: names and small files that are
  * served often lie in the kernel's caches, where this costs a microsecond, less
- * than the way to a pool thread and back.  Bytes of larger files go by sendfile.
+ * than the way to a pool thread and back.  Bytes of larger files go by sendfile().
  * Bytes that are in no cache are fetched by a pool thread first (rt/disk.h).
+ *
+ * Bytes go through the answer's stages (http/conn/out_chain.h): with none, large files
+ * leave by sendfile(); with one that takes part, they are read.
  *
  * Always: the body has the length that fstat() gave, or the connection is cut;
  * the file is never mapped, so that a file which shrinks can raise no SIGBUS. */
@@ -19,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "http/conn/out_chain.h"
 #include "rt/disk.h"
 #include "rt/loop.h"
 #include "rt/pool.h"
@@ -164,7 +168,7 @@ static void answer_piece(answer *a, uint64_t first, uint64_t n)
 	}
 	set_head(a, a->type);
 	r->res_length = (int64_t)n;
-	a->rc = r->ops->send_file(r, a->fd, (off_t)first, (size_t)n, true);
+	a->rc = mo_out_file(r, a->fd, (off_t)first, (size_t)n, MO_FLOW_END);
 }
 
 static void answer_range(answer *a)
@@ -197,13 +201,14 @@ static int send_parts(answer *a, const mo_byteranges *b)
 		const mo_range *range = &a->plan.ranges[i];
 		size_t length = (size_t)(range->last - range->first + 1);
 
-		rc = r->ops->send(r, b->text.data + b->start[i], b->start[i + 1] - b->start[i],
-				  false);
+		rc = mo_out_send(r, b->text.data + b->start[i], b->start[i + 1] - b->start[i],
+				 MO_FLOW_MORE);
 		if (rc == 0)
-			rc = r->ops->send_file(r, a->fd, (off_t)range->first, length, false);
+			rc = mo_out_file(r, a->fd, (off_t)range->first, length, MO_FLOW_MORE);
 	}
 	if (rc == 0)
-		rc = r->ops->send(r, b->text.data + b->start[n], b->text.len - b->start[n], true);
+		rc = mo_out_send(r, b->text.data + b->start[n], b->text.len - b->start[n],
+				 MO_FLOW_END);
 	return rc;
 }
 

@@ -12,9 +12,12 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/conn/out_chain.h"
 #include "http/conn/protocol.h"
 #include "rt/pool.h"
 #include "web/core/request.h"
+#include "web/core/server.h"
+#include "web/live/restorer.h"
 
 struct mo_web_sse {
 	mo_sse *stream;
@@ -69,12 +72,9 @@ void mo_web_sse_free(mo_web_sse *w)
 	free(w);
 }
 
-mo_sse *mo_web_sse_stream(mo_web_sse *w)
-{
-	return w->stream;
-}
+/* ---- the taker ---- */
 
-mo_web_sse *mo_web_sse_restore(mo_loop *l, const mo_http_limits *lim, molt_str from)
+static void *restore(mo_loop *l, molt_server *s, molt_str from)
 {
 	molt_str flags, topics, output;
 	mo_web_sse *w;
@@ -82,22 +82,26 @@ mo_web_sse *mo_web_sse_restore(mo_loop *l, const mo_http_limits *lim, molt_str f
 	if (!mo_blob_get(&from, &flags) || !mo_blob_get(&from, &topics) ||
 	    !mo_blob_get(&from, &output))
 		return NULL;
-	w = sse_new(l, flags.len == 1 && flags.ptr[0] == 'c', lim);
+	w = sse_new(l, flags.len == 1 && flags.ptr[0] == 'c', &s->http.lim);
 	if (output.len)
 		mo_sse_put_output(w->stream, output);
 	mo_buf_add(&w->topics, topics.ptr, topics.len);
 	return w;
 }
 
-void mo_web_sse_taken(mo_web_sse *w, mo_event *const *missed, size_t n)
+static void *stream_of(void *arg)
 {
-	molt_str rest = mo_strn(w->topics.data, w->topics.len), name;
-
-	while (mo_blob_get(&rest, &name))
-		(void)mo_subscribe(w->loop, &w->sub, name);
-	mo_buf_free(&w->topics);
-	mo_subscriber_replay(&w->sub, missed, n);
+	return ((mo_web_sse *)arg)->stream;
 }
+
+static void taken(void *arg, mo_event *const *missed, size_t n)
+{
+	mo_web_sse *w = arg;
+
+	mo_subscriber_go_on(w->loop, &w->sub, &w->topics, missed, n);
+}
+
+const mo_restorer mo_sse_restorer = { &mo_protocol_sse, restore, stream_of, taken, gone };
 
 /* ---- the movable form ---- */
 
@@ -139,7 +143,7 @@ int molt_sse_subscribe(molt_req *r, const char *topic)
 
 static bool wanted(molt_req *r)
 {
-	if (r->status != 200 || r->finished || mo_web_of(r)->failed ||
+	if (r->status != 200 || r->finished || mo_web_of(r)->failed || mo_out_is_staged(r) ||
 	    mo_str_eq(r->method, MO_STR("HEAD")))
 		return false;
 	return r->body_state == MO_BODY_NONE || mo_req_read_body(r) == 0;

@@ -11,10 +11,6 @@ typedef struct mo_web_sse mo_web_sse;
  * became another. */
 void mo_web_sse_begin(molt_req *r);
 
-/* The taker's side, as of a WebSocket. */
-mo_web_sse *mo_web_sse_restore(mo_loop *l, const mo_http_limits *lim, molt_str state);
-mo_sse *mo_web_sse_stream(mo_web_sse *w);
-void mo_web_sse_taken(mo_web_sse *w, mo_event *const *missed, size_t n);
 void mo_web_sse_free(mo_web_sse *w); /* not begun, or gone */
 
 #endif

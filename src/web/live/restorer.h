@@ -7,7 +7,7 @@
 #include "rt/loop.h"
 
 /* What the state of a protocol other than HTTP/1 becomes, before the connection is taken: a
- * row for each.  restore() runs in a coroutine of the loop, the others on the loop. */
+ * row for each, in the protocol's file.  restore() runs in a coroutine of the loop, the others on the loop. */
 typedef struct mo_restorer {
 	const mo_protocol *proto;
 	/* NULL: the state is not understood, or nobody is there who could go on with it. */
@@ -17,6 +17,10 @@ typedef struct mo_restorer {
 	void (*taken)(void *restored, mo_event *const *missed, size_t n);
 	void (*discard)(void *restored); /* instead of taken() */
 } mo_restorer;
+
+extern const mo_restorer mo_ws_restorer;   /* ws_move.c */
+extern const mo_restorer mo_sse_restorer;  /* event_stream.c */
+extern const mo_restorer mo_step_restorer; /* step_move.c */
 
 /* NULL: a connection of that protocol is nothing but its bytes. */
 const mo_restorer *mo_restorer_of(const mo_protocol *proto);

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "http/conn/out_chain.h"
+#include "web/live/restorer.h"
 #include "web/live/web_step.h"
 
 /* ---- its events ---- */
@@ -18,25 +20,14 @@ static size_t size_of(const mo_event *e)
 	return e->topic.len + e->name.len + e->id.len + e->data.len + 4 * sizeof(uint32_t);
 }
 
-/* Room for one more at the end.  What is moved to the front has been paid for: as many have
- * been taken as are moved, or more. */
-static void make_room(mo_web_step *s)
+static mo_event *event_at(const mo_web_step *s, size_t n)
 {
-	if (s->first + s->nevents < s->room)
-		return;
-	if (s->first > s->nevents) {
-		memcpy(s->events, s->events + s->first, s->nevents * sizeof(mo_event *));
-		s->first = 0;
-		return;
-	}
-	s->room = s->room ? 2 * s->room : 4;
-	s->events = mo_realloc(s->events, s->room * sizeof(mo_event *));
+	return *(mo_event **)mo_queue_at(&s->events, sizeof(mo_event *), n);
 }
 
 static void queue(mo_web_step *s, mo_event *e)
 {
-	make_room(s);
-	s->events[s->first + s->nevents++] = e;
+	*(mo_event **)mo_queue_add(&s->events, sizeof(e)) = e;
 	s->event_bytes += size_of(e);
 }
 
@@ -44,7 +35,7 @@ static void on_event(mo_subscriber *sub, mo_delivery *d)
 {
 	mo_web_step *s = MO_CONTAINER_OF(sub, mo_web_step, sub);
 
-	if (s->nevents && s->event_bytes + size_of(d->event) > s->max_queue)
+	if (s->events.count && s->event_bytes + size_of(d->event) > s->max_queue)
 		s->overrun = true;
 	if (!s->overrun)
 		queue(s, mo_event_ref((mo_event *)(uintptr_t)d->event));
@@ -55,12 +46,11 @@ mo_event *mo_web_step_next(mo_web_step *s)
 {
 	mo_event *e;
 
-	if (s->nevents == 0)
+	if (s->events.count == 0)
 		return NULL;
-	e = s->events[s->first++];
+	e = event_at(s, 0);
+	mo_queue_drop(&s->events);
 	s->event_bytes -= size_of(e);
-	if (--s->nevents == 0)
-		s->first = 0;
 	return e;
 }
 
@@ -85,8 +75,8 @@ static void put_events(const mo_web_step *s, mo_buf *out)
 {
 	mo_buf all = { 0 };
 
-	for (size_t i = 0; i < s->nevents; i++) {
-		const mo_event *e = s->events[s->first + i];
+	for (size_t i = 0; i < s->events.count; i++) {
+		const mo_event *e = event_at(s, i);
 
 		mo_blob_put(&all, e->topic);
 		mo_blob_put(&all, e->name);
@@ -142,7 +132,7 @@ void mo_web_step_free(mo_web_step *s)
 		mo_event_unref(s->event);
 	if (s->wait)
 		mo_step_free(s->wait);
-	free(s->events);
+	mo_queue_free(&s->events);
 	mo_buf_free(&s->state);
 	mo_buf_free(&s->next_state);
 	mo_buf_free(&s->parts);
@@ -208,10 +198,10 @@ bool mo_web_step_wait(molt_req *r)
 		return false;
 	write_parts(w, s);
 	mo_step_set(s->wait, s->delay, s->sub.count > 0);
-	if (s->nevents || s->overrun)
+	if (s->events.count || s->overrun)
 		mo_step_wake(s->wait);
 	w->step = NULL;
-	err = r->ops->suspend(r, s->wait);
+	err = mo_out_is_staged(r) ? -EBUSY : r->ops->suspend(r, s->wait);
 	if (err == 0)
 		return true;
 	w->step = s;
@@ -306,12 +296,12 @@ static bool restore(mo_web_step *s, molt_server *server, molt_str part)
 	mo_buf_str(&s->topics, p.topics);
 	while (p.events.len)
 		queue(s, mo_step_parts_event(&p.events));
-	if (s->nevents)
+	if (s->events.count)
 		mo_step_wake(s->wait);
 	return true;
 }
 
-mo_web_step *mo_web_step_restore(mo_loop *l, molt_server *server, molt_str from)
+static void *restored(mo_loop *l, molt_server *server, molt_str from)
 {
 	mo_web_step *s = step_new(l, &server->http.lim);
 	molt_str part;
@@ -323,12 +313,16 @@ mo_web_step *mo_web_step_restore(mo_loop *l, molt_server *server, molt_str from)
 	return NULL;
 }
 
-void mo_web_step_taken(mo_web_step *s, mo_event *const *missed, size_t n)
+static void *wait_of(void *arg)
 {
-	molt_str rest = mo_strn(s->topics.data, s->topics.len), name;
-
-	while (mo_blob_get(&rest, &name))
-		(void)mo_subscribe(s->loop, &s->sub, name);
-	mo_buf_free(&s->topics);
-	mo_subscriber_replay(&s->sub, missed, n);
+	return ((mo_web_step *)arg)->wait;
 }
+
+static void taken(void *arg, mo_event *const *missed, size_t n)
+{
+	mo_web_step *s = arg;
+
+	mo_subscriber_go_on(s->loop, &s->sub, &s->topics, missed, n);
+}
+
+const mo_restorer mo_step_restorer = { &mo_protocol_step, restored, wait_of, taken, gone };

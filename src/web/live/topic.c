@@ -157,7 +157,7 @@ void mo_subscriber_topics(const mo_subscriber *s, mo_buf *out)
 	mo_buf_free(&names);
 }
 
-void mo_subscriber_replay(mo_subscriber *s, mo_event *const *events, size_t n)
+static void replay(mo_subscriber *s, mo_event *const *events, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		mo_delivery d = { .event = events[i] };
@@ -166,6 +166,17 @@ void mo_subscriber_replay(mo_subscriber *s, mo_event *const *events, size_t n)
 			s->event(s, &d);
 		mo_buf_free(&d.sse);
 	}
+}
+
+void mo_subscriber_go_on(mo_loop *l, mo_subscriber *s, mo_buf *topics, mo_event *const *missed,
+			 size_t n)
+{
+	molt_str rest = mo_strn(topics->data, topics->len), name;
+
+	while (mo_blob_get(&rest, &name))
+		(void)mo_subscribe(l, s, name);
+	mo_buf_free(topics);
+	replay(s, missed, n);
 }
 
 /* ---- the text of event streams ---- */

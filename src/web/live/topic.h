@@ -40,8 +40,10 @@ bool mo_subscribes(const mo_subscriber *s, molt_str topic);
 void mo_unsubscribe_all(mo_subscriber *s);
 /* Appends the names of its topics, each behind its length; see base/blob.h. */
 void mo_subscriber_topics(const mo_subscriber *s, mo_buf *out);
-/* Gives it the events of its topics. */
-void mo_subscriber_replay(mo_subscriber *s, mo_event *const *events, size_t n);
+/* What came from a former generation: subscribes to the topics, as above, frees these, and
+ * gives it those of the n events that it missed and that are of its topics. */
+void mo_subscriber_go_on(mo_loop *l, mo_subscriber *s, mo_buf *topics, mo_event *const *missed,
+			 size_t n);
 molt_str mo_delivery_sse(mo_delivery *d);
 /* The event-stream text of one event; name and id may be empty. */
 void mo_sse_format(mo_buf *out, molt_str name, molt_str id, molt_str data);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/str.h"
+#include "http/conn/out_chain.h"
 #include "rt/pool.h"
 
 struct call {
@@ -74,7 +75,7 @@ static int go_on(struct call *c, const char *step)
 		err = -EALREADY;
 	if (!err && r->ops->broken(r))
 		err = -EPIPE;
-	if (!err && w->sse)
+	if (!err && (w->sse || mo_out_is_staged(r)))
 		err = -EBUSY;
 	if (err)
 		return err;

@@ -17,6 +17,7 @@
 #ifndef MO_WEB_LIVE_WEB_STEP_H
 #define MO_WEB_LIVE_WEB_STEP_H
 
+#include "base/queue.h"
 #include "http/h1/step.h"
 #include "web/core/group.h"
 #include "web/core/request.h"
@@ -36,9 +37,8 @@ typedef struct mo_web_step {
 	mo_loop *loop;
 	size_t max_queue;
 	mo_subscriber sub;
-	/* That came and were not yet given: nevents of them, from the first on. */
-	mo_event **events;
-	size_t first, nevents, room, event_bytes;
+	mo_queue events; /* of mo_event *: that came and were not yet given */
+	size_t event_bytes;
 	bool overrun; /* more came than max_queue */
 	/* Of the part that runs. */
 	mo_event *event; /* that woke it; NULL */
@@ -70,10 +70,6 @@ void mo_web_step_load(mo_web *w, mo_web_step *s);
 mo_event *mo_web_step_next(mo_web_step *s);
 /* Forgets the topic and its events. */
 void mo_web_step_deaf(mo_web_step *s);
-
-/* The taker's side, as of a WebSocket.  NULL: not understood, or no such step. */
-mo_web_step *mo_web_step_restore(mo_loop *l, molt_server *server, molt_str state);
-void mo_web_step_taken(mo_web_step *s, mo_event *const *missed, size_t n);
 
 /* ---- step_parts.c ---- */
 

@@ -75,10 +75,5 @@ void mo_web_ws_run_save(molt_ws *w); /* in its coroutine */
 void mo_web_ws_save(void *arg, bool save);
 bool mo_web_ws_saved(const void *arg);
 molt_str mo_web_ws_state(void *arg);
-/* In a coroutine of l: what state says, restored; NULL: unknown endpoint, or
- * restore() failed. */
-molt_ws *mo_web_ws_restore(mo_loop *l, molt_server *s, molt_str state);
-/* The connection is its own now: subscribes, and gives what it missed. */
-void mo_web_ws_taken(molt_ws *w, mo_event *const *missed, size_t n);
 
 #endif

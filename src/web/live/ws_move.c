@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "web/live/restorer.h"
 #include "web/live/ws_handle.h"
 
 static void forget(molt_ws *w)
@@ -93,7 +94,8 @@ static const mo_ws_route *find(const molt_server *s, molt_str key)
 	return NULL;
 }
 
-molt_ws *mo_web_ws_restore(mo_loop *l, molt_server *s, molt_str state)
+/* NULL also when the restore() of the program failed. */
+static void *restore(mo_loop *l, molt_server *s, molt_str state)
 {
 	molt_str key, flags, topics, kept, output;
 	const mo_ws_route *route;
@@ -118,13 +120,22 @@ molt_ws *mo_web_ws_restore(mo_loop *l, molt_server *s, molt_str state)
 	return w;
 }
 
-void mo_web_ws_taken(molt_ws *w, mo_event *const *missed, size_t n)
+static void *socket_of(void *arg)
 {
-	molt_str rest = mo_strn(w->topics.data, w->topics.len), name;
+	return ((molt_ws *)arg)->s;
+}
+
+static void taken(void *arg, mo_event *const *missed, size_t n)
+{
+	molt_ws *w = arg;
 
 	w->begun = true;
-	while (mo_blob_get(&rest, &name))
-		(void)mo_subscribe(w->loop, &w->sub, name);
-	mo_buf_free(&w->topics);
-	mo_subscriber_replay(&w->sub, missed, n);
+	mo_subscriber_go_on(w->loop, &w->sub, &w->topics, missed, n);
 }
+
+static void discard(void *arg)
+{
+	mo_web_ws_abandon(arg);
+}
+
+const mo_restorer mo_ws_restorer = { &mo_protocol_ws, restore, socket_of, taken, discard };

@@ -2,7 +2,8 @@
  *
  * A body gathers in r->out; the protocol sends it with its length when the
  * handler has returned, or molt_res_flush() sends what there is and the rest
- * follows in pieces.  The first write that fails decides for all later ones, so
+ * follows in pieces; both through the answer's stages, when it has any
+ * (http/conn/out_chain.h).  The first write that fails decides for all later ones, so
  * a handler that ignores results is safe:
  *
  *   client gone                 -EPIPE
@@ -16,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "http/conn/out_chain.h"
 #include "rt/pool.h"
 
 static const molt_str type_text = { "text/plain; charset=utf-8", 25 };
@@ -229,7 +231,7 @@ static void flush_on_loop(void *arg)
 	struct flush *f = arg;
 	molt_req *r = f->r;
 
-	f->result = r->ops->send(r, r->out.data, r->out.len, false);
+	f->result = mo_out_send(r, r->out.data, r->out.len, MO_FLOW_FLUSH);
 	r->out.len = 0;
 }
 

@@ -348,6 +348,23 @@ static void answer_later(molt_req *r)
 		mo_res_set(r, "Retry-After", "1");
 }
 
+static void answer_failure(molt_req *r)
+{
+	switch (mo_web_of(r)->failed) {
+	case -ETIMEDOUT:
+		answer_instead(r, 503, "the handler took too long");
+		break;
+	case -EBADMSG:
+		answer_instead(r, 400, "a parameter, field or cookie holds a NUL byte");
+		break;
+	case -ENOBUFS:
+		answer_later(r);
+		break;
+	default: /* nobody would hear it */
+		break;
+	}
+}
+
 static void finish_answer(molt_req *r)
 {
 	mo_web *w = mo_web_of(r);
@@ -356,12 +373,8 @@ static void finish_answer(molt_req *r)
 		mo_web_sse_begin(r);
 	if (r->finished)
 		return;
-	if (w->failed == -ETIMEDOUT)
-		answer_instead(r, 503, "the handler took too long");
-	else if (w->failed == -EBADMSG)
-		answer_instead(r, 400, "a parameter, field or cookie holds a NUL byte");
-	else if (w->failed == -ENOBUFS)
-		answer_later(r);
+	if (w->failed)
+		answer_failure(r);
 	if (r->head_sent || w->failed)
 		return;
 	fill_error(r);

@@ -2,22 +2,11 @@
  * earlier ones nothing stays open. */
 #include "unit.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "gen/new/previous.h"
-
-static int open_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 static void tell(const char *exe)
 {

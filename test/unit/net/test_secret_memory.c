@@ -344,7 +344,6 @@ static void ticket_keys_are_left_out_of_core_dumps(void **state)
 
 static int setup(void **state)
 {
-	EVP_PKEY *pkey;
 	char *why;
 
 	for (int i = 0; i < PAIRS; i++) {
@@ -361,14 +360,8 @@ static int setup(void **state)
 		close(pair[i][1]);
 	close(told[1]);
 	fcntl(told[0], F_SETFL, O_NONBLOCK);
-	pkey = EVP_EC_gen("P-256");
-	if (!mkdtemp(dir))
+	if (!write_new_pair(dir, cert, key, sizeof(cert)))
 		return -1;
-	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
-	snprintf(key, sizeof(key), "%s/key.pem", dir);
-	write_cert(cert, pkey, -60, 3600);
-	write_key(key, pkey, NULL, 0600);
-	EVP_PKEY_free(pkey);
 	if (mo_tls_new(cert, key, &tls, &why) != 0)
 		return -1;
 	mo_tls_allow_handover(tls, LIMIT);

@@ -3,8 +3,6 @@
  * records. */
 #include "record_pair.h"
 
-enum where { FRESH, SHED, MOVED, TWICE, WHERES };
-
 static size_t largest; /* content of the records that the client got */
 
 static void measure(int write, int version, int type, const void *data, size_t n, SSL *ssl,
@@ -19,16 +17,6 @@ static void measure(int write, int version, int type, const void *data, size_t n
 	size = (size_t)head[3] << 8 | head[4];
 	size -= SSL_version(ssl) == TLS1_2_VERSION ? 24 : 17;
 	largest = size > largest ? size : largest;
-}
-
-static void go(enum where to)
-{
-	if (to == SHED) {
-		s = mo_stream_tls_shed(s);
-		assert_string_equal(s->ops->name, "record");
-	}
-	for (int i = SHED; i < (int)to; i++)
-		move();
 }
 
 /* mode: of RFC 6066, 1 to 4; 0: not asked for. */

@@ -3,8 +3,6 @@
  * oracle: the record layer of ours gives the same. */
 #include "record_pair.h"
 
-enum where { FRESH, SHED, MOVED, TWICE, WHERES };
-
 /* What comes of it; 0 to 255: the fatal alert that the client gets. */
 enum { GOES_ON = 1000, REFUSED_ON, ENDS, CUT };
 
@@ -109,16 +107,6 @@ static void on_info(const SSL *ssl, int where, int value)
 		alerts++;
 		last_alert = value;
 	}
-}
-
-static void go(enum where to)
-{
-	if (to == SHED) {
-		s = mo_stream_tls_shed(s);
-		assert_string_equal(s->ops->name, "record");
-	}
-	for (int i = SHED; i < (int)to; i++)
-		move();
 }
 
 /* OpenSSL's client ends a connection itself when it gets no_renegotiation: it looks last. */

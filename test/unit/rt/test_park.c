@@ -120,13 +120,8 @@ static void pong(void *arg)
 static void two_that_wake_each_other_go_on(void **state)
 {
 	pair p = { 0 };
-	mo_loop *l = mo_loop_new(0);
 
-	mo_loop_spawn(l, ping, &p);
-	mo_loop_spawn(l, pong, &p);
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	RUN_COS(&p, ping, pong);
 	assert_true(p.turns >= 20000);
 }
 
@@ -149,14 +144,8 @@ static void stops_bounce(void *arg)
 static void busy_coroutines_do_not_keep_the_loop_from_its_timers(void **state)
 {
 	pair p = { 0 };
-	mo_loop *l = mo_loop_new(0);
 
-	mo_loop_spawn(l, bounce_until_timer, &p);
-	mo_loop_spawn(l, pong, &p);
-	mo_loop_spawn(l, stops_bounce, &p);
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	RUN_COS(&p, bounce_until_timer, pong, stops_bounce);
 	assert_true(p.turns >= 20000);
 }
 
@@ -190,13 +179,8 @@ static void race_waker(void *arg)
 static void a_wake_that_races_the_time_out_is_never_lost(void **state)
 {
 	pair p = { 0 };
-	mo_loop *l = mo_loop_new(0);
 
-	mo_loop_spawn(l, race_waiter, &p);
-	mo_loop_spawn(l, race_waker, &p);
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	RUN_COS(&p, race_waiter, race_waker);
 	assert_int_equal(p.result, 1);
 }
 
@@ -247,13 +231,8 @@ static void canceller(void *arg)
 static void cancel_breaks_a_sleep_and_all_later_ones(void **state)
 {
 	pair p = { 0 };
-	mo_loop *l = mo_loop_new(0);
 
-	mo_loop_spawn(l, sleeper, &p);
-	mo_loop_spawn(l, canceller, &p);
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	RUN_COS(&p, sleeper, canceller);
 	assert_int_equal(p.result, -ECANCELED);
 	assert_int_in_range(p.took, 20, 20 + LATE);
 }
@@ -278,13 +257,8 @@ static void cancels_parked(void *arg)
 static void cancel_does_not_touch_parks(void **state)
 {
 	pair p = { 0 };
-	mo_loop *l = mo_loop_new(0);
 
-	mo_loop_spawn(l, parked_one, &p);
-	mo_loop_spawn(l, cancels_parked, &p);
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	RUN_COS(&p, parked_one, cancels_parked);
 	assert_int_equal(p.result, -ETIMEDOUT);
 }
 
@@ -432,13 +406,8 @@ static void cancelled_fd_wait(void *arg)
 static void cancel_breaks_a_wait_for_a_descriptor(void **state)
 {
 	pair p = { 0 };
-	mo_loop *l = mo_loop_new(0);
 
-	mo_loop_spawn(l, cancelled_fd_wait, &p);
-	mo_loop_spawn(l, canceller, &p);
-	mo_loop_stop(l);
-	mo_loop_run(l);
-	mo_loop_free(l);
+	RUN_COS(&p, cancelled_fd_wait, canceller);
 	assert_int_equal(p.result, -ECANCELED);
 }
 

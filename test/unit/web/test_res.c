@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "fake_req.h"
+#include "http/conn/out_chain.h"
 
 /* A request whose handler has not run yet: the tests are the handler. */
 static int setup(void **state)
@@ -412,6 +413,51 @@ static void a_complete_answer_takes_no_more(void **state)
 	assert_int_equal(molt_res_flush(&f->r), -EALREADY);
 }
 
+/* ---- stages (http/conn/out_chain.h) ---- */
+
+static bool joins(mo_out_stage *s, molt_req *r, int64_t length)
+{
+	molt_res_header(r, "X-Stage", "here");
+	return true;
+}
+
+static int doubled(mo_out_stage *s, molt_req *r, const void *p, size_t n, enum mo_flow flow)
+{
+	int rc = mo_out_pass(s, r, p, n, MO_FLOW_MORE);
+
+	return rc ? rc : mo_out_pass(s, r, p, n, flow);
+}
+
+static const mo_out_stage_ops doubled_ops = { "doubled", true, joins, doubled, NULL };
+
+static void a_flush_goes_through_the_stages(void **state)
+{
+	fake *f = *state;
+	mo_out_stage s = { &doubled_ops, NULL };
+
+	assert_int_equal(mo_out_add(&f->r, &s), 0);
+	assert_int_equal(molt_res_length(&f->r, 6), 0);
+	molt_res_puts(&f->r, "one");
+	assert_int_equal(molt_res_flush(&f->r), 0);
+	assert_string_equal(mo_buf_cstr(&f->sent), "one\none\n");
+	assert_string_equal(fake_header(f, "X-Stage"), "here");
+	molt_res_puts(&f->r, "too long");
+	assert_int_equal(molt_res_flush(&f->r), -EMSGSIZE);
+	assert_string_equal(mo_buf_cstr(&f->sent), "one\none\ntoto");
+}
+
+/* What a stage keeps between two pieces does not move. */
+static void what_has_begun_behind_a_stage_does_not_wait(void **state)
+{
+	fake *f = *state;
+	mo_out_stage s = { &doubled_ops, NULL };
+
+	assert_int_equal(mo_out_add(&f->r, &s), 0);
+	assert_int_equal(molt_continue(&f->r, "step", 0, NULL, 0), -ENOENT);
+	assert_int_equal(molt_res_flush(&f->r), 0);
+	assert_int_equal(molt_continue(&f->r, "step", 0, NULL, 0), -EBUSY);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -435,6 +481,8 @@ int main(void)
 		TEST(writing_to_a_gone_client_does_nothing),
 		TEST(a_failed_send_is_remembered),
 		TEST(a_complete_answer_takes_no_more),
+		TEST(a_flush_goes_through_the_stages),
+		TEST(what_has_begun_behind_a_stage_does_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /* Promises of web/files/shared_root.c, and of static.c as far as it shares. */
 #include "rt_unit.h"
 
-#include <dirent.h>
 #include <ftw.h>
 #include <sys/stat.h>
 
+#include "descriptors.h"
 #include "fake_req.h"
 #include "rt/park.h"
 #include "web/files/shared_root.h"
@@ -55,17 +55,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static unsigned descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static void holds(const char *root, const char *text)
 {
 	char got[8] = "";
@@ -79,20 +68,20 @@ static void holds(const char *root, const char *text)
 
 static void in_a_moment(void *arg)
 {
-	unsigned before = descriptors();
+	int before = open_descriptors();
 
 	holds(current, "one");
-	assert_int_equal(descriptors(), before + 1);
+	assert_int_equal(open_descriptors(), before + 1);
 	switch_to("two");
 	holds(current, "one");
 	mo_loop_new_moment(mo_loop_self());
 	holds(current, "two");
-	assert_int_equal(descriptors(), before + 1);
+	assert_int_equal(open_descriptors(), before + 1);
 	switch_to("one");
 	/* From libuv 1.45 on, timers run behind the events of the same turn. */
-	for (int turn = 0; turn < 100 && descriptors() != before; turn++)
+	for (int turn = 0; turn < 100 && open_descriptors() != before; turn++)
 		mo_co_sleep(1);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(open_descriptors(), before);
 	holds(current, "one");
 }
 
@@ -108,17 +97,17 @@ static void nothing_stays(void *arg)
 
 static void a_loop_that_ends_closes_what_it_held(void **state)
 {
-	unsigned before;
+	int before;
 
 	run_co(nothing_stays, NULL); /* what a process's first loop opens for good */
-	before = descriptors();
+	before = open_descriptors();
 	run_co(nothing_stays, NULL);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(open_descriptors(), before);
 }
 
 static void many_roots(void *arg)
 {
-	unsigned before = descriptors();
+	int before = open_descriptors();
 	char *names[ROOTS];
 
 	for (int i = 0; i < ROOTS; i++)
@@ -126,9 +115,9 @@ static void many_roots(void *arg)
 	for (int round = 0; round < 3; round++)
 		for (int i = 0; i < ROOTS; i++)
 			holds(names[i], i % 2 ? "two" : "one");
-	assert_true(descriptors() <= before + 4);
+	assert_true(open_descriptors() <= before + 4);
 	mo_co_sleep(1);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(open_descriptors(), before);
 	for (int i = 0; i < ROOTS; i++)
 		free(names[i]);
 }
