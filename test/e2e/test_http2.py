@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import certs  # noqa: E402
-from case import SLOW, Case, curl, eventually, main, program  # noqa: E402
+from case import SLOW, Case, curl, eventually, main, needs, program  # noqa: E402
 from h2 import H2  # noqa: E402
 from rawhttp import unverified_context  # noqa: E402
 
@@ -69,6 +69,7 @@ class Https(Case):
         for i in range(3):
             self.assertEqual(conn.request("GET", "/id?id=%d" % i).body.split()[0], b"%d" % i)
 
+    @needs("node")
     def test_node(self):
         script = """
             const http2 = require('http2');
