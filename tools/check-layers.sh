@@ -49,7 +49,7 @@ while IFS=: read -r file line text; do
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.[chS]')
 # The folders of a layer, from below to above; "." is the layer's own.
 declare -A floors=(
-	[http]="syntax conn h1 live"
+	[http]="syntax conn h1 h2 live"
 	[gen]=". os wire receipt join transfer drain new old engine"
 	[web]="route core out files log live run admin start"
 )

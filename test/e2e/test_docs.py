@@ -13,7 +13,7 @@ import header  # noqa: E402
 import procs  # noqa: E402
 from case import SOURCE, Case, curl, main, program  # noqa: E402
 
-LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib"]
+LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib", "libnghttp2"]
 
 
 def read(name):

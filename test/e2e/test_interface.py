@@ -16,7 +16,7 @@ from ws import WebSocket  # noqa: E402
 PROGRAM = os.path.join(SOURCE, "test", "programs", "interface.c")
 STRUCT = re.compile(r"typedef struct (molt_\w+) \{\n(.*?)\n\} \1;", re.S)
 SIZE = "\tsize_t size;\n"
-LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib"]
+LIBRARIES = ["libuv", "openssl", "jansson", "yaml-0.1", "zlib", "libnghttp2"]
 # By value and complete for ever; made by the library, read by the program.
 SIZELESS = {"molt_str", "molt_news"}
 FORM = (b"--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.css\"\r\n"

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "fuzz.h"
 #include "http/h1/h1_parse_internal.h"
+#include "http/syntax/authority.h"
 
 static const mo_head_limits usual = { 16384, 8192, MO_MAX_FIELDS };
 
@@ -83,7 +84,7 @@ static void check_head(const parsed *p)
 	check_bytes(h->target, MO_C_TARGET);
 	MO_CHECK(h->method.len >= 1 && h->method.len <= 32);
 	MO_CHECK(h->path.len > 0 && h->host.ptr && h->query.ptr);
-	MO_CHECK(h->host.len == 0 || mo_h1_authority(h->host, false));
+	MO_CHECK(h->host.len == 0 || mo_authority(h->host, false));
 	MO_CHECK(!h->chunked || (!h->has_length && h->minor == 1));
 	MO_CHECK(h->has_length || h->length == 0);
 	MO_CHECK(h->length <= INT64_MAX && h->minor >= 0 && h->minor <= 1);

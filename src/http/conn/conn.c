@@ -322,6 +322,8 @@ static bool has_unread(const mo_conn *c)
 
 static void close_idle(mo_conn *c)
 {
+	if (c->proto->goodbye)
+		c->proto->goodbye(c);
 	(void)c->stream->ops->finish(c->stream);
 	mo_conn_close(c);
 }
@@ -633,7 +635,8 @@ static void add_spare(mo_conns *home, mo_conn *c)
 
 static bool spareable(const mo_conn *c, const mo_http_server *s)
 {
-	return c->state == MO_CONN_IDLE && c->server == s && c->proto->ends_silently;
+	return c->state == MO_CONN_IDLE && c->server == s &&
+	       (c->proto->ends_silently || c->proto->goodbye);
 }
 
 /* The next of those found by the last look, as long as they have not been used. */
@@ -667,6 +670,14 @@ bool mo_conns_close_longest_idle(mo_conns *home, const mo_http_server *s)
 	return close_spare(home, s);
 }
 
+/* A head that has begun is one, too. */
+static unsigned requests_on(const mo_conn *c)
+{
+	if (c->state == MO_CONN_RUNNING && c->proto->requests)
+		return c->proto->requests(c);
+	return c->state == MO_CONN_RUNNING || c->state == MO_CONN_HEAD;
+}
+
 unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s)
 {
 	unsigned n = 0;
@@ -676,7 +687,7 @@ unsigned mo_conns_cut(mo_loop *l, const mo_http_server *s)
 
 		if (s && c->server != s)
 			continue;
-		n += c->state == MO_CONN_RUNNING || c->state == MO_CONN_HEAD;
+		n += requests_on(c);
 		if (c->state >= MO_CONN_IDLE && c->state <= MO_CONN_RUNNING)
 			c->proto->cut(c);
 		else

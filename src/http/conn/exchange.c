@@ -18,16 +18,20 @@ mo_http_sum mo_http_counted(const mo_http_server *s)
 {
 	mo_http_sum sum = { 0 };
 
+#define ADD(member) sum.member += atomic_load_explicit(&n->member, memory_order_relaxed)
 	for (size_t i = 0; i < MO_LOOPS_MAX; i++) {
 		const mo_http_count *n = &s->counts[i];
 
-		sum.requests += atomic_load_explicit(&n->requests, memory_order_relaxed);
-		sum.total_requests +=
-			atomic_load_explicit(&n->total_requests, memory_order_relaxed);
+		ADD(requests);
+		ADD(total_requests);
 		for (size_t k = 0; k < MO_COUNTOF(sum.by_class); k++)
-			sum.by_class[k] +=
-				atomic_load_explicit(&n->by_class[k], memory_order_relaxed);
+			ADD(by_class[k]);
+		ADD(h2_connections);
+		ADD(h2_total_connections);
+		ADD(h2_requests);
+		ADD(h2_calmed);
 	}
+#undef ADD
 	return sum;
 }
 

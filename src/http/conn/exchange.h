@@ -1,6 +1,6 @@
 /* One request and its response: the struct behind molt_req.
  *
- * Made by a protocol (http/h1/h1.c; others later), which reads the head, runs
+ * Made by a protocol (http/h1/h1.c, http/h2/h2.c), which reads the head, runs
  * app->handle() in a coroutine of the connection's loop, sends the answer when
  * that returns, and frees it.  The upper layer (web) sees protocols only through
  * mo_exchange_ops; a protocol sees web only through mo_http_app.
@@ -27,6 +27,7 @@
 /* Versions of HTTP: ten times the major number, and the minor one. */
 #define MO_HTTP_1_0 10
 #define MO_HTTP_1_1 11
+#define MO_HTTP_2 20
 
 struct mo_http_server;
 struct mo_protocol;
@@ -50,11 +51,11 @@ typedef struct mo_exchange_ops {
 	long (*read)(molt_req *r, void *buf, size_t n);
 	/* Sends the head if it was not yet, then data as body.  last: nothing
 	 * follows.  Before the first call with !last, r->res_length decides what the
-	 * head says: >= 0 the length, -1 none (HTTP/1 frames in chunks, or by the close).
+	 * head says: >= 0 the length, -1 none (HTTP/1.1 frames in chunks, 1.0 by the close).
 	 * 0, -EPIPE, -ETIMEDOUT.  [parks] */
 	int (*send)(molt_req *r, const void *data, size_t n, bool last);
 	/* The same with bytes of a file; the range must exist: when the file turns
-	 * out shorter the connection is cut, so that the client sees it.  [parks] */
+	 * out shorter the answer is cut, so that the client sees it.  [parks] */
 	int (*send_file)(molt_req *r, int fd, off_t off, size_t n, bool last);
 	/* The client will send no more: it has disconnected, or closed its sending
 	 * side and waits for the answer, which only a write can tell apart. [any] */
@@ -62,13 +63,19 @@ typedef struct mo_exchange_ops {
 	bool (*broken)(const molt_req *r); /* nothing can be sent to it any more. [any] */
 	/* Sends the head and what is gathered of the body, then gives the connection
 	 * to proto with data; the exchange can only end from there on.  0; -EBUSY:
-	 * there is a body to read; -EPIPE, -ETIMEDOUT: data stays the caller's.  [parks] */
+	 * there is a body to read; -EPROTONOSUPPORT: its connection is not its own (HTTP/2);
+	 * -EPIPE, -ETIMEDOUT: data stays the caller's.  [parks] */
 	int (*upgrade)(molt_req *r, const struct mo_protocol *proto, void *data);
 	/* Sends what was gathered and gives the connection to s: the exchange can only
 	 * end, and app->resume() gets another one that goes on with it.  0; -EBUSY: there
-	 * is a body to read; -EFBIG: too much to keep; -EPIPE, -ETIMEDOUT: s stays the
-	 * caller's.  [parks] */
+	 * is a body to read; -EFBIG: too much to keep; -EPROTONOSUPPORT as above; -EPIPE,
+	 * -ETIMEDOUT: s stays the caller's.  [parks] */
 	int (*suspend)(molt_req *r, struct mo_step *s);
+	/* Of a transport without upgrade and suspend: waits until wake(), the client's
+	 * disconnect, a change of what the server drains, or ms are over, and sometimes for
+	 * less.  0, -EPIPE, -ETIMEDOUT.  NULL in other transports.  [parks] */
+	int (*wait)(molt_req *r, molt_time ms);
+	void (*wake)(molt_req *r);
 	/* enum mo_tls_fact of net/tls_facts.h.  NULL: no TLS. [any] */
 	const char *(*tls_fact)(const molt_req *r, int fact);
 	/* mo_peer_is_ours() of the connection. */
@@ -109,7 +116,7 @@ struct molt_req {
 	int64_t res_length; /* see send; -1 */
 	bool head_sent;
 	bool finished;            /* the last byte was given to the protocol */
-	bool close;               /* close the connection after this answer */
+	bool close;               /* close the connection after this answer (HTTP/1) */
 	bool cut;                 /* the answer broke off: close without a proper end */
 	uint64_t bytes_sent;      /* of body, for the access log */
 	molt_time write_deadline; /* route's timeout; INT64_MAX */
@@ -165,6 +172,11 @@ typedef struct mo_http_limits {
 	molt_time ws_ping;         /* silence until a ping, and until it must be answered */
 	molt_time ws_close_spread; /* over which a drain closes what cannot move */
 	const char *ws_origins;    /* comma list besides the same host, "*": all; or NULL */
+	bool h2_cleartext;         /* HTTP/2 without TLS, by prior knowledge */
+	uint32_t h2_streams, h2_stream_window, h2_connection_window, h2_frame_size;
+	size_t h2_header_list;
+	/* Against abuse, of a connection; see h2_limit.c. */
+	uint32_t h2_resets, h2_controls, h2_continuations, h2_replies;
 } mo_http_limits;
 
 /* Which connections end with their next answer: of a server that drains, those
@@ -176,7 +188,10 @@ enum mo_closing { MO_CLOSING_NONE, MO_CLOSING_UNMOVABLE, MO_CLOSING_ALL };
 typedef struct mo_http_count {
 	_Atomic int requests; /* in progress now */
 	_Atomic uint64_t total_requests;
-	_Atomic uint64_t by_class[6]; /* answers 1xx .. 5xx at [1..5] */
+	_Atomic uint64_t by_class[6];                       /* answers 1xx .. 5xx at [1..5] */
+	_Atomic int h2_connections;                         /* open now that speak HTTP/2 */
+	_Atomic uint64_t h2_total_connections, h2_requests; /* of HTTP/2, in the totals too */
+	_Atomic uint64_t h2_calmed; /* connections ended with ENHANCE_YOUR_CALM */
 	char apart[64];
 } mo_http_count;
 
@@ -200,8 +215,9 @@ typedef struct mo_http_server {
 } mo_http_server;
 
 typedef struct mo_http_sum {
-	int requests;
+	int requests, h2_connections;
 	uint64_t total_requests, by_class[6];
+	uint64_t h2_total_connections, h2_requests, h2_calmed;
 } mo_http_sum;
 
 static inline void mo_http_count_one(_Atomic uint64_t *count)

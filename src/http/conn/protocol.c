@@ -8,10 +8,16 @@
 #include "base/str.h"
 
 const mo_protocol *const mo_protocols[] = {
-	&mo_protocol_h1, &mo_protocol_ws, &mo_protocol_sse, &mo_protocol_step, NULL,
+	&mo_protocol_h1,  &mo_protocol_h2,   &mo_protocol_ws,
+	&mo_protocol_sse, &mo_protocol_step, NULL,
 };
 
-const char *const mo_transport_names[] = { "http/1.1", NULL };
+const char *const *mo_transport_names(bool http2)
+{
+	static const char *const names[] = { "h2", "http/1.1", NULL };
+
+	return names + !http2;
+}
 
 const mo_protocol *mo_protocol_named(const char *name)
 {

@@ -1,6 +1,7 @@
 /* What speaks on a connection: one row of functions for each protocol.
  *
- *   a transport  speaks first on a connection, chosen by ALPN, and makes exchanges (h1.c)
+ *   a transport  speaks first on a connection, chosen by ALPN or by the first bytes, and
+ *                makes exchanges (h1.c, h2.c)
  *   a follower   is given the connection by an exchange, or by a former generation
  *                (ws.c, sse.c, step.c)
  *
@@ -32,7 +33,12 @@ typedef struct mo_protocol {
 	/* RUNNING only: every call of the handlers fails from now on; the
 	 * connection closes when the last of them has returned. */
 	void (*cut)(mo_conn *c);
+	/* RUNNING: how many requests that cuts.  NULL: one. */
+	unsigned (*requests)(const mo_conn *c);
 	void (*closed)(mo_conn *c); /* frees c->data */
+	/* IDLE: the last words, as far as the socket takes them, of one that is closed for a
+	 * new one.  NULL: none; then ends_silently says whether it may be closed. */
+	void (*goodbye)(mo_conn *c);
 	/* IDLE, HEAD, RUNNING: is it nothing but a descriptor and unread bytes? */
 	bool (*movable)(const mo_conn *c);
 	molt_str (*unread)(const mo_conn *c); /* when movable; borrowed */
@@ -46,12 +52,13 @@ typedef struct mo_protocol {
 	/* Of transports; NULL in followers. */
 
 	void (*open)(mo_conn *c); /* makes c->data; the state is IDLE */
-	/* In HANDSHAKE: the client spoke without TLS, and the stream has become a
-	 * plain one.  Answers; the connection lingers then. */
+	/* Of the first transport.  In HANDSHAKE: the client spoke without TLS, and the stream
+	 * has become a plain one.  Answers; the connection lingers then. */
 	void (*not_tls)(mo_conn *c);
-	/* After open: goes on with bytes that a former generation has read.  The connection
-	 * may be closed then, or another protocol's. */
+	/* After open: goes on with bytes that a former generation, or another transport, has
+	 * read.  The connection may be closed then, or another protocol's. */
 	void (*restore)(mo_conn *c, molt_str bytes);
+	/* The next three: of a transport whose exchanges can be suspended. */
 	/* The connection is the transport's again, with the exchange of a request that has
 	 * waited as st; unread: what was read behind it.  One of the next two follows. */
 	molt_req *(*revive)(mo_conn *c, const struct mo_step_state *st, molt_str unread);
@@ -72,7 +79,8 @@ typedef struct mo_protocol {
 	molt_str (*state)(mo_conn *c);
 } mo_protocol;
 
-extern const mo_protocol mo_protocol_h1, mo_protocol_ws, mo_protocol_sse, mo_protocol_step;
+extern const mo_protocol mo_protocol_h1, mo_protocol_h2, mo_protocol_ws, mo_protocol_sse,
+	mo_protocol_step;
 
 /* All of them, NULL at the end.  The first is the transport of connections without TLS, and
  * of those whose handshake named none. */
@@ -80,8 +88,9 @@ extern const mo_protocol *const mo_protocols[];
 /* NULL: this program does not know it. */
 const mo_protocol *mo_protocol_named(const char *name);
 
-/* What a server offers in a TLS handshake, the best first, NULL at the end. */
-extern const char *const mo_transport_names[];
+/* What a server offers in a TLS handshake, the best first, NULL at the end; with HTTP/2 all
+ * that there are. */
+const char *const *mo_transport_names(bool http2);
 /* alpn: what the handshake chose of them; "": nothing. */
 const mo_protocol *mo_transport_for(molt_str alpn);
 

@@ -19,6 +19,9 @@
 #define REQUESTS_PER_TURN 32
 #define REFUSED_LINE_MAX 200u
 
+/* What a client of HTTP/2 sends first (RFC 9113 section 3.4). */
+static const molt_str preface = { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24 };
+
 enum next { NEXT_PARTIAL, NEXT_REFUSED, NEXT_PARKED, NEXT_DONE };
 
 /* ---- the driver ---- */
@@ -118,6 +121,32 @@ static void refuse(mo_conn *c, int status, molt_str text)
 	h->closing = true;
 }
 
+/* Are the first bytes those of HTTP/2, or the beginning of it?  One that came from a former
+ * generation may not have spoken yet. */
+static bool begins_h2(const mo_conn *c)
+{
+	const mo_h1 *h = mo_h1_of(c);
+	size_t n = mo_h1_unread(h) < preface.len ? mo_h1_unread(h) : preface.len;
+
+	return !h->spoken && !c->tls && c->server->lim.h2_cleartext && n > 0 &&
+	       memcmp(h->in + h->in_at, preface.ptr, n) == 0;
+}
+
+/* The connection is HTTP/2's, with what was read. */
+static void become_h2(mo_conn *c)
+{
+	mo_h1 *h = mo_h1_of(c);
+	mo_h1 input = *h;
+
+	h->in = NULL;
+	h->in_at = h->in_end = 0;
+	c->proto->closed(c);
+	c->proto = c->transport = &mo_protocol_h2;
+	c->proto->open(c);
+	c->proto->restore(c, mo_strn(input.in + input.in_at, mo_h1_unread(&input)));
+	mo_h1_input_put(&input, mo_conn_loop(c));
+}
+
 static enum next next_request(mo_conn *c)
 {
 	const mo_http_limits *lim = &c->server->lim;
@@ -126,8 +155,11 @@ static enum next next_request(mo_conn *c)
 	mo_h1 *h = mo_h1_of(c);
 	mo_head head;
 	mo_h1_req *q;
-	int n = mo_h1_parse(h->in + h->in_at, mo_h1_unread(h), &limits, &head, fields);
+	int n;
 
+	if (begins_h2(c)) /* not all of it */
+		return NEXT_PARTIAL;
+	n = mo_h1_parse(h->in + h->in_at, mo_h1_unread(h), &limits, &head, fields);
 	if (n == 0 && mo_h1_unread(h) < head_room(c) && !h->no_room)
 		return NEXT_PARTIAL;
 	if (n <= 0) {
@@ -136,6 +168,7 @@ static enum next next_request(mo_conn *c)
 		refuse(c, n < 0 ? -n : h->no_room ? 503 : 431, (molt_str){ 0 });
 		return NEXT_REFUSED;
 	}
+	h->spoken = true;
 	mo_conn_request_begins(c);
 	q = mo_h1_exchange_new(c, &head, fields);
 	h->head_began = 0;
@@ -283,6 +316,14 @@ static bool worth_parsing(const mo_conn *c, size_t old)
 	       memchr(h->in + h->in_at + old, '\n', n - old) != NULL;
 }
 
+static void understand(mo_conn *c)
+{
+	if (mo_h1_unread(mo_h1_of(c)) >= preface.len && begins_h2(c))
+		become_h2(c);
+	else
+		drive(c);
+}
+
 static void read_more(mo_conn *c)
 {
 	mo_h1 *h = mo_h1_of(c);
@@ -310,7 +351,7 @@ static void read_more(mo_conn *c)
 		mo_conn_watch(c, 0);
 	}
 	if (n <= 0 || worth_parsing(c, old))
-		drive(c);
+		understand(c);
 	else
 		wait_for_more(c);
 }
@@ -438,7 +479,7 @@ static void h1_restore(mo_conn *c, molt_str bytes)
 	h->in_cap = MO_LOOP_BUFFER;
 	memcpy(h->in, bytes.ptr, bytes.len);
 	h->in_end = (uint32_t)bytes.len;
-	drive(c);
+	understand(c);
 }
 
 /* Also one that waited to be packed and does not leave after all. */

@@ -84,6 +84,7 @@ typedef struct mo_h1 {
 	bool reset;           /* ... that only a reset can show */
 	bool no_room;         /* the budget of memory ends the head that comes */
 	bool upgraded;        /* the connection is another protocol's; see h1_upgrade.c */
+	bool spoken;          /* a request has come: what follows is HTTP/1 */
 	_Atomic uint8_t peer; /* enum mo_h1_peer, for any thread */
 } mo_h1;
 

@@ -30,43 +30,41 @@ typedef struct cursor {
 #define T MO_C_TOKEN
 #define U MO_C_TARGET
 #define V MO_C_VALUE
-#define N MO_C_REG_NAME
 const uint8_t mo_h1_classes[256] = {
 	['\t'] = V,
 	[' '] = V,
-	['!'] = T | U | V | N,
+	['!'] = T | U | V,
 	['"'] = U | V,
 	['#'] = T | V,
-	['$'] = T | U | V | N,
+	['$'] = T | U | V,
 	['%'] = T | U | V,
-	['&' ... '\''] = T | U | V | N,
-	['(' ... ')'] = U | V | N,
-	['*' ... '+'] = T | U | V | N,
-	[','] = U | V | N,
-	['-' ... '.'] = T | U | V | N,
+	['&' ... '\''] = T | U | V,
+	['(' ... ')'] = U | V,
+	['*' ... '+'] = T | U | V,
+	[','] = U | V,
+	['-' ... '.'] = T | U | V,
 	['/'] = U | V,
-	['0' ... '9'] = T | U | V | N,
+	['0' ... '9'] = T | U | V,
 	[':'] = U | V,
-	[';'] = U | V | N,
+	[';'] = U | V,
 	['<'] = U | V,
-	['='] = U | V | N,
+	['='] = U | V,
 	['>' ... '@'] = U | V,
-	['A' ... 'Z'] = T | U | V | N,
+	['A' ... 'Z'] = T | U | V,
 	['[' ... ']'] = U | V,
 	['^'] = T | U | V,
-	['_'] = T | U | V | N,
+	['_'] = T | U | V,
 	['`'] = T | U | V,
-	['a' ... 'z'] = T | U | V | N,
+	['a' ... 'z'] = T | U | V,
 	['{'] = U | V,
 	['|'] = T | U | V,
 	['}'] = U | V,
-	['~'] = T | U | V | N,
+	['~'] = T | U | V,
 	[0x80 ... 0xff] = V,
 };
 #undef T
 #undef U
 #undef V
-#undef N
 
 static inline int take_crlf(cursor *c)
 {

@@ -19,7 +19,6 @@ enum mo_h1_class {
 	MO_C_TOKEN = 1,    /* tchar, RFC 9110 section 5.6.2 */
 	MO_C_TARGET = 2,   /* 0x21 to 0x7e but '#' */
 	MO_C_VALUE = 4,    /* HTAB, SP, 0x21 to 0x7e, obs-text */
-	MO_C_REG_NAME = 8, /* unreserved and sub-delims, RFC 3986 section 3.2.2 */
 };
 extern const uint8_t mo_h1_classes[256];
 
@@ -165,9 +164,7 @@ static inline const char *mo_h1_target_end(const char *base, const char *p, cons
  * is the target up to its '?', h->query the rest.  Sets path and, for the absolute
  * and authority forms, host.  0 or -400. */
 int mo_h1_target(mo_head *h);
-/* uri-host [":" port]; port_needed: with a port that is not empty. */
-bool mo_h1_authority(molt_str s, bool port_needed);
-/* The same for what a Host field holds, without a need of a port.  At least 16 bytes
+/* mo_authority() of what a Host field holds, without a need of a port.  At least 16 bytes
  * of the head stand before its end, as the request line and the name are longer. */
 bool mo_h1_host(molt_str s);
 

@@ -1,74 +1,12 @@
-/* The four forms of a request target (RFC 9112 section 3.2) and the syntax of
- * uri-host [":" port] (RFC 3986 section 3.2).  Called by h1_parse.c when the
- * request line is whole; the target's bytes are already known to be visible
- * ASCII without '#', the fields' values only to hold no control bytes. */
-#include <arpa/inet.h>
+/* The four forms of a request target (RFC 9112 section 3.2), and a quick look at
+ * the value of Host.  Called by h1_parse.c when the request line is whole; the target's
+ * bytes are already known to be visible ASCII without '#', the fields' values only to hold
+ * no control bytes. */
 #include <string.h>
 
 #include "base/str.h"
 #include "http/h1/h1_parse_internal.h"
-
-#define PORT_DIGITS 5
-
-static bool port_ok(molt_str s, bool needed)
-{
-	unsigned port = 0;
-
-	if (s.len > PORT_DIGITS)
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (!mo_is_digit(s.ptr[i]))
-			return false;
-		port = port * 10 + (unsigned)(s.ptr[i] - '0');
-	}
-	return port <= 65535 && (s.len > 0 || !needed);
-}
-
-/* Where the reg-name that begins at p ends; NULL: at a bad escape. */
-static const char *reg_name_end(const char *p, const char *end)
-{
-	for (;;) {
-		while (p < end && mo_h1_is(*p, MO_C_REG_NAME))
-			p++;
-		if (p == end || *p != '%')
-			return p;
-		if (end - p < 3 || mo_hex_digit(p[1]) < 0 || mo_hex_digit(p[2]) < 0)
-			return NULL;
-		p += 3;
-	}
-}
-
-/* s: what stands between the brackets. */
-static bool ipv6_ok(molt_str s)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr addr;
-
-	if (s.len >= sizeof(text) || memchr(s.ptr, 0, s.len))
-		return false;
-	memcpy(text, s.ptr, s.len);
-	text[s.len] = '\0';
-	return inet_pton(AF_INET6, text, &addr) == 1;
-}
-
-bool mo_h1_authority(molt_str s, bool port_needed)
-{
-	const char *end = s.ptr + s.len, *at;
-
-	if (s.len > 0 && s.ptr[0] == '[') {
-		at = memchr(s.ptr, ']', s.len);
-		if (!at || !ipv6_ok((molt_str){ s.ptr + 1, (size_t)(at - s.ptr) - 1 }))
-			return false;
-		at++;
-	} else {
-		at = reg_name_end(s.ptr, end);
-		if (!at || at == s.ptr)
-			return false;
-	}
-	if (at == end)
-		return !port_needed;
-	return *at == ':' && port_ok((molt_str){ at + 1, (size_t)(end - at) - 1 }, port_needed);
-}
+#include "http/syntax/authority.h"
 
 bool mo_h1_host(molt_str s)
 {
@@ -81,10 +19,11 @@ bool mo_h1_host(molt_str s)
 		if (name == s.len)
 			return true;
 		if (name > 0 && s.ptr[name] == ':')
-			return port_ok(mo_strn(s.ptr + name + 1, s.len - name - 1), false);
+			return mo_authority_port(mo_strn(s.ptr + name + 1, s.len - name - 1),
+						 false);
 	}
 #endif
-	return mo_h1_authority(s, false);
+	return mo_authority(s, false);
 }
 
 static size_t scheme_length(molt_str s)
@@ -111,14 +50,14 @@ static int absolute_form(mo_head *h)
 	slash = memchr(s.ptr, '/', s.len);
 	h->path = slash ? (molt_str){ slash, s.len - (size_t)(slash - s.ptr) } : MO_STR("/");
 	h->host = (molt_str){ s.ptr, slash ? (size_t)(slash - s.ptr) : s.len };
-	return mo_h1_authority(h->host, false) ? 0 : -400;
+	return mo_authority(h->host, false) ? 0 : -400;
 }
 
 int mo_h1_target(mo_head *h)
 {
 	if (mo_str_eq(h->method, MO_STR("CONNECT"))) {
 		h->host = h->target;
-		return mo_h1_authority(h->target, true) ? 0 : -400;
+		return mo_authority(h->target, true) ? 0 : -400;
 	}
 	if (h->path.len > 0 && h->path.ptr[0] == '/')
 		return 0;

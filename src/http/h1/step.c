@@ -2,6 +2,7 @@
  * from it, and only its end is watched for. */
 #include "http/h1/step.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -20,6 +21,7 @@ struct mo_step {
 	const mo_step_user *user;
 	void *arg;
 	mo_conn *c;     /* NULL: NEW */
+	molt_req *r;    /* of mo_step_wait_here(), instead */
 	mo_buf in;      /* read behind the request */
 	mo_buf request; /* mo_step_state without times and the user's part */
 	mo_buf packed;
@@ -99,6 +101,47 @@ void mo_step_wake(mo_step *s)
 	s->woken = true;
 	if (s->c)
 		mo_conn_next_turn(s->c);
+	else if (s->r)
+		s->r->ops->wake(s->r);
+}
+
+/* ---- in the coroutine of its exchange ---- */
+
+/* The drain's wish, as step_retire() and step_begin() have it. */
+static void leave_soon(mo_step *s, const molt_req *r, molt_time now)
+{
+	int closing = atomic_load_explicit(&r->server->closing, memory_order_relaxed);
+	molt_time spread = r->server->lim.ws_close_spread;
+
+	if (closing == MO_CLOSING_NONE)
+		s->leave = INT64_MAX;
+	else if (s->leave == INT64_MAX)
+		s->leave = now + (closing == MO_CLOSING_ALL || spread <= 0
+					  ? 0
+					  : (molt_time)(r->id % (uint64_t)spread));
+}
+
+int mo_step_wait_here(mo_step *s, molt_req *r)
+{
+	int rc = 0;
+
+	s->r = r;
+	if (atomic_load_explicit(&r->server->closing, memory_order_relaxed) != MO_CLOSING_NONE)
+		s->leave = mo_loop_now(r->loop) + AGAIN;
+	while (rc != -EPIPE && !s->woken) {
+		molt_time now = mo_loop_now(r->loop), due = s->until;
+
+		leave_soon(s, r, now);
+		if (s->listens && s->leave < due)
+			due = s->leave;
+		if (due <= now)
+			break;
+		rc = r->ops->wait(r, from_now(now, due));
+	}
+	s->r = NULL;
+	s->leave = INT64_MAX;
+	s->woken = false;
+	return rc == -EPIPE ? rc : 0;
 }
 
 /* ---- as bytes ---- */

@@ -42,6 +42,10 @@ void mo_step_wake(mo_step *s);
 /* For transports, in suspend(): what s is from now on. */
 void mo_step_keep(mo_step *s, const struct mo_step_state *st, molt_time started,
 		  molt_time write_deadline);
+/* Instead of suspend(), for an exchange that has ops->wait: waits in its coroutine for what
+ * mo_step_set() said, with the rules of a drain as above for one that cannot move.  0: go
+ * on; -EPIPE.  [parks] */
+int mo_step_wait_here(mo_step *s, molt_req *r);
 /* One of a former generation; *user: its part.  NULL: not understood. */
 mo_step *mo_step_restore(const mo_step_user *user, void *arg, molt_str state, molt_str *part);
 

@@ -19,7 +19,8 @@ struct mo_sse {
 	uint32_t magic;
 	const mo_sse_user *user;
 	void *arg;
-	mo_conn *c; /* NULL: not begun, or gone */
+	mo_conn *c;  /* NULL: not begun, or gone */
+	molt_req *r; /* of mo_sse_serve(), instead */
 	mo_push out;
 	size_t max_queue, discarded;
 	molt_time alive, close_spread;
@@ -105,6 +106,8 @@ void mo_sse_write(mo_sse *s, molt_str events)
 		s->lost = true;
 	if (s->c)
 		mo_conn_next_turn(s->c);
+	else if (s->r)
+		s->r->ops->wake(s->r);
 }
 
 void mo_sse_end(mo_sse *s, molt_time ms)
@@ -122,6 +125,75 @@ void mo_sse_end(mo_sse *s, molt_time ms)
 		return;
 	mo_conn_deadline(s->c, END_WAIT);
 	mo_conn_next_turn(s->c);
+}
+
+/* ---- on a stream of HTTP/2 ---- */
+
+/* More may gather while this is on its way. */
+static int send_output(mo_sse *s, molt_req *r)
+{
+	mo_push mine = s->out;
+	molt_str bytes = mo_push_bytes(&mine);
+	int rc;
+
+	s->out = (mo_push){ 0 };
+	rc = r->ops->send(r, bytes.ptr, bytes.len, false);
+	mo_push_free(&mine, NULL);
+	return rc;
+}
+
+/* When the drain is to end it, from now; MOLT_FOREVER: it does not drain. */
+static molt_time until_it_leaves(mo_sse *s, const molt_req *r, molt_time *leave)
+{
+	int closing = atomic_load_explicit(&r->server->closing, memory_order_relaxed);
+	molt_time now = mo_loop_now(r->loop);
+	molt_time spread = closing == MO_CLOSING_UNMOVABLE ? s->close_spread : 0;
+
+	if (closing == MO_CLOSING_NONE)
+		s->leaving = false;
+	else if (!s->leaving || spread == 0)
+		*leave = now + (spread > 0 ? (molt_time)(r->id % (uint64_t)spread) : 0);
+	s->leaving = closing != MO_CLOSING_NONE;
+	if (!s->leaving)
+		return MOLT_FOREVER;
+	return *leave > now ? *leave - now : 0;
+}
+
+static int wait_for_output(mo_sse *s, molt_req *r, molt_time *leave)
+{
+	molt_time left = until_it_leaves(s, r, leave);
+	int rc;
+
+	if (left == 0) {
+		mo_sse_end(s, 1);
+		return 0;
+	}
+	rc = r->ops->wait(r, left > 0 ? left : s->alive);
+	if (rc != -ETIMEDOUT)
+		return rc;
+	if (!s->leaving)
+		add(s, MO_STR(":\n\n"));
+	return 0;
+}
+
+void mo_sse_serve(mo_sse *s, molt_req *r)
+{
+	molt_time leave = 0;
+	int rc = r->ops->send(r, r->out.data, r->out.len, false);
+
+	MO_MAGIC_OK(s, MO_SSE_MAGIC);
+	r->out.len = 0;
+	s->r = r;
+	while (rc == 0 && !s->lost) {
+		if (mo_push_pending(&s->out) > 0)
+			rc = send_output(s, r);
+		else if (s->ending)
+			break;
+		else
+			rc = wait_for_output(s, r, &leave);
+	}
+	s->r = NULL;
+	r->cut |= s->lost;
 }
 
 /* ---- the connection ---- */

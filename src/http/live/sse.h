@@ -27,6 +27,9 @@ void mo_sse_free(mo_sse *s);
 void mo_sse_write(mo_sse *s, molt_str events);
 /* The client is told to come again after ms. */
 void mo_sse_end(mo_sse *s, molt_time ms);
+/* Instead of an upgrade, for an exchange that has ops->wait: sends from its coroutine until
+ * the client is gone or the drain ends it.  gone() is not called.  [parks] */
+void mo_sse_serve(mo_sse *s, molt_req *r);
 
 bool mo_sse_chunked(const mo_sse *s);
 molt_str mo_sse_output(const mo_sse *s);

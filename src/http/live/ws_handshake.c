@@ -197,6 +197,8 @@ int mo_ws_handshake(const molt_req *r, const char *origins, mo_ws_hello *out)
 		return refuse(out, 400, "a WebSocket is opened with GET");
 	if (r->body_length != 0)
 		return refuse(out, 400, "a request with a body cannot open a WebSocket");
+	if (r->version >= MO_HTTP_2)
+		return refuse(out, 501, "a WebSocket is opened by HTTP/1.1 here, not by HTTP/2");
 	if (!r->upgrade || !listed(r, MO_STR("Upgrade"), MO_STR("websocket"), false))
 		return refuse(out, 426, "this address speaks WebSocket");
 	n = find(r, MO_STR("Sec-WebSocket-Version"), &version);

@@ -192,6 +192,12 @@ void mo_req_body_as_sent(mo_web *w, bool as_sent)
 		mo_multipart_end(w->parts, w->body.data, w->body.data, as_sent ? '\r' : '\0');
 }
 
+void mo_req_drop_body(mo_web *w)
+{
+	free_body(&w->body);
+	free_body(&w->twin);
+}
+
 static void twin_on_loop(void *arg)
 {
 	molt_req *r = arg;

@@ -82,6 +82,8 @@ void mo_req_put_body(molt_req *r, molt_str body);
 int mo_req_read_body(molt_req *r);
 /* Makes the kept body what the client sent, and then again what the form's texts need. */
 void mo_req_body_as_sent(mo_web *w, bool as_sent);
+/* Its bytes are kept elsewhere: frees them. */
+void mo_req_drop_body(mo_web *w);
 
 /* Does the path hold a slash that was sent as "%2F"? */
 static inline bool mo_req_has_kept_slash(const molt_req *r)

@@ -2,7 +2,8 @@
  *
  * Straight-line: the handler sends each event and waits for the client.
  * Movable: the handler subscribes and returns; events gather in the stream's
- * output from the first molt_sse_subscribe() on, and go out behind the head. */
+ * output from the first molt_sse_subscribe() on, and go out behind the head.  Of
+ * HTTP/2 the coroutine stays for that, and the stream does not move. */
 #include "web/live/event_stream.h"
 
 #include <errno.h>
@@ -155,6 +156,11 @@ void mo_web_sse_begin(molt_req *r)
 	mo_web_sse *w = web->sse;
 
 	web->sse = NULL;
+	if (wanted(r) && r->ops->wait) {
+		mo_sse_serve(w->stream, r);
+		mo_web_sse_free(w);
+		return;
+	}
 	if (!wanted(r) || r->ops->upgrade(r, &mo_protocol_sse, w->stream) != 0)
 		mo_web_sse_free(w);
 }

@@ -211,6 +211,25 @@ bool mo_web_step_wait(molt_req *r)
 	return false;
 }
 
+mo_web_step *mo_web_step_wait_here(molt_req *r)
+{
+	mo_web *w = mo_web_of(r);
+	mo_web_step *s = w->step;
+
+	if (!s || !s->next || w->sse || w->failed || r->finished)
+		return NULL;
+	write_parts(w, s);
+	mo_req_drop_body(w);
+	mo_step_set(s->wait, s->delay, s->sub.count > 0);
+	if (s->nevents || s->overrun)
+		mo_step_wake(s->wait);
+	w->failed = mo_step_wait_here(s->wait, r);
+	if (w->failed)
+		return NULL;
+	w->step = NULL;
+	return s;
+}
+
 static void take_params(mo_web *w, molt_str list)
 {
 	mo_arena *a = &w->req->arena;

@@ -62,6 +62,9 @@ mo_web_step *mo_web_step_new(mo_loop *l, const mo_http_limits *lim);
 void mo_web_step_free(mo_web_step *s); /* not waiting */
 /* The part of r has returned: true when the request waits now. */
 bool mo_web_step_wait(molt_req *r);
+/* The same where the exchange has ops->wait, in its coroutine: the step, when the request is
+ * to go on with it; NULL: it does not wait, or its client has gone.  [parks] */
+mo_web_step *mo_web_step_wait_here(molt_req *r);
 /* w's request owns s from here on. */
 void mo_web_step_own(mo_web *w, mo_web_step *s);
 /* w becomes the next part of what has waited. */

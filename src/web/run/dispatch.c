@@ -382,9 +382,9 @@ static void finish_answer(molt_req *r)
 		mo_res_default_type(r);
 }
 
-static void app_handle(molt_req *r)
+static void run_part(molt_req *r)
 {
-	mo_web *w = mo_web_of(r);
+	const mo_web *w = mo_web_of(r);
 
 	if (r->co)
 		mo_co_set_name(r->co, w->match.pattern ? w->match.pattern : "no route");
@@ -392,9 +392,27 @@ static void app_handle(molt_req *r)
 		run_blocking(r);
 	else
 		run_chain(r);
-	if (w->step && !r->finished && mo_web_step_wait(r))
-		return;
-	finish_answer(r);
+}
+
+/* The steps of a request of HTTP/2, one after another.  false: it waits elsewhere. */
+static bool run_steps(molt_req *r)
+{
+	mo_web_step *next = NULL;
+
+	if (!r->ops->wait)
+		return !mo_web_of(r)->step || r->finished || !mo_web_step_wait(r);
+	while ((next = mo_web_step_wait_here(r)) != NULL) {
+		app_resume(r, next);
+		run_part(r);
+	}
+	return true;
+}
+
+static void app_handle(molt_req *r)
+{
+	run_part(r);
+	if (run_steps(r))
+		finish_answer(r);
 }
 
 const mo_http_app mo_web_app = {

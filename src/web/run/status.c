@@ -35,6 +35,10 @@ static json_t *series_of(const molt_server *s)
 	mo_series_set_sum(out, "connections", (uint64_t)atomic_load(&s->http.total_connections));
 	for (int i = 1; i <= 5; i++)
 		mo_series_set_sum(out, answers_of[i], sum.by_class[i]);
+	mo_series_set_sum(out, "http2_requests", sum.h2_requests);
+	mo_series_set_sum(out, "http2_connections", sum.h2_total_connections);
+	mo_series_set_sum(out, "http2_calmed", sum.h2_calmed);
+	mo_series_set_gauge(out, "open_http2_connections", (uint64_t)sum.h2_connections);
 	mo_series_set_gauge(out, "open_connections", (uint64_t)atomic_load(&s->http.connections));
 	mo_series_set_gauge(out, "running_requests", (uint64_t)sum.requests);
 	return out;
@@ -54,6 +58,15 @@ json_t *mo_process_counted(void)
 static json_t *number_of(const json_t *series, const char *name)
 {
 	return json_integer((json_int_t)mo_series_number(series, name));
+}
+
+/* The part of HTTP/2 in the numbers beside it. */
+static json_t *http2_status(const molt_server *s, const json_t *all)
+{
+	return json_pack(
+		"{s:i, s:o, s:o, s:o}", "connections", mo_http_counted(&s->http).h2_connections,
+		"total_requests", number_of(all, "http2_requests"), "total_connections",
+		number_of(all, "http2_connections"), "calmed", number_of(all, "http2_calmed"));
 }
 
 static json_t *server_status(const molt_server *s)
@@ -82,6 +95,7 @@ static json_t *server_status(const molt_server *s)
 			   number_of(all, "connections"), "answers", answers, "all_generations",
 			   "connections", number_of(all, "open_connections"), "requests",
 			   number_of(all, "running_requests"));
+	json_object_set_new(status, "http2", http2_status(s, all));
 	json_decref(all);
 	return status;
 }

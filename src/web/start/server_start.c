@@ -162,7 +162,7 @@ static int open_tls(molt_server *s, mo_endpoint *e)
 		return 0;
 	rc = mo_tls_new(cert, key, &e->tls, &why);
 	if (rc == 0)
-		mo_tls_offer(e->tls, mo_transport_names);
+		mo_tls_offer(e->tls, mo_transport_names(s->set.http2));
 	if (rc == 0 && s->set.https_client_ca)
 		rc = mo_tls_ask_clients(e->tls, s->set.https_client_ca,
 					s->set.https_client_required, &why);
@@ -276,6 +276,20 @@ static int prepare_routes(molt_server *s)
 	return rc;
 }
 
+static void prepare_http2(mo_http_limits *lim, const mo_settings *set)
+{
+	lim->h2_cleartext = set->http2_cleartext;
+	lim->h2_streams = (uint32_t)set->http2_streams;
+	lim->h2_stream_window = (uint32_t)set->http2_stream_window;
+	lim->h2_connection_window = (uint32_t)set->http2_connection_window;
+	lim->h2_frame_size = (uint32_t)set->http2_frame_size;
+	lim->h2_header_list = (size_t)set->http2_header_list;
+	lim->h2_resets = (uint32_t)set->http2_resets;
+	lim->h2_controls = (uint32_t)set->http2_controls;
+	lim->h2_continuations = (uint32_t)set->http2_continuations;
+	lim->h2_replies = (uint32_t)set->http2_replies;
+}
+
 static void prepare_limits(molt_server *s)
 {
 	const mo_settings *set = &s->set;
@@ -301,6 +315,7 @@ static void prepare_limits(molt_server *s)
 					.ws_ping = set->ws_ping,
 					.ws_close_spread = set->ws_close_spread,
 					.ws_origins = set->ws_origins };
+	prepare_http2(&s->http.lim, set);
 	s->http.app = mo_web_app;
 	s->http.app.movable = mo_control_poke;
 	s->http.server_field = mo_strdup(set->server_agent);

@@ -1,6 +1,7 @@
 /* The four forms of a target, and the syntax of a host. */
 #include "h1_check.h"
 #include "http/h1/h1_parse_internal.h"
+#include "http/syntax/authority.h"
 
 static void check_target(const char *method, const char *target, const char *path,
 			 const char *query, const char *host)
@@ -111,7 +112,7 @@ static bool authority(const char *text, bool port_needed)
 
 	memcpy(exact, "GET / HTTP/1.1\r\n", 16);
 	memcpy(value, text, n);
-	ok = mo_h1_authority((molt_str){ value, n }, port_needed);
+	ok = mo_authority((molt_str){ value, n }, port_needed);
 	if (!port_needed)
 		assert_int_equal(mo_h1_host((molt_str){ value, n }), ok);
 	free(exact);
@@ -154,7 +155,7 @@ static void hosts_follow_rfc_3986(void **s)
 	assert_false(authority("a", true));
 	assert_false(authority("a:", true));
 	assert_false(authority("[::1]", true));
-	assert_false(mo_h1_authority((molt_str){ BYTES("[::1\0]") }, false));
+	assert_false(mo_authority((molt_str){ BYTES("[::1\0]") }, false));
 }
 
 static void an_empty_host_field_is_allowed(void **s)
