@@ -221,7 +221,7 @@ mo_web_step *mo_web_step_wait_here(molt_req *r)
 	write_parts(w, s);
 	mo_req_drop_body(w);
 	mo_step_set(s->wait, s->delay, s->sub.count > 0);
-	if (s->nevents || s->overrun)
+	if (s->events.count || s->overrun)
 		mo_step_wake(s->wait);
 	w->failed = mo_step_wait_here(s->wait, r);
 	if (w->failed)
