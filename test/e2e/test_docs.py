@@ -305,7 +305,7 @@ class Map(Case):
         heard |= set(re.findall(r"\bmo_child_ask\([^;]*?MO_MSG_(\w+)", text))
         self.assertEqual(set(listed), heard)
         sent = set()
-        for arguments in re.findall(r"\b(?:mo_message_new|report|mo_(?:successor|predecessor)_say)\(([^;]*)", text):
+        for arguments in re.findall(r"\b(?:mo_message_new|report|mo_(?:successor|predecessor)_say|mo_word_tell|mo_question_ask)\(([^;]*)", text):
             sent |= set(re.findall(r"MO_MSG_(\w+)", arguments))
         self.assertEqual(set(listed), sent)
 
