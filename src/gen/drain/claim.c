@@ -24,6 +24,11 @@ void mo_claim_stand_by(bool on)
 	stands_by = on;
 }
 
+void mo_claim_forget(void)
+{
+	stands_by = given_away = false;
+}
+
 bool mo_claim_given_away(void)
 {
 	return given_away;

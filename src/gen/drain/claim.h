@@ -28,6 +28,7 @@
 void mo_claim_stand_by(bool on);
 /* Has it left the service to a younger one? */
 bool mo_claim_given_away(void);
+void mo_claim_forget(void); /* this generation has ended */
 /* Of its line's messages. */
 int mo_claim_hear(void *unused, mo_wire_msg *m);
 

@@ -11,8 +11,8 @@
  *   counts        older     what it has counted, each second and at its end
  *   end           serving   finish within a second; then what runs is cut
  *   reopen        serving   open the log files anew; by: its generation; n: counts up
- *   claim        serving   its predecessor has died before the commit; may it serve?  With
- *                          a socket for the answer (claim.h)
+ *   claim         serving   its predecessor has died before the commit; may it serve?  With
+ *                           a socket for the answer (claim.h)
  *   reopened      older     all up to n is done; by, n: of "reopen"; errno: 0 or why not.
  *                           An older Molt says nothing
  *

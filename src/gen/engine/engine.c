@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/control.h"
+#include "gen/drain/claim.h"
 #include "gen/drain/older_generations.h"
 #include "gen/drain/reopen_dropped.h"
 #include "gen/engine/generation_end.h"
@@ -125,6 +126,7 @@ static void begin_anew(void)
 {
 	mo_successor_forget();
 	mo_withdraw_forget();
+	mo_claim_forget();
 	mo_control_forget();
 	mo_self_begin_anew();
 }
