@@ -50,6 +50,7 @@ typedef struct mo_gen_conn {
 	const char *server; /* name; borrowed */
 	mo_moving moving;   /* the descriptor: of the giver borrowed, of the taker owned */
 	bool taken;         /* by the successor */
+	bool again;         /* not taken, for want of descriptors there: may be given again */
 	/* Of the taker. */
 	void *ready;              /* what prepare() made of state; owned by the host */
 	struct mo_event **missed; /* to be given to it; borrowed, see event_bus.h */

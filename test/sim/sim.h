@@ -246,6 +246,7 @@ struct sim_entry {
 	void (*main)(void);
 	int (*restart)(const char *exe);
 	int (*rollback)(const char *by);
+	void (*publish)(void); /* one event */
 	unsigned (*generation)(void);
 	int (*state)(void);      /* enum mo_gen_state */
 	void *(*receipts)(void); /* json_t, a new reference */

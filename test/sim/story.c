@@ -41,6 +41,7 @@ enum deed {
 	LAG,
 	BLOCK,
 	FAIL,
+	EVENTS,
 	STOP_ALL
 };
 
@@ -108,7 +109,7 @@ static enum deed draw_deed(void)
 {
 	static const enum deed usual[] = { RESTART, RESTART, RESTART_SIGNAL, ROLLBACK, KILL,
 					   KILL,    KILL,    STOP,           LAG,      LAG,
-					   BLOCK,   FAIL,    TAKEOVER };
+					   BLOCK,   FAIL,    TAKEOVER,       EVENTS };
 	enum deed d = usual[sim_choice(MO_COUNTOF(usual))];
 
 	if (sim_chance(24))
@@ -194,6 +195,14 @@ static void signal_restart(void)
 		sim_process_signal(p, SIGUSR1);
 }
 
+static void run_publish(void *n)
+{
+	for (uintptr_t i = (uintptr_t)n; i > 0; i--) {
+		sim_self()->entry->publish();
+		sim_point();
+	}
+}
+
 static void take_over(int target)
 {
 	bool below = sim_setting_now.supervised && sim_chance(2);
@@ -217,8 +226,8 @@ static void block_loop(sim_process *p, molt_time time)
 /* ---- acts -------------------------------------------------------------------------------- */
 
 static const char *const names[] = {
-	"restart", "restart by signal", "rollback",    "takeover", "kill", "stop", "go on",
-	"lag",     "block a loop",      "fail a call", "shut down"
+	"restart", "restart by signal", "rollback",     "takeover",    "kill",   "stop",
+	"go on",   "lag",               "block a loop", "fail a call", "events", "shut down"
 };
 
 static void trouble(unsigned i)
@@ -248,6 +257,10 @@ static void trouble(unsigned i)
 		break;
 	case BLOCK:
 		block_loop(p, acts[i].time);
+		break;
+	case EVENTS:
+		if (!p->program->supervises && p->control)
+			sim_thread_start(p, run_publish, (void *)(uintptr_t)(1 + acts[i].points % 8));
 		break;
 	case FAIL:
 		p->fails_at = p->points + acts[i].points;

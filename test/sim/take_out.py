@@ -9,15 +9,15 @@ import sys
 # of the mend, and what stood there without it.
 MENDS = {
     # Faults that were found by reading and in use, before there was a simulator.
-    "late_pack": ("pack_round.c", 1, "if (packed.open && packed.round == round)", "if (round)"),
-    "receipt_back": ("predecessor.c", 1, "\tmo_successor_tell_receipt(p->receipt->body);\n", ""),
+    "late_pack": ("pack_round.c", 700, "if (packed.open && packed.round == round)", "if (round)"),
+    "receipt_back": ("predecessor.c", 600, "\tmo_successor_tell_receipt(p->receipt->body);\n", ""),
     # What the simulator found.
-    "claim": ("standby.c", 8000, "\treturn mo_supervisor_client_claim();\n", "\treturn true;\n"),
-    "older_claim": ("successor.c", 57500, "if (!mo_older_claim() && ", "if (false && "),
-    "begun": ("rollback.c", 20000, "\tmo_child_kill_next(&p->child);\n", ""),
-    "alone": ("drain.c", 16800, "\t\tif (say == MO_DRAIN_ALONE)\n\t\t\treturn ALONE;\n\t\tif (load.requests",
+    "claim": ("standby.c", 11300, "\treturn mo_supervisor_client_claim();\n", "\treturn true;\n"),
+    "older_claim": ("successor.c", 37800, "if (!mo_older_claim() && ", "if (false && "),
+    "begun": ("rollback.c", 9000, "\tmo_child_kill_next(&p->child);\n", ""),
+    "alone": ("drain.c", 83200, "\t\tif (say == MO_DRAIN_ALONE)\n\t\t\treturn ALONE;\n\t\tif (load.requests",
               "\t\tif (load.requests"),
-    "cut": ("wire.c", 17500, "\t\tlose_fds(out);\n\tout->packet", "\t\treturn lose_fds(out), -EBADMSG;\n\tout->packet"),
+    "cut": ("wire.c", 31200, "\t\tlose_fds(out);\n\tout->packet", "\t\treturn lose_fds(out), -EBADMSG;\n\tout->packet"),
 }
 MOST = 20000  # schedules from there on
 

@@ -81,8 +81,10 @@ static long mark_taken(mo_gen_conn *const *all, size_t sent, const json_t *answe
 		if (k >= 0 && (size_t)k < sent)
 			all[k]->taken = false;
 	}
-	for (i = 0; i < sent; i++)
+	for (i = 0; i < sent; i++) {
 		n += all[i]->taken;
+		all[i]->again = !all[i]->taken && json_is_true(json_object_get(answer, "short"));
+	}
 	return n;
 }
 
@@ -116,7 +118,16 @@ static long give_batch(const mo_move_link *link, mo_gen_batch *b, uint64_t seen)
 	return n;
 }
 
-/* Those that can move at one moment.  *any: there were some. */
+/* Descriptors may be short on the other side: not at once again. */
+static bool is_short(const mo_gen_batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->conns[i].again)
+			return true;
+	return false;
+}
+
+/* Those that can move at one moment.  *any: there were some, and more may be given. */
 static long give_once(const mo_gen_host *h, const mo_move_link *link, bool *any)
 {
 	uint64_t seen = mo_event_bus_hold();
@@ -133,6 +144,7 @@ static long give_once(const mo_gen_host *h, const mo_move_link *link, bool *any)
 			failed = n;
 		else
 			sum += n;
+		*any = *any && !is_short(b);
 		h->gave(b);
 		b = next;
 	}
@@ -253,9 +265,10 @@ static long serve(const mo_gen_host *h, mo_wire_msg *m, mo_gen_conn *conns, cons
 
 /* Until the giver has the answer or is gone, for nobody may serve what both could
  * believe to be theirs.  -ECANCELED: this process ends, and has answered nothing. */
-static int answer(int channel, json_t *refused)
+static int answer(int channel, json_t *refused, bool was_short)
 {
-	json_t *body = mo_message_new(MO_MSG_TOOK, "{s:o}", "refused", refused);
+	json_t *body = mo_message_new(MO_MSG_TOOK, "{s:o, s:b}", "refused", refused, "short",
+				      (int)was_short);
 	int rc;
 
 	for (;;) {
@@ -287,7 +300,7 @@ void mo_move_refuse(int channel, const mo_wire_msg *m)
 	n = n < (size_t)m->nfds ? (size_t)m->nfds : n; /* no list, or descriptors were lost */
 	for (size_t i = 0; i < n && i < MO_WIRE_FDS; i++)
 		json_array_append_new(refused, json_integer((json_int_t)i));
-	answer(channel, refused);
+	answer(channel, refused, m->cut);
 }
 
 long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
@@ -309,7 +322,7 @@ long mo_move_take(const mo_gen_host *h, int channel, mo_wire_msg *m)
 	for (int i = 0; i < m->nfds; i++)
 		if (!ours || !keep[i])
 			json_array_append_new(refused, json_integer(i));
-	rc = answer(channel, refused);
+	rc = answer(channel, refused, false);
 	missed = NULL;
 	nmissed = 0;
 	/* While they were prepared, more may have been published.  All of it is there, for it

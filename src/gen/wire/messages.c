@@ -91,8 +91,10 @@ static const mo_message messages[MO_MSGS] = {
 	 * stream of each follow the object (move.h) */
 	[MO_MSG_CONNS] = { "conns", 1, MO_FDS_EACH,
 		{ NEEDS("list", MO_LIST), NEEDS("seen", MO_NUMBER) } },
-	/* taker to "conns": numbers in the list */
-	[MO_MSG_TOOK] = { "took", 1, MO_FDS_FREE, { NEEDS("refused", MO_LIST) } },
+	/* taker to "conns": numbers in the list; short: for want of descriptors, so these may be
+	 * given again */
+	[MO_MSG_TOOK] = { "took", 1, MO_FDS_FREE,
+		{ NEEDS("refused", MO_LIST), MAY("short", MO_BOOL) } },
 	/* successor to predecessor, older to serving generation (counter_ledger.h) */
 	[MO_MSG_COUNTS] = { "counts", 1, MO_FDS_FREE,
 		{ NEEDS("live", MO_OBJECT), MAY("live_series", MO_OBJECT) } },

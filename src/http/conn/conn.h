@@ -65,6 +65,7 @@ typedef struct mo_packed {
 	const mo_http_server *server;
 	mo_moving moving; /* the descriptor is the giver's own; the taker gets a duplicate */
 	bool taken;       /* for mo_conns_gave() */
+	bool again;       /* the same: not taken, and may be packed again */
 } mo_packed;
 
 typedef struct mo_pack {

@@ -130,20 +130,21 @@ mo_pack *mo_conns_pack(mo_loop *l)
 	return p;
 }
 
-static void serve_on(mo_conn *c, molt_time left)
+static void serve_on(mo_conn *c, molt_time left, bool again)
 {
 	mo_list_remove(&c->node);
 	mo_list_append(&c->home->all, &c->node);
 	c->stream->ops->unpacked(c->stream);
 	mo_conn_set_state(c, c->before);
-	c->stays = true;
+	c->stays = !again;
 	if (c->cut_later) {
 		c->proto->cut(c);
 		return;
 	}
 	mo_conn_deadline(c, left);
 	mo_conn_next_turn(c); /* what was asked for while it was MOVING */
-	c->proto->retire(c);
+	if (!again)
+		c->proto->retire(c);
 }
 
 void mo_conns_gave(mo_pack *p)
@@ -156,7 +157,7 @@ void mo_conns_gave(mo_pack *p)
 		if (it->taken)
 			mo_conn_close(it->conn);
 		else
-			serve_on(it->conn, it->moving.left);
+			serve_on(it->conn, it->moving.left, it->again);
 	}
 	free(p);
 }

@@ -69,8 +69,10 @@ void mo_process_gave(mo_gen_batch *b)
 {
 	mo_pack *p = b->owner;
 
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; i < b->n; i++) {
 		p->items[i].taken = b->conns[i].taken;
+		p->items[i].again = b->conns[i].again;
+	}
 	MO_CHECK(mo_loop_post(p->loop, gave_on, p));
 	free(b);
 }

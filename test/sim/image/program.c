@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/outlet.h"
+#include "base/str.h"
 #include "gen/control.h"
 #include "gen/engine/engine.h"
 #include "gen/engine/restart_request.h"
@@ -20,6 +21,7 @@
 #include "gen/os/origin.h"
 #include "gen/receipt/receipt.h"
 #include "gen/self.h"
+#include "gen/transfer/event_bus.h"
 #include "gen/transfer/state.h"
 #include "gen/wire/series.h"
 #include "image.h"
@@ -432,10 +434,19 @@ static void *receipts(void)
 	return mo_receipts_all();
 }
 
+static void publish(void)
+{
+	mo_event *e = mo_event_new(mo_str("topic"), mo_str("name"), mo_str("1"), mo_str("data"));
+
+	if (!mo_event_bus_publish(e))
+		mo_event_unref(e);
+}
+
 const sim_entry sim_image_entry __attribute__((visibility("default"))) = {
 	.main = run,
 	.restart = mo_request_restart,
 	.rollback = mo_request_rollback,
+	.publish = publish,
 	.generation = mo_self_generation,
 	.state = state,
 	.receipts = receipts,

@@ -384,7 +384,7 @@ static void gave_on_loop(void *batch)
 			continue;
 		}
 		c->state = IDLE;
-		c->stays = true;
+		c->stays = !b->conns[i].again;
 		sim_conn_serve(c->client, "not taken", true);
 	}
 }
