@@ -13,6 +13,7 @@
 #include "rt/small_file.h"
 
 #define ANSWER_TIME MOLT_SECOND
+#define UNKNOWN 3
 #define END_TIME MOLT_SECOND /* between the end of the line and that of its owner */
 
 /* ---- the older one ---------------------------------------------------------------- */
@@ -66,23 +67,26 @@ static bool is_stopped(pid_t pid)
 	return mo_process_state(pid, &state, NULL) && state == 'T';
 }
 
-/* Descriptors or memory can be short for a moment. */
+/* Descriptors or memory can be short for a moment.  A question that is thrown away unread is
+ * asked again: whoever has closed the line meanwhile serves, an older release does so each
+ * time. */
 static int ask(int line, mo_wire_msg *answer)
 {
 	molt_time deadline = mo_deadline(ANSWER_TIME);
-	int rc;
+	int rc, unknown = 0;
 
 	for (;;) {
 		rc = mo_question_ask(line, MO_MSG_CLAIM, ANSWER_TIME, answer);
-		if (rc == 0 || rc == -EPIPE || rc == -ETIMEDOUT || rc == -ECANCELED ||
-		    mo_left(deadline) == 0 || mo_co_sleep(10) < 0)
+		unknown += rc == -EPIPE;
+		if (rc == 0 || rc == -ENOTCONN || rc == -ETIMEDOUT || rc == -ECANCELED ||
+		    unknown == UNKNOWN || mo_left(deadline) == 0 || mo_co_sleep(10) < 0)
 			return rc;
 	}
 }
 
 static bool without_answer(int rc, int pidfd, unsigned generation, pid_t pid)
 {
-	if (rc == -EPIPE)
+	if (rc == -ENOTCONN)
 		return ends(pidfd, pid);
 	if (!is_stopped(pid))
 		return true;

@@ -12,8 +12,9 @@
  *   it serves again
  *   has ended                       it serves
  *   is stopped                      it is killed: nobody serves at this moment
- *   says nothing for 1 s: it is of  it serves
- *   an older release, or slow
+ *   does not know the question, as  it serves
+ *   an older release, or says
+ *   nothing for 1 s: it is slow
  *   finds that nobody waits for     -
  *   its answer: it was slow, and
  *   never comes back

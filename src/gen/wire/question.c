@@ -49,8 +49,10 @@ int mo_question_ask(int fd, enum mo_msg what, molt_time limit, mo_wire_msg *answ
 	close(theirs);
 	if (rc == 0)
 		rc = await_answer(ours, limit, answer);
+	else if (rc == -EPIPE || rc == -ECONNRESET)
+		rc = -ENOTCONN;
 	close(ours);
-	return rc == -ECONNRESET ? -EPIPE : rc;
+	return rc;
 }
 
 int mo_question_answer(const mo_wire_msg *m, json_t *body)

@@ -9,8 +9,9 @@
  * when the other side has ended; -ECANCELED; what sending gave in the end.  [parks] */
 int mo_word_tell(int fd, enum mo_msg what, molt_time limit);
 
-/* Sends the question and waits: 0 and the answer, to be freed; -ETIMEDOUT; -EPIPE: the other
- * side does not know the question, or has ended; what sending or waiting gave.  [parks] */
+/* Sends the question and waits: 0 and the answer, to be freed; -ENOTCONN: the other side has
+ * closed fd; -EPIPE: it does not know the question, or has ended; -ETIMEDOUT; what sending or
+ * waiting gave.  [parks] */
 int mo_question_ask(int fd, enum mo_msg what, molt_time limit, mo_wire_msg *answer);
 /* Answers one that has come (MO_FDS_ONE).  0; -EPIPE: who asked waits no longer. */
 int mo_question_answer(const mo_wire_msg *m, json_t *body);
