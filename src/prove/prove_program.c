@@ -22,6 +22,7 @@
 
 #define START_LIMIT (30 * MOLT_SECOND)
 #define STOP_LIMIT (8 * MOLT_SECOND)
+#define END_LIMIT (2 * MOLT_SECOND) /* of a process that was killed */
 #define RESTART_LIMIT (60 * MOLT_SECOND)
 #define READY_TIMEOUT "4s" /* of a successor: the version that hangs waits so long */
 
@@ -241,7 +242,11 @@ void mo_program_stop(mo_prove *p)
 		mo_program_reap(g);
 		usleep(2000);
 	}
-	mo_program_reap(g);
+	/* One that was killed has its descriptors until its last thread has ended. */
+	end = mo_deadline(END_LIMIT);
+	do
+		mo_program_reap(g);
+	while (kill(-g->first, 0) == 0 && mo_left(end) > 0 && usleep(2000) == 0);
 	group = 0;
 	g->first = 0;
 }
