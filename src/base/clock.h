@@ -12,5 +12,10 @@ molt_time mo_wall(void);     /* ms since 1970 UTC */
 molt_time mo_deadline(molt_time t);
 /* Time left until the deadline: >= 0, or MOLT_FOREVER for INT64_MAX. */
 molt_time mo_left(molt_time deadline);
+/* The shorter of two spans; either may be MOLT_FOREVER. */
+static inline molt_time mo_shorter(molt_time a, molt_time b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
 
 #endif

@@ -116,9 +116,7 @@ static int wait_for_more(mo_h1_req *q)
 	left = mo_left(q->body_due);
 	if (left == 0)
 		return -ETIMEDOUT;
-	if (left < 0 || (limit >= 0 && limit < left))
-		left = limit;
-	return mo_h1_wait(c, want, left);
+	return mo_h1_wait(c, want, mo_shorter(left, limit));
 }
 
 /* Reads from the stream: into buf (> 0 bytes), or into the input buffer (0). */

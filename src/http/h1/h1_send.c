@@ -94,12 +94,9 @@ int mo_h1_flush_on(mo_conn *c, ssize_t n)
 static int wait_to_send(mo_h1_req *q)
 {
 	mo_conn *c = mo_h1_conn(q);
-	molt_time limit = q->r.server->lim.write_timeout;
-	molt_time left = mo_left(q->r.write_deadline);
+	molt_time left = mo_shorter(mo_left(q->r.write_deadline), q->r.server->lim.write_timeout);
 	int rc = -ETIMEDOUT;
 
-	if (left < 0 || (limit >= 0 && limit < left))
-		left = limit;
 	if (left != 0)
 		rc = mo_h1_wait(c, c->stream->want, left);
 	if (rc == -ETIMEDOUT)

@@ -116,9 +116,7 @@ static int wait_for_more(mo_h2_req *q)
 	mo_h2_soon(q->h);
 	if (left == 0)
 		return -ETIMEDOUT;
-	if (left < 0 || (limit >= 0 && limit < left))
-		left = limit;
-	return mo_h2_wait(q, left);
+	return mo_h2_wait(q, mo_shorter(left, limit));
 }
 
 long mo_h2_body_read(molt_req *r, void *buf, size_t n)

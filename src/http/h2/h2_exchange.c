@@ -260,6 +260,13 @@ void mo_h2_exchange_start(mo_h2_req *q)
 
 /* ---- its stream ends ---- */
 
+static void lose(mo_h2_req *q)
+{
+	if (!q->ended)
+		atomic_store_explicit(&q->peer, MO_H2_PEER_LOST, memory_order_relaxed);
+	mo_h2_wake(q);
+}
+
 void mo_h2_exchange_closed(mo_h2_req *q)
 {
 	q->closed = true;
@@ -267,18 +274,11 @@ void mo_h2_exchange_closed(mo_h2_req *q)
 		mo_h2_exchange_free(q);
 		return;
 	}
-	if (!q->ended)
-		atomic_store_explicit(&q->peer, MO_H2_PEER_LOST, memory_order_relaxed);
-	mo_h2_wake(q);
+	lose(q);
 }
 
 void mo_h2_exchanges_lost(mo_h2 *h)
 {
-	MO_LIST_EACH (node, &h->exchanges) {
-		mo_h2_req *q = MO_CONTAINER_OF(node, mo_h2_req, node);
-
-		if (!q->ended)
-			atomic_store_explicit(&q->peer, MO_H2_PEER_LOST, memory_order_relaxed);
-		mo_h2_wake(q);
-	}
+	MO_LIST_EACH (node, &h->exchanges)
+		lose(MO_CONTAINER_OF(node, mo_h2_req, node));
 }

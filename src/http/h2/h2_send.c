@@ -64,6 +64,11 @@ static bool copy_piece(mo_h2_req *q, char *to, size_t n)
 	return true;
 }
 
+static bool all_taken(const mo_h2_req *q)
+{
+	return q->n == 0 && (!q->last || q->ended);
+}
+
 static void piece_taken(mo_h2_req *q, size_t n, bool end)
 {
 	q->n -= n;
@@ -71,7 +76,7 @@ static void piece_taken(mo_h2_req *q, size_t n, bool end)
 	q->h->taken += n;
 	q->r.bytes_sent += n;
 	q->ended |= end;
-	if (q->n == 0 && (!q->last || q->ended))
+	if (all_taken(q))
 		mo_h2_wake(q);
 }
 
@@ -99,11 +104,6 @@ int mo_h2_data_put(nghttp2_session *s, nghttp2_frame *frame, const uint8_t *fram
 
 /* ---- the handler gives ---- */
 
-static bool all_taken(const mo_h2_req *q)
-{
-	return q->n == 0 && (!q->last || q->ended);
-}
-
 /* The handler's bytes are its own again. */
 static int give_up(mo_h2_req *q, int rc)
 {
@@ -117,9 +117,7 @@ static int give_up(mo_h2_req *q, int rc)
 /* How long the client may take for the next piece. */
 static molt_time patience(const mo_h2_req *q)
 {
-	molt_time limit = q->r.server->lim.write_timeout, left = mo_left(q->r.write_deadline);
-
-	return left < 0 || (limit >= 0 && limit < left) ? limit : left;
+	return mo_shorter(mo_left(q->r.write_deadline), q->r.server->lim.write_timeout);
 }
 
 /* Has the client taken nothing since?  A stream that its client has given room is served when
@@ -158,11 +156,6 @@ static int wait_until_taken(mo_h2_req *q)
 	return 0;
 }
 
-static bool takes_body(const mo_h2_req *q)
-{
-	return !q->empty;
-}
-
 static int may_send(const mo_h2_req *q)
 {
 	const molt_req *r = &q->r;
@@ -177,7 +170,7 @@ static int may_send(const mo_h2_req *q)
 /* How many of n bytes the length lets through. */
 static size_t clip(mo_h2_req *q, size_t n)
 {
-	if (!takes_body(q))
+	if (q->empty)
 		return 0;
 	if (!q->has_length)
 		return n;
@@ -189,12 +182,12 @@ static size_t clip(mo_h2_req *q, size_t n)
 /* Of n bytes `fit` go; a body that is shorter than was said gets no end. */
 static int give(mo_h2_req *q, size_t fit, bool last)
 {
-	bool short_body = last && takes_body(q) && q->has_length && q->left > 0;
+	bool short_body = last && !q->empty && q->has_length && q->left > 0;
 	int rc;
 
 	q->n = fit;
 	q->last = last && !short_body;
-	if (takes_body(q))
+	if (!q->empty)
 		nghttp2_session_resume_data(q->h->session, q->id);
 	rc = wait_until_taken(q);
 	if (rc < 0)
@@ -208,20 +201,30 @@ static int overlong(const mo_h2_req *q, size_t fit, size_t n)
 {
 	bool body = mo_status_has_body(q->r.status) && q->has_length;
 
-	return body && fit < n && (takes_body(q) || q->left == 0) ? -EMSGSIZE : 0;
+	return body && fit < n && (!q->empty || q->left == 0) ? -EMSGSIZE : 0;
+}
+
+/* The head is on its way, and *fit of the n bytes may follow. */
+static int begin(mo_h2_req *q, size_t n, bool last, size_t *fit)
+{
+	int rc = may_send(q);
+
+	if (rc)
+		return rc;
+	if (!q->r.head_sent)
+		mo_h2_answer_begin(q, n, last);
+	*fit = clip(q, n);
+	return 0;
 }
 
 int mo_h2_send(molt_req *r, const void *data, size_t n, bool last)
 {
 	mo_h2_req *q = mo_h2_req_of(r);
-	int rc = may_send(q);
 	size_t fit;
+	int rc = begin(q, n, last, &fit);
 
 	if (rc)
 		return rc;
-	if (!r->head_sent)
-		mo_h2_answer_begin(q, n, last);
-	fit = clip(q, n);
 	q->data = data ? data : "";
 	rc = give(q, fit, last);
 	return rc ? rc : overlong(q, fit, n);
@@ -251,14 +254,11 @@ static int give_file(mo_h2_req *q, off_t off, size_t n, bool last)
 int mo_h2_send_file(molt_req *r, int fd, off_t off, size_t n, bool last)
 {
 	mo_h2_req *q = mo_h2_req_of(r);
-	int rc = may_send(q);
 	size_t fit;
+	int rc = begin(q, n, last, &fit);
 
 	if (rc)
 		return rc;
-	if (!r->head_sent)
-		mo_h2_answer_begin(q, n, last);
-	fit = clip(q, n);
 	q->data = NULL;
 	q->fd = fd;
 	rc = give_file(q, off, fit, last);

@@ -39,6 +39,18 @@ static void put_get(mo_buf *b, int32_t id, const char *path)
 		  (size_t)n);
 }
 
+#define CANCEL "\0\0\0\x08"
+#define TOO_FAR "\x7f\xff\xff\xff" /* of a window */
+
+/* n requests that take a while, each with a frame of four bytes behind it. */
+static void put_gets(mo_buf *b, int n, uint8_t type, const char *payload)
+{
+	for (int i = 0; i < n; i++) {
+		put_get(b, 2 * i + 1, "/sleep?50");
+		put_frame(b, type, 0, 2 * i + 1, payload, 4);
+	}
+}
+
 static void requests_that_are_taken_back(void **state)
 {
 	mo_buf b;
@@ -46,10 +58,7 @@ static void requests_that_are_taken_back(void **state)
 
 	LIMIT(h2_resets, 10);
 	fd = start(&b);
-	for (int i = 0; i < 11; i++) {
-		put_get(&b, 2 * i + 1, "/sleep?50");
-		put_frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\x08", 4);
-	}
+	put_gets(&b, 11, NGHTTP2_RST_STREAM, CANCEL);
 	say_buf(fd, &b);
 	expect_goaway(fd, CALM);
 	assert_int_equal(mo_http_counted(&srv.http).h2_calmed, 1);
@@ -63,10 +72,7 @@ static void as_many_as_are_allowed_are_nothing(void **state)
 
 	LIMIT(h2_resets, 10);
 	fd = start(&b);
-	for (int i = 0; i < 10; i++) {
-		put_get(&b, 2 * i + 1, "/sleep?50");
-		put_frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\x08", 4);
-	}
+	put_gets(&b, 10, NGHTTP2_RST_STREAM, CANCEL);
 	put_hello(&b, 21, true);
 	say_buf(fd, &b);
 	assert_true(frame_of(fd, NGHTTP2_DATA, &f));
@@ -88,7 +94,7 @@ static void resets_behind_an_answer_cost_nothing(void **state)
 		say_buf(fd, &b);
 		assert_true(frame_of(fd, NGHTTP2_DATA, &f));
 		assert_int_equal(f.flags & NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_END_STREAM);
-		put_frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\x08", 4);
+		put_frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, CANCEL, 4);
 	}
 	say_buf(fd, &b);
 	close(fd);
@@ -102,10 +108,7 @@ static void resets_that_the_client_makes_us_send(void **state)
 
 	LIMIT(h2_resets, 10);
 	fd = start(&b);
-	for (int i = 0; i < 11; i++) {
-		put_get(&b, 2 * i + 1, "/sleep?50");
-		put_frame(&b, NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, "\x7f\xff\xff\xff", 4);
-	}
+	put_gets(&b, 11, NGHTTP2_WINDOW_UPDATE, TOO_FAR);
 	say_buf(fd, &b);
 	expect_goaway(fd, CALM);
 }
@@ -123,7 +126,7 @@ static void handlers_of_streams_that_were_reset_are_bounded(void **state)
 		say_buf(fd, &b);
 		if (i < 10)
 			EVENTUALLY(atomic_load(&srv.parked) == i + 1);
-		put_frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\x08", 4);
+		put_frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, CANCEL, 4);
 	}
 	mo_buf_free(&b);
 	assert_true(frame_of(fd, NGHTTP2_RST_STREAM, &f));
