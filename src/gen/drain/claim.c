@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gen/os/pidfd.h"
+#include "gen/os/sigstop.h"
 #include "gen/wire/question.h"
 #include "rt/park.h"
-#include "rt/small_file.h"
 
 #define ANSWER_TIME MOLT_SECOND
 #define UNKNOWN 3
@@ -60,13 +60,6 @@ static bool ends(int pidfd, pid_t pid)
 	return true;
 }
 
-static bool is_stopped(pid_t pid)
-{
-	char state;
-
-	return mo_process_state(pid, &state, NULL) && state == 'T';
-}
-
 /* Descriptors or memory can be short for a moment.  A question that is thrown away unread is
  * asked again: whoever has closed the line meanwhile serves, an older release does so each
  * time. */
@@ -88,7 +81,7 @@ static bool without_answer(int rc, int pidfd, unsigned generation, pid_t pid)
 {
 	if (rc == -ENOTCONN)
 		return ends(pidfd, pid);
-	if (!is_stopped(pid))
+	if (!mo_sigstop_now(pid))
 		return true;
 	mo_error("generation %u (pid %d) is stopped, and nobody serves: it is killed", generation,
 		 (int)pid);

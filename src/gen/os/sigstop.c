@@ -5,7 +5,7 @@
 #include "rt/small_file.h"
 
 /* 'T'; one that is traced has 't'. */
-static bool is_stopped(pid_t pid)
+bool mo_sigstop_now(pid_t pid)
 {
 	char state;
 
@@ -21,6 +21,6 @@ bool mo_sigstop_for(mo_sigstop *s, pid_t pid, molt_time limit)
 	if (passed > MO_SIGSTOP_LOOK_MAX)
 		passed = MO_SIGSTOP_LOOK_MAX;
 	s->looked = mo_now();
-	s->stopped = is_stopped(pid) ? s->stopped + passed : 0;
+	s->stopped = mo_sigstop_now(pid) ? s->stopped + passed : 0;
 	return s->stopped >= limit;
 }

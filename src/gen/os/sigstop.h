@@ -21,6 +21,8 @@ typedef struct mo_sigstop {
 	molt_time stopped; /* ms that the last looks in a row found it stopped */
 } mo_sigstop;
 
+/* Has a SIGSTOP stopped the process, now? */
+bool mo_sigstop_now(pid_t pid);
 /* To be called at least every MO_SIGSTOP_LOOK_MAX.  True when it is stopped for limit. */
 bool mo_sigstop_for(mo_sigstop *s, pid_t pid, molt_time limit);
 

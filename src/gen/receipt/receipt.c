@@ -180,18 +180,27 @@ static size_t place_in(const json_t *list, const json_t *body)
 	return i;
 }
 
+/* The place of the one with this id; the size of the list: there is none. */
+static size_t find(const json_t *list, const char *id)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (list, i, one)
+		if (strcmp(mo_json_str(one, "id"), id) == 0)
+			break;
+	return i;
+}
+
 /* Puts it in the place of the one with its id; false: there is none. */
 static bool replace(json_t *list, const char *id, const json_t *body)
 {
-	json_t *old;
-	size_t i;
+	size_t i = find(list, id);
 
-	json_array_foreach (list, i, old)
-		if (strcmp(mo_json_str(old, "id"), id) == 0) {
-			json_array_set_new(list, i, json_deep_copy(body));
-			return true;
-		}
-	return false;
+	if (i == json_array_size(list))
+		return false;
+	json_array_set_new(list, i, json_deep_copy(body));
+	return true;
 }
 
 static bool replace_held(const char *id, const json_t *body)
@@ -239,13 +248,9 @@ static bool same(const json_t *a, const json_t *b)
 /* With the lock held.  Who follows us may be followed by us: news go round once. */
 static bool is_known(const char *id, const json_t *body)
 {
-	const json_t *old;
-	size_t i;
+	const json_t *old = json_array_get(ring.list, find(ring.list, id));
 
-	json_array_foreach (ring.list, i, old)
-		if (strcmp(mo_json_str(old, "id"), id) == 0)
-			return same(old, body);
-	return false;
+	return old && same(old, body);
 }
 
 void mo_receipts_put(const json_t *body)
