@@ -28,7 +28,6 @@ static struct {
 	} spawned[SIM_PROCESSES];
 	unsigned nspawned;
 	pid_t main;
-	unsigned cut;
 } seen;
 
 void sim_check_reset(void)
@@ -100,13 +99,6 @@ void sim_check_lost(const sim_conn *c, const char *how)
 	if (anything_died() || sim_trouble.shutdown || c->address == 1)
 		return;
 	sim_violation("a request on connection %d is lost: it %s", c->number, how);
-}
-
-/* By the deadline of a drain, which the story knows. */
-void sim_check_cut(const sim_conn *c)
-{
-	(void)c;
-	seen.cut++;
 }
 
 /* An idle connection that nobody has closed on purpose. */

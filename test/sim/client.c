@@ -30,11 +30,6 @@ sim_file *sim_listener_open(int address)
 	return f;
 }
 
-bool sim_listener_is_open(int address)
-{
-	return listeners[address].file != NULL;
-}
-
 bool sim_listener_waits(const sim_file *f)
 {
 	return listeners[f->address].first != NULL;
@@ -130,8 +125,6 @@ void sim_conn_answer(sim_conn *c, unsigned record)
 
 void sim_conn_close(sim_conn *c)
 {
-	if (c->answered < c->asked)
-		sim_check_cut(c);
 	c->closing = true;
 	c->serves = NULL;
 }

@@ -191,8 +191,7 @@ sim_process *sim_process_start(int program, sim_process *parent, sim_file *hando
 			    .supervised = supervised,
 			    .managed = parent ? parent->managed : true,
 			    .dies_at = SIM_POINTS_FAR,
-			    .fails_at = SIM_POINTS_FAR,
-			    .started = sim_clock };
+			    .fails_at = SIM_POINTS_FAR };
 	for (int fd = 0; fd < 3; fd++)
 		p->fds[fd] = sim_file_new(SIM_OTHER);
 	if (handover)

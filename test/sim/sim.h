@@ -158,7 +158,6 @@ struct sim_file {
 	enum sim_kind kind;
 	int refs;
 	ino_t number;
-	bool writing; /* SIM_OTHER */
 	/* SIM_CHANNEL */
 	sim_file *peer;
 	sim_packet *first, *last;
@@ -204,10 +203,8 @@ typedef struct sim_program {
 	const char *build;
 	bool supervises; /* it is molt run; its program is number `runs` */
 	int runs;
-	bool takes_over; /* it has a takeover path */
 	bool dies_early, never_ready, dies_ready, lacks_second, slow_start;
 	bool errs; /* every answer is a 5xx */
-	int loops;
 } sim_program;
 
 typedef struct sim_entry sim_entry;
@@ -238,7 +235,6 @@ struct sim_process {
 	/* What the story and the checks know of it. */
 	bool accepts, accepted; /* now; ever */
 	int calls;              /* of users, that wait */
-	molt_time started;
 };
 
 /* The functions of an image; image/program.c has the table. */
@@ -300,7 +296,6 @@ void sim_clients_reset(void);
 sim_file *sim_listener_open(int address);
 void sim_listener_ended(sim_file *f);
 bool sim_listener_waits(const sim_file *f);
-bool sim_listener_is_open(int address);
 /* For images, on behalf of the process that runs. */
 int sim_accept(int fd, sim_conn **out); /* -EAGAIN, -EMFILE */
 sim_conn *sim_conn_of(int fd);
@@ -328,7 +323,7 @@ extern const sim_program sim_programs[];
 
 /* What has gone wrong on purpose. */
 typedef struct sim_troubles {
-	unsigned kills, stops, slow, blocked, fails;
+	unsigned stops, slow, fails;
 	unsigned deaths;      /* other than exit(0), of those that had served, and supervisors */
 	unsigned supervisors; /* that have ended, or could not answer for a while */
 	bool shutdown;
@@ -354,7 +349,6 @@ void sim_check_accepts(sim_process *p, bool on); /* p begins, or stops */
 void sim_check_spawned(sim_process *parent, sim_process *child);
 void sim_check_listener_ended(int address);
 void sim_check_lost(const sim_conn *c, const char *how);
-void sim_check_cut(const sim_conn *c);
 void sim_check_dropped(const sim_conn *c);
 void sim_check_main(pid_t pid);
 void sim_check_ready(const sim_process *p);

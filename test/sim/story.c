@@ -218,7 +218,6 @@ static void block_loop(sim_process *p, molt_time time)
 		if (t->loop && t->loop != p->control) {
 			t->blocked_since = sim_clock;
 			t->blocked_until = sim_clock + time;
-			sim_trouble.blocked++;
 			return;
 		}
 }
@@ -243,7 +242,6 @@ static void trouble(unsigned i)
 	switch (acts[i].what) {
 	case KILL:
 		p->dies_at = p->points + acts[i].points;
-		sim_trouble.kills++;
 		break;
 	case STOP:
 		sim_process_signal(p, SIGSTOP);

@@ -12,7 +12,6 @@ void sim_on_signal(int number);
 
 /* serving.c: connections, as src/http and src/web have them. */
 void sim_serving_begin(int loops);
-int sim_serving_loops(void);
 /* Runs fn(loop, arg) on each loop; false: not all in time.  On any thread of ours. */
 bool sim_on_loops(void (*fn)(int loop, void *arg), void *arg, molt_time timeout,
 		  bool (*go_on)(void *arg), void *go_on_arg);

@@ -174,11 +174,6 @@ void sim_serving_begin(int n)
 	sim_self()->serving = (sim_serving){ ready, serve_piece, wake };
 }
 
-int sim_serving_loops(void)
-{
-	return count;
-}
-
 typedef struct barrier {
 	void (*fn)(int loop, void *arg);
 	void *arg;
